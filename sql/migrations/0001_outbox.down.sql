@@ -1,0 +1,2 @@
+-- Postrider 0001, undone: everything is dropped, with all events and their history.
+DROP SCHEMA postrider CASCADE;

@@ -1,0 +1,769 @@
+-- Postrider 0003: producing events. emit for applications; attach, detach and refresh_attachments for tables.
+--
+-- An attachment is a trigger function made for one table, with its expressions compiled in, and statement-level triggers
+-- with transition tables: one INSERT … SELECT for all rows of a statement, so an UPDATE of 10,000 rows is one trigger
+-- call and about 157 queue rows.
+--
+-- Whose rights count:
+-- * emit runs as its owner: applications need USAGE on the schema and nothing on its tables.
+-- * attach runs as its caller, who must own the table. The trigger function is SECURITY DEFINER and belongs to the
+--   owner of the table (or to the caller, when not a superuser): so those who write the table need no rights here, and
+--   the expressions, and the casts of the table's own types, get no more rights than the table's owner has anyway. If
+--   it ran as Postrider's owner, an expression could read every secret. The owner needs USAGE on the schema and INSERT
+--   on webhook_event_log and webhook_queue; attach says so when they are missing.
+-- * The functions stand in a schema of their own, because CREATE on postrider would let others overload its functions.
+
+CREATE SCHEMA postrider_attached;
+COMMENT ON SCHEMA postrider_attached IS 'Trigger functions that postrider.attach makes; nothing else belongs here.';
+
+-- emit ----------------------------------------------------------------------------------------------------------------
+
+-- The faults are checked here although the table would refuse them too: a violated constraint prints the whole row,
+-- payload included, to the server's log.
+CREATE FUNCTION postrider.checked_event_type(event_type text, origin text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF event_type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND length(event_type) <= 128 THEN
+        RETURN event_type;
+    END IF;
+    RAISE EXCEPTION 'not an event type: % (%)', coalesce(quote_literal(event_type), 'null'), origin
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Write dotted words of letters, digits, _ and -, such as lead.created, at most 128 characters.';
+END
+$$;
+COMMENT ON FUNCTION postrider.checked_event_type(text, text) IS
+    'Gives the event type back, or raises an error that names it and where it came from.';
+
+CREATE FUNCTION postrider.emit(
+    event_type      text,
+    data            jsonb,
+    organization_id text    DEFAULT NULL,
+    user_id         text    DEFAULT NULL,
+    record_id       text    DEFAULT NULL,
+    ordering_key    text    DEFAULT NULL,
+    priority        integer DEFAULT 1,
+    event_source    text    DEFAULT 'api',
+    table_name      text    DEFAULT NULL
+) RETURNS uuid LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    new_id uuid := postrider.next_event_id();
+BEGIN
+    IF event_type IS NULL OR event_type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' OR length(event_type) > 128 THEN
+        PERFORM postrider.checked_event_type(event_type, 'postrider.emit');
+    ELSIF data IS NULL THEN
+        RAISE EXCEPTION 'an event needs data (postrider.emit)'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'An event without data is emitted with ''{}''.';
+    ELSIF priority IS NULL OR priority NOT BETWEEN 0 AND 2 THEN
+        RAISE EXCEPTION 'not a priority: % (postrider.emit)', coalesce(priority::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write 0 for high, 1 for normal, 2 for low.';
+    END IF;
+    INSERT INTO postrider.webhook_event_log (id, event_type, event_source, table_name, record_id, user_id,
+                                             organization_id, ordering_key, priority, data)
+    VALUES (new_id, event_type, coalesce(event_source, 'api'), table_name, record_id, user_id, organization_id,
+            ordering_key, priority, data);
+    RETURN new_id;
+END
+$$;
+COMMENT ON FUNCTION postrider.emit(text, jsonb, text, text, text, text, integer, text, text) IS
+    'Writes one event in the caller''s transaction and gives its id. Priority: 0 high, 1 normal (default), 2 low. For many events at once, INSERT … SELECT into postrider.webhook_events.';
+
+-- Attachments ---------------------------------------------------------------------------------------------------------
+
+CREATE TABLE postrider.webhook_attachments (
+    id                    integer     GENERATED ALWAYS AS IDENTITY,
+    target                regclass    NOT NULL,
+    name                  text        NOT NULL,
+    table_name            text        NOT NULL,
+    operations            text[]      NOT NULL,
+    event_type            text,
+    event_type_expression text,
+    condition             text,
+    columns               text[],
+    except_columns        text[],
+    sent_columns          text[],
+    organization_id       text,
+    user_id               text,
+    record_id             text,
+    ordering_key          text,
+    priority              text,
+    event_source          text        NOT NULL,
+    include_old           boolean     NOT NULL,
+    created_by            text        NOT NULL DEFAULT session_user,
+    created_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_attachments_pkey PRIMARY KEY (id),
+    CONSTRAINT one_attachment_of_a_name_per_table UNIQUE (target, name),
+    CONSTRAINT event_type_is_constant_or_expression CHECK (num_nonnulls(event_type, event_type_expression) = 1),
+    CONSTRAINT columns_are_allowed_or_denied CHECK (num_nonnulls(columns, except_columns) <= 1)
+);
+COMMENT ON TABLE postrider.webhook_attachments IS
+    'Tables whose changes become events. Written by attach, detach and refresh_attachments; changing a row here changes no trigger.';
+COMMENT ON COLUMN postrider.webhook_attachments.id IS 'Names the triggers and their function: webhook_<id>.';
+COMMENT ON COLUMN postrider.webhook_attachments.target IS 'The table; a bare number when it was dropped.';
+COMMENT ON COLUMN postrider.webhook_attachments.name IS 'Name of the attachment, unique for its table.';
+COMMENT ON COLUMN postrider.webhook_attachments.table_name IS 'What events carry as table_name.';
+COMMENT ON COLUMN postrider.webhook_attachments.operations IS 'insert, update, delete, truncate.';
+COMMENT ON COLUMN postrider.webhook_attachments.event_type IS 'Event type, when it is constant.';
+COMMENT ON COLUMN postrider.webhook_attachments.event_type_expression IS 'SQL expression of the event type; no event when it gives null.';
+COMMENT ON COLUMN postrider.webhook_attachments.condition IS 'SQL condition; no event unless it is true. Null for every row.';
+COMMENT ON COLUMN postrider.webhook_attachments.columns IS 'Columns to send; null for all but except_columns.';
+COMMENT ON COLUMN postrider.webhook_attachments.except_columns IS 'Columns not to send.';
+COMMENT ON COLUMN postrider.webhook_attachments.sent_columns IS 'Columns that the trigger sends, worked out by attach; null for whatever columns the table has.';
+COMMENT ON COLUMN postrider.webhook_attachments.organization_id IS 'Column or SQL expression that gives the organization; null for none.';
+COMMENT ON COLUMN postrider.webhook_attachments.user_id IS 'Column or SQL expression that gives the person; null for none.';
+COMMENT ON COLUMN postrider.webhook_attachments.record_id IS 'Column or SQL expression that gives the record id; null for the primary key.';
+COMMENT ON COLUMN postrider.webhook_attachments.ordering_key IS 'Column or SQL expression that gives the ordering key; null for none.';
+COMMENT ON COLUMN postrider.webhook_attachments.priority IS 'Column or SQL expression that gives the priority, or high, normal, low; null for normal.';
+COMMENT ON COLUMN postrider.webhook_attachments.event_source IS 'What events carry as event_source.';
+COMMENT ON COLUMN postrider.webhook_attachments.include_old IS 'True: data is {"old": …, "new": …}.';
+COMMENT ON COLUMN postrider.webhook_attachments.created_by IS 'Who attached it first.';
+COMMENT ON COLUMN postrider.webhook_attachments.created_at IS 'When it was attached first.';
+COMMENT ON COLUMN postrider.webhook_attachments.updated_at IS 'When it was attached or refreshed last.';
+
+-- The time of a statement in units of 1/4096 millisecond, the resolution of an event id.
+CREATE FUNCTION postrider.event_id_ticks() RETURNS bigint LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
+    SELECT (date_part('epoch', clock_timestamp()) * 4096000)::bigint
+$$;
+COMMENT ON FUNCTION postrider.event_id_ticks() IS 'Now, in units of 1/4096 millisecond; where the event ids of one statement begin.';
+
+-- Ids of one statement: one time, a counter in the 12 bits below the millisecond, a tail hashed from a random seed and
+-- the counter. Row n is n * 0.24 microseconds later than the statement began, which is less than it takes to write a
+-- row, so ids never run ahead of the clock. next_event_id() for each row costs 4.0 us, this 0.8 us (10,000 rows).
+-- Simple enough for the planner to inline: keep it one SELECT.
+CREATE FUNCTION postrider.event_id_in_statement(ticks bigint, seed uuid, n bigint) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT encode(int8send((((ticks + n) >> 12) << 16) | 28672 | ((ticks + n) & 4095))
+               || int8send((uuid_hash_extended(seed, n) & 4611686018427387903) | (-9223372036854775808)), 'hex')::uuid
+$$;
+COMMENT ON FUNCTION postrider.event_id_in_statement(bigint, uuid, bigint) IS
+    'The nth event id of a statement (UUIDv7), ascending in n; seed is random, once for the statement.';
+
+CREATE FUNCTION postrider.with_descendants(target regclass) RETURNS SETOF regclass
+    LANGUAGE sql STABLE STRICT AS $$
+    WITH RECURSIVE family AS (
+        SELECT target::oid AS relation
+        UNION
+        SELECT i.inhrelid FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.relation
+    )
+    SELECT relation::regclass FROM family
+$$;
+COMMENT ON FUNCTION postrider.with_descendants(regclass) IS 'A table, its partitions, and tables that inherit from it, at every level.';
+
+CREATE FUNCTION postrider.column_names(target regclass) RETURNS text[] LANGUAGE sql STABLE STRICT AS $$
+    SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}')
+    FROM pg_catalog.pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
+$$;
+COMMENT ON FUNCTION postrider.column_names(regclass) IS 'Names of a table''s columns, in order.';
+
+-- Only the type json can hold \u0000 (jsonb and text refuse it on the way in), directly or within arrays, domains and
+-- composite types.
+CREATE FUNCTION postrider.json_columns(target regclass) RETURNS text[] LANGUAGE sql STABLE STRICT AS $$
+    WITH RECURSIVE inner_types AS (
+        SELECT attname::text AS column_name, atttypid AS type FROM pg_catalog.pg_attribute
+        WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
+        UNION
+        SELECT i.column_name, x.type
+        FROM inner_types AS i
+        JOIN pg_catalog.pg_type AS t ON t.oid = i.type
+        CROSS JOIN LATERAL (
+            SELECT t.typbasetype WHERE t.typbasetype <> 0
+            UNION ALL SELECT t.typelem WHERE t.typelem <> 0
+            UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE r.rngtypid = t.oid
+            UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
+                      WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+        ) AS x (type)
+    )
+    SELECT coalesce(array_agg(DISTINCT column_name), '{}') FROM inner_types WHERE type = 'json'::regtype
+$$;
+COMMENT ON FUNCTION postrider.json_columns(regclass) IS 'Columns whose type is or contains json (not jsonb).';
+
+-- Attachments: writing the trigger function -----------------------------------------------------------------------------
+
+-- A setting names a column or is an expression; a column comes from the row that the operation leaves or removes.
+CREATE FUNCTION postrider.attachment_value(a postrider.webhook_attachments, operation text, setting text)
+    RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN setting IS NULL OR (operation = 'truncate' AND setting = ANY (postrider.column_names(a.target))) THEN 'NULL'
+        WHEN setting = ANY (postrider.column_names(a.target))
+            THEN format('%s.%I', CASE operation WHEN 'delete' THEN 'old' ELSE 'new' END, setting)
+        -- The line break ends a comment that the expression may end in.
+        ELSE format(E'(%s\n)', setting)
+    END
+$$;
+COMMENT ON FUNCTION postrider.attachment_value(postrider.webhook_attachments, text, text) IS
+    'Part of attach: SQL for a setting that is a column name or an expression.';
+
+CREATE FUNCTION postrider.attachment_key(a postrider.webhook_attachments, operation text) RETURNS text
+    LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(format('%s.%I::text', CASE operation WHEN 'delete' THEN 'old' ELSE 'new' END, c.attname),
+                               ' || '':'' || ' ORDER BY k.position), 'NULL')
+    FROM pg_catalog.pg_index AS i
+    CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, position)
+    JOIN pg_catalog.pg_attribute AS c ON c.attrelid = i.indrelid AND c.attnum = k.attnum
+    WHERE i.indrelid = a.target AND i.indisprimary AND operation <> 'truncate' AND k.position <= i.indnkeyatts
+$$;
+COMMENT ON FUNCTION postrider.attachment_key(postrider.webhook_attachments, text) IS
+    'Part of attach: SQL for the primary key as text, columns joined by a colon; NULL when there is none.';
+
+CREATE FUNCTION postrider.attachment_uses_old(a postrider.webhook_attachments) RETURNS boolean
+    LANGUAGE sql STABLE AS $$
+    -- The word in a string or a comment counts too: pairing for nothing costs a microsecond a row and harms nobody.
+    SELECT a.include_old OR concat_ws(' ', a.event_type_expression, a.condition, a.organization_id, a.user_id,
+                                      a.record_id, a.ordering_key, a.priority) ~* '\mold\M'
+$$;
+COMMENT ON FUNCTION postrider.attachment_uses_old(postrider.webhook_attachments) IS
+    'Part of attach: must an UPDATE pair old with new rows?';
+
+-- A name that no column of the table has, for what the function itself adds to the rows.
+CREATE FUNCTION postrider.attachment_marker(a postrider.webhook_attachments) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT 'postrider' || repeat('_', coalesce(max(length(substring(c FROM '^postrider(_*)'))) + 1, 0))
+    FROM unnest(postrider.column_names(a.target)) AS c
+$$;
+COMMENT ON FUNCTION postrider.attachment_marker(postrider.webhook_attachments) IS
+    'Part of attach: beginning of identifiers that collide with no column of the table.';
+
+-- The FROM clause, in which NEW and OLD have the columns of the table. A row that the operation does not have is one of
+-- nulls, which the planner folds away.
+-- UPDATE: both transition tables are filled side by side, also when a row moves to another partition, so the nth old row
+-- belongs to the nth new one. The primary key would not do: it may be what changed.
+CREATE FUNCTION postrider.attachment_rows(a postrider.webhook_attachments, operation text) RETURNS text
+    LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    marker  text := postrider.attachment_marker(a);
+    table_ref text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class AS c
+                       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = a.target);
+    no_row  text := format('(SELECT (NULL::%s).*)', table_ref);
+    old_row text := CASE WHEN postrider.attachment_uses_old(a) THEN format(' CROSS JOIN %s AS old', no_row) ELSE '' END;
+    result  text;
+    side    text;
+BEGIN
+    result := CASE operation
+        WHEN 'insert' THEN 'new_rows AS new' || old_row
+        WHEN 'delete' THEN format('old_rows AS old CROSS JOIN %s AS new', no_row)
+        WHEN 'truncate' THEN format('%1$s AS new CROSS JOIN %1$s AS old', no_row)
+        WHEN 'update' THEN CASE WHEN old_row = '' THEN 'new_rows AS new'
+            ELSE format('(SELECT row_number() OVER () AS %1$I, r.* FROM new_rows AS r) AS new'
+                        ' JOIN (SELECT row_number() OVER () AS %1$I, r.* FROM old_rows AS r) AS old'
+                        ' ON new.%1$I = old.%1$I', marker || ' row') END
+    END;
+    -- Columns that are not sent are never converted; the planner merges this with the row itself.
+    IF cardinality(a.sent_columns) > 0 THEN
+        FOREACH side IN ARRAY ARRAY['new', 'old'] LOOP
+            IF (side = 'new' AND operation IN ('insert', 'update'))
+               OR (side = 'old' AND (operation = 'delete' OR (operation = 'update' AND a.include_old))) THEN
+                result := result || format(' CROSS JOIN LATERAL (SELECT %s) AS %I',
+                    (SELECT string_agg(format('%s.%I', side, c), ', ') FROM unnest(a.sent_columns) AS c),
+                    marker || ' ' || side);
+            END IF;
+        END LOOP;
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION postrider.attachment_rows(postrider.webhook_attachments, text) IS
+    'Part of attach: the FROM clause of one operation.';
+
+CREATE FUNCTION postrider.attachment_document(a postrider.webhook_attachments, operation text, side text) RETURNS text
+    LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN operation = 'truncate' OR (side = 'old' AND operation = 'insert') OR (side = 'new' AND operation = 'delete')
+            THEN 'NULL::jsonb'
+        WHEN a.sent_columns = '{}' THEN '''{}''::jsonb'
+        WHEN a.sent_columns IS NOT NULL THEN format('to_jsonb(%I.*)', postrider.attachment_marker(a) || ' ' || side)
+        WHEN operation = 'update' AND postrider.attachment_uses_old(a)
+            THEN format('to_jsonb(%s.*) - %L', side, postrider.attachment_marker(a) || ' row')
+        ELSE format('to_jsonb(%s.*)', side)
+    END
+$$;
+COMMENT ON FUNCTION postrider.attachment_document(postrider.webhook_attachments, text, text) IS
+    'Part of attach: SQL that makes the JSON of the new or the old row.';
+
+CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, operation text, ticks text, seed text)
+    RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format(E'SELECT postrider.event_id_in_statement(%s, %s, row_number() OVER ()),\n'
+                  '               %s, %L, %L,\n               %s, %s, %s, %s,\n               %s, %s\n'
+                  '        FROM %s%s',
+        ticks, seed,
+        CASE WHEN a.event_type_expression IS NULL THEN quote_literal(a.event_type)
+             ELSE format(E'postrider.checked_event_type((%s\n)::text, %L)', a.event_type_expression,
+                         format('attachment %s of %s', a.name, a.table_name)) END,
+        a.event_source, a.table_name,
+        CASE WHEN a.record_id IS NULL THEN postrider.attachment_key(a, operation)
+             ELSE postrider.attachment_value(a, operation, a.record_id) || '::text' END,
+        postrider.attachment_value(a, operation, a.user_id) || '::text',
+        postrider.attachment_value(a, operation, a.organization_id) || '::text',
+        postrider.attachment_value(a, operation, a.ordering_key) || '::text',
+        -- Out of range is brought into range: a priority is no reason to fail the statement of a producer.
+        CASE WHEN a.priority IS NULL THEN '1' ELSE format('greatest(0, least(2, coalesce(%s::integer, 1)))',
+            CASE a.priority WHEN 'high' THEN '0' WHEN 'normal' THEN '1' WHEN 'low' THEN '2'
+                 ELSE postrider.attachment_value(a, operation, a.priority) END) END,
+        CASE WHEN a.include_old THEN format('jsonb_build_object(''old'', %s, ''new'', %s)',
+                 postrider.attachment_document(a, operation, 'old'), postrider.attachment_document(a, operation, 'new'))
+             WHEN operation = 'truncate' THEN format('jsonb_build_object(''truncated'', %L)', a.table_name)
+             ELSE postrider.attachment_document(a, operation, CASE operation WHEN 'delete' THEN 'old' ELSE 'new' END) END,
+        postrider.attachment_rows(a, operation),
+        CASE WHEN operation = 'truncate' THEN ''
+             ELSE coalesce(E'\n        WHERE ' || nullif(concat_ws(' AND ',
+                 '(' || a.condition || E'\n)', '(' || a.event_type_expression || E'\n) IS NOT NULL'), ''), '') END)
+$$;
+COMMENT ON FUNCTION postrider.attachment_select(postrider.webhook_attachments, text, text, text) IS
+    'Part of attach: the SELECT that makes the events of one operation.';
+
+CREATE FUNCTION postrider.attachment_body(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    marker    text := postrider.attachment_marker(a);
+    pairs     boolean := 'update' = ANY (a.operations) AND postrider.attachment_uses_old(a);
+    may_fail  text[] := ARRAY(SELECT c FROM unnest(postrider.json_columns(a.target)) AS c
+                              WHERE a.sent_columns IS NULL OR c = ANY (a.sent_columns));
+    branches  text;
+    operation text;
+BEGIN
+    FOREACH operation IN ARRAY a.operations LOOP
+        branches := concat(branches, format(E'    %s TG_OP = %L THEN\n', CASE WHEN branches IS NULL THEN 'IF' ELSE 'ELSIF' END,
+                                            upper(operation)));
+        IF operation = 'update' AND pairs AND EXISTS (SELECT FROM pg_catalog.pg_class
+                                                      WHERE oid = a.target AND relkind = 'p') THEN
+            branches := branches || format(
+                E'        -- A BEFORE INSERT trigger that swallows a row which moves to another partition leaves an old row alone.\n'
+                '        IF (SELECT count(*) FROM old_rows) <> (SELECT count(*) FROM new_rows) THEN\n'
+                '            RAISE EXCEPTION ''cannot tell which old and new rows belong together (%s)''\n'
+                '                USING HINT = ''A BEFORE INSERT trigger of a partition dropped a row that moved there.'';\n'
+                '        END IF;\n', replace(replace(a.table_name, '''', ''''''), '%', '%%'));
+        END IF;
+        branches := branches || format(
+            E'        INSERT INTO postrider.webhook_event_log\n'
+            '            (id, event_type, event_source, table_name, record_id, user_id, organization_id, ordering_key,'
+            ' priority, data)\n'
+            '        -- When a column is missing here: SELECT postrider.refresh_attachments();\n'
+            '        %s;\n',
+            postrider.attachment_select(a, operation, quote_ident(marker || ' ticks'), quote_ident(marker || ' seed')));
+    END LOOP;
+    branches := branches || E'    END IF;\n';
+    RETURN format(
+        E'\n-- Made by postrider.attach (%s); attach again to change it.\n'
+        '#variable_conflict use_column\nDECLARE\n'
+        '    %I bigint := postrider.event_id_ticks();\n'
+        '    %I uuid := gen_random_uuid();\n'
+        'BEGIN\n%s    RETURN NULL;\n%sEND\n',
+        replace(a.name, E'\n', ' '), marker || ' ticks', marker || ' seed', branches,
+        CASE WHEN cardinality(may_fail) = 0 THEN '' ELSE format(
+            E'EXCEPTION WHEN untranslatable_character THEN\n'
+            '    RAISE EXCEPTION USING ERRCODE = ''untranslatable_character'',\n'
+            '        MESSAGE = %L,\n        HINT = %L;\n',
+            format('a json column of %s holds \u0000, which an event cannot carry (attachment %s)', a.table_name, a.name),
+            format('Make the column jsonb, or leave it out: postrider.attach(…, except_columns => %L).', may_fail)) END);
+END
+$$;
+COMMENT ON FUNCTION postrider.attachment_body(postrider.webhook_attachments) IS 'Part of attach: the body of the trigger function.';
+
+-- Attachments: checks ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.check_attachable(target regclass) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    relation pg_catalog.pg_class;
+    schema   text;
+    foreign_table regclass;
+BEGIN
+    SELECT c.* INTO relation FROM pg_catalog.pg_class AS c WHERE c.oid = target;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'attach needs a table' USING ERRCODE = 'undefined_table';
+    END IF;
+    schema := relation.relnamespace::regnamespace::text;
+    IF relation.relkind IN ('v', 'm') THEN
+        RAISE EXCEPTION '% is a view: its rows change in the tables below it', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach those tables, or call postrider.emit where the change is made.';
+    ELSIF relation.relkind = 'f' THEN
+        RAISE EXCEPTION '% is a foreign table: Postgres gives its triggers no transition tables', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach the table on the other server, or call postrider.emit.';
+    ELSIF relation.relkind NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION '% is not a table', target USING ERRCODE = 'wrong_object_type';
+    ELSIF relation.relpersistence = 't' THEN
+        RAISE EXCEPTION '% is a temporary table: it ends with its session', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach a permanent table, or call postrider.emit.';
+    ELSIF schema IN ('pg_catalog', 'information_schema', 'pg_toast') THEN
+        RAISE EXCEPTION '% belongs to Postgres itself', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach a table of your own.';
+    ELSIF schema = 'postrider' THEN
+        RAISE EXCEPTION '% belongs to Postrider: its events would make events', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach a table of your own.';
+    ELSIF NOT pg_has_role(relation.relowner, 'USAGE') THEN
+        RAISE EXCEPTION 'only the owner of % can attach it', target
+            USING ERRCODE = 'insufficient_privilege', HINT = format('Run it as %s.', relation.relowner::regrole);
+    END IF;
+    SELECT c.oid INTO foreign_table FROM pg_catalog.pg_class AS c
+    WHERE c.relkind = 'f' AND c.oid IN (SELECT postrider.with_descendants(target)) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% has the foreign table % below it: rows written there cannot be collected', target, foreign_table
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach the partitions that are local, one by one.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.check_attachable(regclass) IS 'Part of attach: raises an error that names the cure when a table cannot be attached.';
+
+CREATE FUNCTION postrider.check_producer_rights(target regclass, role_name name) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT has_schema_privilege(role_name, 'postrider', 'USAGE')
+       OR NOT has_table_privilege(role_name, 'postrider.webhook_event_log', 'INSERT')
+       OR NOT has_table_privilege(role_name, 'postrider.webhook_queue', 'INSERT') THEN
+        RAISE EXCEPTION 'the events of % are written as %, who may not write events', target, role_name
+            USING ERRCODE = 'insufficient_privilege', HINT = format(
+                'GRANT USAGE ON SCHEMA postrider TO %1$I; GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO %1$I;',
+                role_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.check_producer_rights(regclass, name) IS 'Part of attach: raises an error with the GRANT that is missing.';
+
+-- The very SELECT of the trigger, over no rows: a wrong expression fails here and not in a producer's transaction.
+CREATE FUNCTION postrider.try_attachment(a postrider.webhook_attachments) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    operation text;
+    problem   text;
+    code      text;
+BEGIN
+    FOREACH operation IN ARRAY a.operations LOOP
+        BEGIN
+            EXECUTE format('WITH new_rows AS (SELECT * FROM %1$s LIMIT 0), old_rows AS (SELECT * FROM %1$s LIMIT 0),'
+                           ' tg AS (SELECT NULL::text AS tg_op, NULL::name AS tg_table_name, NULL::name AS tg_table_schema)'
+                           ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
+                           a.target, postrider.attachment_select(a, operation, '0::bigint', 'NULL::uuid'));
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
+            RAISE EXCEPTION 'an expression of the attachment of % is not valid for %: %', a.table_name, operation, problem
+                USING ERRCODE = code, HINT = 'Expressions see NEW, OLD and TG_OP; write tables, functions and types outside pg_catalog with their schema.';
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION postrider.try_attachment(postrider.webhook_attachments) IS
+    'Part of attach: raises an error when an expression or a column does not fit the table.';
+
+CREATE FUNCTION postrider.attachment_fault(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    problem text;
+BEGIN
+    PERFORM postrider.try_attachment(a);
+    RETURN NULL;
+EXCEPTION
+    -- Whoever may not read the table cannot tell.
+    WHEN insufficient_privilege THEN
+        RETURN NULL;
+    WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT;
+        RETURN problem;
+END
+$$;
+COMMENT ON FUNCTION postrider.attachment_fault(postrider.webhook_attachments) IS
+    'What would fail when the table is written, in one line; null when nothing would.';
+
+CREATE FUNCTION postrider.check_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    existing text[] := postrider.column_names(a.target);
+    missing  text := (SELECT c FROM unnest(coalesce(a.columns, a.except_columns)) AS c
+                      WHERE c IS NULL OR c <> ALL (existing) LIMIT 1);
+    wrong    text := (SELECT o FROM unnest(a.operations) AS o
+                      WHERE o IS NULL OR o NOT IN ('insert', 'update', 'delete', 'truncate') LIMIT 1);
+BEGIN
+    IF num_nonnulls(a.event_type, a.event_type_expression) <> 1 THEN
+        RAISE EXCEPTION 'an attachment needs either event_type or event_type_expression'
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF num_nonnulls(a.columns, a.except_columns) > 1 THEN
+        RAISE EXCEPTION 'an attachment has either columns or except_columns' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF coalesce(cardinality(a.operations), 0) = 0 OR wrong IS NOT NULL OR array_position(a.operations, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'not an operation: %', coalesce(quote_literal(wrong), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Operations are insert, update, delete, truncate.';
+    ELSIF missing IS NOT NULL OR array_position(coalesce(a.columns, a.except_columns), NULL) IS NOT NULL THEN
+        RAISE EXCEPTION '% has no column %', a.target, coalesce(quote_ident(missing), 'null')
+            USING ERRCODE = 'undefined_column', HINT = format('It has: %s.', array_to_string(existing, ', '));
+    ELSIF 'truncate' = ANY (a.operations) AND a.event_type IS NULL THEN
+        RAISE EXCEPTION 'TRUNCATE has no row to work the event type out from'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Attach truncate by itself, with a constant event_type.';
+    END IF;
+    IF a.event_type IS NOT NULL THEN
+        PERFORM postrider.checked_event_type(a.event_type, format('attachment of %s', a.table_name));
+    END IF;
+    PERFORM postrider.try_attachment(a);
+END
+$$;
+COMMENT ON FUNCTION postrider.check_attachment(postrider.webhook_attachments) IS 'Part of attach: raises an error when its settings do not fit the table.';
+
+-- Attachments: the triggers -----------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'TRUNCATE of %.% would remove rows without their events', TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'feature_not_supported',
+              HINT = 'Use DELETE; or attach the operation truncate, which makes one event; or, to do without events, ALTER TABLE … DISABLE TRIGGER ' || quote_ident(TG_NAME) || '.';
+END
+$$;
+COMMENT ON FUNCTION postrider.refuse_truncate() IS
+    'Trigger: refuses TRUNCATE of a table whose deletes are events.';
+
+-- Partitions and inheriting tables get the triggers too, because a statement that names one fires its own triggers only.
+-- CREATE OR REPLACE, since DROP TRIGGER would lock readers out.
+CREATE FUNCTION postrider.create_attachment_triggers(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    relation   regclass;
+    operation  text;
+    row_tables text;
+BEGIN
+    FOR relation IN SELECT postrider.with_descendants(a.target) LOOP
+        FOREACH operation IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
+            IF operation = ANY (a.operations) AND (operation <> 'truncate' OR relation = a.target) THEN
+                row_tables := concat_ws(' ', CASE WHEN operation IN ('update', 'delete') THEN 'OLD TABLE AS old_rows' END,
+                                             CASE WHEN operation IN ('update', 'insert') THEN 'NEW TABLE AS new_rows' END);
+                EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT'
+                               ' EXECUTE FUNCTION postrider_attached.%I()',
+                    format('webhook_%s_%s', a.id, operation), operation, relation,
+                    'REFERENCING ' || nullif(row_tables, ''), format('webhook_%s', a.id));
+            ELSIF operation = 'truncate' AND 'delete' = ANY (a.operations) AND NOT 'truncate' = ANY (a.operations) THEN
+                EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT'
+                               ' EXECUTE FUNCTION postrider.refuse_truncate()',
+                    format('webhook_%s_truncate', a.id), relation);
+            ELSIF EXISTS (SELECT FROM pg_catalog.pg_trigger
+                          WHERE tgrelid = relation AND tgname = format('webhook_%s_%s', a.id, operation)) THEN
+                EXECUTE format('DROP TRIGGER %I ON %s', format('webhook_%s_%s', a.id, operation), relation);
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION postrider.create_attachment_triggers(postrider.webhook_attachments) IS 'Part of attach: makes the triggers that fit the operations, drops the others.';
+
+CREATE FUNCTION postrider.build_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    owner name := (SELECT CASE WHEN caller.rolsuper THEN owner.rolname ELSE caller.rolname END
+                   FROM pg_catalog.pg_class AS c
+                   JOIN pg_catalog.pg_roles AS owner ON owner.oid = c.relowner
+                   JOIN pg_catalog.pg_roles AS caller ON caller.rolname = current_user
+                   WHERE c.oid = a.target);
+    made  text := format('postrider_attached.%I()', format('webhook_%s', a.id));
+BEGIN
+    PERFORM postrider.check_producer_rights(a.target, owner);
+    -- A plan made for one row would join old and new rows of 10,000 in a nested loop, 100 million times.
+    EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER'
+                   ' SET search_path = pg_catalog, pg_temp %s AS %L',
+        made, CASE WHEN 'update' = ANY (a.operations) AND postrider.attachment_uses_old(a) THEN 'SET enable_nestloop = off' ELSE '' END,
+        postrider.attachment_body(a));
+    EXECUTE format('ALTER FUNCTION %s OWNER TO %I', made, owner);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', made,
+        format('Trigger: attachment %s of %s. Made by postrider.attach.', a.name, a.table_name));
+    PERFORM postrider.create_attachment_triggers(a);
+END
+$$;
+COMMENT ON FUNCTION postrider.build_attachment(postrider.webhook_attachments) IS 'Part of attach: makes the function and the triggers of an attachment.';
+
+-- Attachments: what people call -------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.attachment_columns(target regclass, columns text[], except_columns text[]) RETURNS text[]
+    LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN columns IS NOT NULL THEN columns
+                WHEN except_columns IS NOT NULL
+                    THEN ARRAY(SELECT c FROM unnest(postrider.column_names(target)) WITH ORDINALITY AS u (c, position)
+                               WHERE c <> ALL (except_columns) ORDER BY position) END
+$$;
+COMMENT ON FUNCTION postrider.attachment_columns(regclass, text[], text[]) IS 'Part of attach: the columns that are sent; null for whatever the table has.';
+
+CREATE FUNCTION postrider.attach(
+    target                regclass,
+    event_type            text    DEFAULT NULL,
+    operations            text[]  DEFAULT '{insert}',
+    condition             text    DEFAULT NULL,
+    event_type_expression text    DEFAULT NULL,
+    columns               text[]  DEFAULT NULL,
+    except_columns        text[]  DEFAULT NULL,
+    organization_id       text    DEFAULT NULL,
+    user_id               text    DEFAULT NULL,
+    record_id             text    DEFAULT NULL,
+    ordering_key          text    DEFAULT NULL,
+    priority              text    DEFAULT NULL,
+    event_source          text    DEFAULT 'trigger',
+    include_old           boolean DEFAULT false,
+    name                  text    DEFAULT NULL
+) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    a postrider.webhook_attachments;
+BEGIN
+    PERFORM postrider.check_attachable(target);
+    -- What CREATE TRIGGER takes anyway, taken first so that partitions cannot come in between.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', target);
+    a.target := target;
+    a.table_name := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
+                     JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target);
+    a.operations := ARRAY(SELECT DISTINCT lower(o) FROM unnest(operations) AS o ORDER BY 1);
+    a.name := coalesce(name, event_type, array_to_string(a.operations, ' or '));
+    a.event_type := event_type;
+    a.event_type_expression := event_type_expression;
+    a.condition := condition;
+    a.columns := columns;
+    a.except_columns := except_columns;
+    a.sent_columns := postrider.attachment_columns(target, columns, except_columns);
+    a.organization_id := organization_id;
+    a.user_id := user_id;
+    a.record_id := record_id;
+    a.ordering_key := ordering_key;
+    a.priority := priority;
+    a.event_source := coalesce(event_source, 'trigger');
+    a.include_old := coalesce(include_old, false);
+    PERFORM postrider.check_attachment(a);
+    INSERT INTO postrider.webhook_attachments AS t (target, name, table_name, operations, event_type,
+        event_type_expression, condition, columns, except_columns, sent_columns, organization_id, user_id, record_id,
+        ordering_key, priority, event_source, include_old)
+    VALUES (a.target, a.name, a.table_name, a.operations, a.event_type, a.event_type_expression, a.condition, a.columns,
+        a.except_columns, a.sent_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority,
+        a.event_source, a.include_old)
+    ON CONFLICT ON CONSTRAINT one_attachment_of_a_name_per_table DO UPDATE SET
+        table_name = a.table_name, operations = a.operations, event_type = a.event_type,
+        event_type_expression = a.event_type_expression, condition = a.condition, columns = a.columns,
+        except_columns = a.except_columns, sent_columns = a.sent_columns, organization_id = a.organization_id,
+        user_id = a.user_id, record_id = a.record_id, ordering_key = a.ordering_key, priority = a.priority,
+        event_source = a.event_source, include_old = a.include_old, updated_at = clock_timestamp()
+    RETURNING t.* INTO a;
+    PERFORM postrider.build_attachment(a);
+    RETURN a.name;
+END
+$$;
+COMMENT ON FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[], text, text, text, text, text, text, boolean, text) IS
+'Makes events of a table''s changes, in the same transaction, and gives the name of the attachment. Attaching the same name again replaces it. Blocks writers of the table until commit.
+event_type: the type of every event; or event_type_expression, over NEW and OLD: no event when it gives null.
+operations: insert (default), update, delete, truncate (one event; a table attached for delete alone refuses TRUNCATE).
+condition: over NEW and OLD, which are rows of nulls where the operation has none; no event unless it is true.
+columns, except_columns: what to send, what to leave out; neither: all columns, whatever the table has at the time.
+organization_id, user_id, record_id (default: the primary key), ordering_key, priority (0 high, 1 normal, 2 low): a column name, or an expression over NEW and OLD.
+include_old: data is {"old": …, "new": …} instead of the new row (of a delete, the old row).
+Expressions run as the table''s owner with search_path pg_catalog: write other names with their schema. Partitions made later need postrider.refresh_attachments() for statements that name them.';
+
+CREATE FUNCTION postrider.detach(target regclass, name text DEFAULT NULL) RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+#variable_conflict use_variable
+DECLARE
+    removed integer := 0;
+    gone    integer;
+BEGIN
+    FOR gone IN DELETE FROM postrider.webhook_attachments AS t
+                WHERE t.target = target AND (name IS NULL OR t.name = name) RETURNING t.id LOOP
+        -- CASCADE takes the triggers along, also on partitions that were detached since.
+        EXECUTE format('DROP FUNCTION IF EXISTS postrider_attached.%I() CASCADE', format('webhook_%s', gone));
+        removed := removed + 1;
+        PERFORM postrider.drop_truncate_guards(gone);
+    END LOOP;
+    IF removed = 0 AND name IS NOT NULL THEN
+        RAISE EXCEPTION '% has no attachment %', target, quote_literal(name)
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM postrider.webhook_attachments lists them.';
+    END IF;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION postrider.detach(regclass, text) IS
+    'Removes one attachment of a table, or all of them when name is null; gives how many.';
+
+CREATE FUNCTION postrider.drop_truncate_guards(attachment_id integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    relation regclass;
+BEGIN
+    FOR relation IN SELECT tgrelid FROM pg_catalog.pg_trigger
+                    WHERE tgname = format('webhook_%s_truncate', attachment_id)
+                      AND tgfoid = 'postrider.refuse_truncate()'::regprocedure LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', format('webhook_%s_truncate', attachment_id), relation);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION postrider.drop_truncate_guards(integer) IS 'Part of detach: the guards against TRUNCATE share one function, so no cascade finds them.';
+
+CREATE FUNCTION postrider.refresh_attachments(target regclass DEFAULT NULL) RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    a         postrider.webhook_attachments;
+    refreshed integer := 0;
+BEGIN
+    FOR a IN SELECT t.* FROM postrider.webhook_attachments AS t WHERE target IS NULL OR t.target = target ORDER BY t.id LOOP
+        refreshed := refreshed + 1;
+        IF NOT EXISTS (SELECT FROM pg_class WHERE oid = a.target) THEN
+            PERFORM postrider.detach(a.target, a.name);
+            CONTINUE;
+        END IF;
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
+        -- A column that is gone cannot be sent any more and need not be left out any more.
+        a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c
+                                  WHERE c = ANY (postrider.column_names(a.target))
+                                    AND a.except_columns IS NOT NULL);
+        IF a.columns IS NOT NULL THEN
+            a.columns := ARRAY(SELECT c FROM unnest(a.columns) AS c WHERE c = ANY (postrider.column_names(a.target)));
+            a.except_columns := NULL;
+        ELSIF a.sent_columns IS NULL THEN
+            a.except_columns := NULL;
+        END IF;
+        UPDATE postrider.webhook_attachments AS t
+        SET table_name = (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
+                          JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = a.target),
+            columns = a.columns, except_columns = a.except_columns,
+            sent_columns = postrider.attachment_columns(a.target, a.columns, a.except_columns),
+            updated_at = clock_timestamp()
+        WHERE t.id = a.id RETURNING t.* INTO a;
+        PERFORM postrider.check_attachment(a);
+        PERFORM postrider.build_attachment(a);
+    END LOOP;
+    RETURN refreshed;
+END
+$$;
+COMMENT ON FUNCTION postrider.refresh_attachments(regclass) IS
+    'Brings triggers up to date after tables changed: new partitions, renamed or dropped columns, renamed or dropped tables. For one table, or for all when null; gives how many attachments it looked at.';
+
+-- Attachments: what is wrong with them ------------------------------------------------------------------------------------
+
+CREATE VIEW postrider.webhook_attachment_check WITH (security_invoker = true) AS
+WITH live AS (
+    SELECT a.*, c.relname IS NOT NULL AS exists,
+           CASE WHEN c.relname IS NOT NULL THEN format('%I.%I', n.nspname, c.relname) END AS current_name
+    FROM postrider.webhook_attachments AS a
+    LEFT JOIN pg_catalog.pg_class AS c ON c.oid = a.target
+    LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+), wanted AS (
+    SELECT a.id, r.relation, o.operation
+    FROM live AS a
+    CROSS JOIN LATERAL postrider.with_descendants(a.target) AS r (relation)
+    CROSS JOIN LATERAL unnest(a.operations || CASE WHEN 'delete' = ANY (a.operations) THEN '{truncate}'::text[] END) AS o (operation)
+    WHERE a.exists AND (o.operation <> 'truncate' OR r.relation = a.target OR NOT 'truncate' = ANY (a.operations))
+), found AS (
+    SELECT id, NULL::regclass AS relation, NULL::text AS operation, 'the table was dropped' AS problem
+    FROM live WHERE NOT exists
+    UNION ALL
+    SELECT id, target, NULL, 'the table was renamed; events still carry the old name'
+    FROM live WHERE current_name <> table_name
+    UNION ALL
+    SELECT a.id, a.target, NULL, 'statements that should make events fail: ' || t.fault
+    FROM postrider.webhook_attachments AS a
+    CROSS JOIN LATERAL (SELECT postrider.attachment_fault(a) AS fault) AS t
+    WHERE t.fault IS NOT NULL AND a.id IN (SELECT id FROM live WHERE exists)
+    UNION ALL
+    SELECT a.id, a.target, NULL, format('column %I is new and not sent', c)
+    FROM live AS a CROSS JOIN LATERAL unnest(postrider.column_names(a.target)) AS c
+    WHERE a.exists AND a.except_columns IS NOT NULL AND c <> ALL (a.sent_columns) AND c <> ALL (a.except_columns)
+    UNION ALL
+    SELECT DISTINCT w.id, w.relation, w.operation, CASE WHEN t.oid IS NULL THEN 'the trigger is missing'
+                                               ELSE 'the trigger is disabled' END
+    FROM wanted AS w
+    LEFT JOIN pg_catalog.pg_trigger AS t
+        ON t.tgrelid = w.relation AND t.tgname = format('webhook_%s_%s', w.id, w.operation)
+    WHERE t.oid IS NULL OR t.tgenabled IN ('D', 'R')
+)
+SELECT a.id AS attachment_id, a.table_name, a.name, f.relation::text AS relation, f.operation, f.problem,
+       CASE WHEN f.problem = 'the trigger is disabled'
+                THEN format('ALTER TABLE %s ENABLE TRIGGER %I;', f.relation, format('webhook_%s_%s', a.id, f.operation))
+            WHEN f.relation IS NULL THEN 'SELECT postrider.refresh_attachments();'
+            ELSE format('SELECT postrider.refresh_attachments(%L);', a.current_name) END AS cure
+FROM found AS f JOIN live AS a ON a.id = f.id;
+COMMENT ON VIEW postrider.webhook_attachment_check IS
+    'What is wrong with attachments, one row for each fault; no row when all is well.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.attachment_id IS 'webhook_attachments.id.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.table_name IS 'The table as it was attached.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.name IS 'Name of the attachment.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.relation IS 'The table or partition at fault; null when it was dropped.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.operation IS 'Operation whose trigger is at fault; null when it is not a trigger.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.problem IS 'What is wrong.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.cure IS 'The statement that mends it.';

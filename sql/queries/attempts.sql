@@ -1,0 +1,90 @@
+-- Recording: what became of deliveries. Always sent together with the finished claims, in one transaction.
+
+-- name: AttemptRecordDelivered   rows: none
+-- params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
+--         $4 attempt numbers smallint[], $5 statuses smallint[], $6 durations in µs int[], $7 ages in µs int[],
+--         $8 response bodies text[] with nulls
+-- index: none: append only
+-- Not fenced: the receiver did get the request, whoever holds the claim now.
+INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us, attempt_number,
+                                        outcome, status_code, response_body)
+SELECT f.event_id, clock_timestamp() - f.age * interval '1 microsecond', $1, f.destination_id, f.duration, f.number,
+       0, f.status, f.body
+FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::text[])
+    AS f (event_id, destination_id, number, status, duration, age, body);
+
+-- name: AttemptRecordFailed   rows: one: how many were recorded, how many retries and dead letters they made
+-- params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
+--         $4 attempt numbers smallint[], $5 statuses smallint[] with nulls, $6 durations in µs int[],
+--         $7 ages in µs int[], $8 response bodies text[] with nulls, $9 failures text[], $10 error messages text[],
+--         $11 waits in ms bigint[]: null for a dead letter, -1 to park, $12 claims bigint[]
+-- index: webhook_claims_pkey
+WITH held AS MATERIALIZED (
+    -- The fence: only claims that are still this worker's, locked until the commit, may change a delivery's state.
+    SELECT id FROM postrider.webhook_claims WHERE id = ANY ($12) AND worker_id = $1 ORDER BY id FOR UPDATE
+), facts AS MATERIALIZED (
+    SELECT f.*, held.id IS NOT NULL AS is_held,
+           CASE f.wait WHEN -1 THEN 'infinity' ELSE clock_timestamp() + f.wait * interval '1 millisecond' END AS due_at
+    FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::text[],
+                $9::text[], $10::text[], $11::bigint[], $12::bigint[])
+        AS f (event_id, destination_id, number, status, duration, age, body, failure, message, wait, claim_id)
+    LEFT JOIN held ON held.id = f.claim_id
+), attempt AS (
+    INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us,
+                                            attempt_number, outcome, status_code, failure, error_message,
+                                            response_body, next_retry_at)
+    SELECT event_id, clock_timestamp() - age * interval '1 microsecond', $1, destination_id, duration, number,
+           CASE WHEN NOT is_held THEN 3 WHEN wait IS NULL THEN 2 ELSE 1 END, status, failure, message, body,
+           CASE WHEN is_held THEN due_at END
+    FROM facts
+    RETURNING 1
+), retry AS (
+    INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+    SELECT event_id, due_at, destination_id, number + 1 FROM facts WHERE is_held AND wait IS NOT NULL
+    ON CONFLICT (event_id, destination_id) DO NOTHING
+    RETURNING 1
+), letter AS (
+    INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
+    -- ON CONFLICT cannot change one row twice in a statement, so a pair that stands here twice counts once.
+    SELECT DISTINCT ON (event_id, destination_id) event_id, destination_id, number, failure, message
+    FROM facts WHERE is_held AND wait IS NULL ORDER BY event_id, destination_id, number DESC
+    ON CONFLICT (event_id, destination_id) DO UPDATE
+        SET dead_at = excluded.dead_at, attempts = excluded.attempts, failure = excluded.failure,
+            error_message = excluded.error_message
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM attempt), (SELECT count(*) FROM retry), (SELECT count(*) FROM letter);
+
+-- name: DeliverySnooze   rows: none
+-- params: $1 worker bigint, then one element for each delivery: $2 events uuid[], $3 destinations int[],
+--         $4 attempt numbers smallint[], $5 waits in ms bigint[] (-1 to park), $6 claims bigint[]
+-- index: webhook_claims_pkey
+-- Puts deliveries back that were not attempted: their attempt number stays.
+WITH held AS MATERIALIZED (
+    SELECT id FROM postrider.webhook_claims WHERE id = ANY ($6) AND worker_id = $1 ORDER BY id FOR UPDATE
+)
+INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+SELECT f.event_id,
+       CASE f.wait WHEN -1 THEN 'infinity' ELSE clock_timestamp() + f.wait * interval '1 millisecond' END,
+       f.destination_id, f.number
+FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::bigint[], $6::bigint[])
+    AS f (event_id, destination_id, number, wait, claim_id)
+JOIN held ON held.id = f.claim_id
+ON CONFLICT (event_id, destination_id) DO NOTHING;
+
+-- name: TallyAdd   rows: none
+-- params: one element for each destination: $1 destinations int[], $2 succeeded bigint[], $3 failed bigint[]
+-- index: none: append only
+INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
+SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[]);
+
+-- name: TallyFold   rows: none
+-- params: $1 how many rows to fold at most int
+-- index: none: reads what was added since the last time
+WITH folded AS (
+    DELETE FROM postrider.webhook_tallies
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM postrider.webhook_tallies LIMIT $1 FOR UPDATE SKIP LOCKED))
+    RETURNING destination_id, succeeded, failed
+)
+INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
+SELECT destination_id, sum(succeeded), sum(failed) FROM folded GROUP BY destination_id;

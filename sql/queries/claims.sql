@@ -1,0 +1,150 @@
+-- Claiming: how a worker takes work, finishes it, and takes it over from the dead.
+
+-- name: EventClaim   rows: one for each event of at most one new claim; none when nothing waits
+-- params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int
+-- index: webhook_queue_pkey, webhook_event_log_pkey; the plan is checked in ClaimPlanTests
+WITH picked AS MATERIALIZED (
+    SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, priority, id
+    FROM postrider.webhook_queue
+    ORDER BY priority, id
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+), chosen AS MATERIALIZED (
+    -- A row may hold 64 events: stop at the row that reaches the wanted number. The others are unlocked by the commit.
+    SELECT tid FROM (
+        SELECT tid, sum(events) OVER (ORDER BY priority, id) - events AS before FROM picked
+    ) AS counted
+    WHERE before < $2
+), taken AS (
+    -- The row lock and the DELETE are one statement on one row version, so the ctid cannot have moved.
+    DELETE FROM postrider.webhook_queue WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen)) RETURNING id, priority, more
+), claim AS (
+    INSERT INTO postrider.webhook_claims (worker_id, event_ids)
+    SELECT $1, array_agg(e ORDER BY taken.priority, e)
+    FROM taken, LATERAL unnest(taken.id || coalesce(taken.more, '{}')) AS u (e)
+    HAVING count(*) > 0
+    RETURNING id, event_ids
+)
+-- A payload that is large as stored is left out here and loaded one by one, so that a batch fits into memory.
+SELECT claim.id, e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
+       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384 THEN e.data::text END
+FROM claim, LATERAL unnest(claim.event_ids) WITH ORDINALITY AS u (id, place)
+JOIN postrider.webhook_event_log AS e ON e.id = u.id
+ORDER BY u.place;
+
+-- name: EventPayload   rows: 0..1
+-- params: $1 event uuid
+-- index: webhook_event_log_pkey
+SELECT data::text FROM postrider.webhook_event_log WHERE id = $1;
+
+-- name: RetryPeek   rows: one for each destination that has retries, with the milliseconds until its first is due
+-- params: none
+-- index: webhook_retries_due_idx, read by jumping from one destination to the next
+WITH RECURSIVE first AS (
+    (SELECT destination_id, due_at FROM postrider.webhook_retries ORDER BY destination_id, due_at LIMIT 1)
+    UNION ALL
+    SELECT next.destination_id, next.due_at
+    FROM first, LATERAL (
+        SELECT destination_id, due_at FROM postrider.webhook_retries
+        WHERE destination_id > first.destination_id ORDER BY destination_id, due_at LIMIT 1
+    ) AS next
+)
+SELECT destination_id, greatest(0, ceil(extract(epoch FROM due_at - clock_timestamp()) * 1000))::bigint
+FROM first WHERE due_at <> 'infinity';
+
+-- name: RetryClaim   rows: one for each due retry of the destinations named, of at most one new claim; oldest due first
+-- params: $1 worker bigint, $2 destinations int[], $3 how many of each int[]
+-- index: webhook_retries_due_idx; the plan is checked in ClaimPlanTests
+WITH picked AS MATERIALIZED (
+    -- Each destination has its own range of the index, so a million retries of a dead one cost the others nothing.
+    SELECT due.tid FROM unnest($2::integer[], $3::integer[]) AS d (id, most), LATERAL (
+        SELECT ctid AS tid FROM postrider.webhook_retries
+        WHERE destination_id = d.id AND due_at <= clock_timestamp()
+        ORDER BY due_at
+        LIMIT d.most
+        FOR UPDATE SKIP LOCKED
+    ) AS due
+), taken AS (
+    DELETE FROM postrider.webhook_retries WHERE ctid = ANY (ARRAY(SELECT tid FROM picked))
+    RETURNING event_id, destination_id, attempt_number, due_at
+), claim AS (
+    INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers)
+    SELECT $1, array_agg(event_id ORDER BY due_at, event_id), array_agg(destination_id ORDER BY due_at, event_id),
+           array_agg(attempt_number ORDER BY due_at, event_id)
+    FROM taken
+    HAVING count(*) > 0
+    RETURNING id, event_ids, destination_ids, attempt_numbers
+)
+SELECT claim.id, e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
+       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384 THEN e.data::text END,
+       u.destination_id, u.attempt_number
+FROM claim,
+     LATERAL unnest(claim.event_ids, claim.destination_ids, claim.attempt_numbers)
+         WITH ORDINALITY AS u (id, destination_id, attempt_number, place)
+JOIN postrider.webhook_event_log AS e ON e.id = u.id
+ORDER BY u.place;
+
+-- name: ClaimFinish   rows: the claims that were still this worker's
+-- params: $1 worker bigint, $2 claims bigint[]
+-- index: webhook_claims_pkey
+DELETE FROM postrider.webhook_claims WHERE id = ANY ($2) AND worker_id = $1 RETURNING id;
+
+-- name: ClaimTakeOver   rows: 0..$4 claims that are this worker's now
+-- params: $1 worker bigint, $2 dead worker bigint, $3 epoch it was seen with int, $4 most int
+-- index: webhook_workers_pkey; claims are few, one for each batch in flight
+WITH dead AS (
+    -- The guard is evaluated again here, under the row lock: of two rescuers, and of a rescuer and a heartbeat, one wins.
+    UPDATE postrider.webhook_workers SET alive = false, epoch = epoch + 1
+    WHERE id = $2 AND epoch = $3 AND alive
+      AND (lease_until < clock_timestamp()
+           OR has_lock AND heartbeat_at < clock_timestamp() - interval '600 milliseconds'
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks
+                              WHERE locktype = 'advisory' AND classid = 7742 AND objid = ($2 & 2147483647)::oid
+                                AND objsubid = 2 AND granted
+                                AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())))
+    RETURNING id
+), grabbed AS MATERIALIZED (
+    SELECT c.id FROM postrider.webhook_claims AS c WHERE c.worker_id IN (SELECT id FROM dead)
+    ORDER BY c.id LIMIT $4 FOR UPDATE OF c SKIP LOCKED
+)
+UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
+FROM grabbed WHERE c.id = grabbed.id
+RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues;
+
+-- name: ClaimSweep   rows: 0..$2 claims that are this worker's now, of workers that are dead or gone
+-- params: $1 worker bigint, $2 most int
+-- index: none: claims and workers are few
+WITH grabbed AS MATERIALIZED (
+    -- Finds what a takeover missed: claims committed after its snapshot, more than it took at once, a rescuer that died.
+    SELECT c.id FROM postrider.webhook_claims AS c
+    WHERE NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+    ORDER BY c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED
+)
+UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
+FROM grabbed WHERE c.id = grabbed.id
+RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues;
+
+-- name: EventLoad   rows: one for each of the events that still exists, in the order given
+-- params: $1 events uuid[]
+-- index: webhook_event_log_pkey
+SELECT e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
+       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384 THEN e.data::text END
+FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, place)
+JOIN postrider.webhook_event_log AS e ON e.id = u.id
+ORDER BY u.place;
+
+-- name: DeliverySettled   rows: deliveries of these events whose state is already recorded, with their highest attempt
+-- params: $1 events uuid[]
+-- index: webhook_attempts_delivery_idx, webhook_retries_pkey, webhook_dead_letters_pkey
+-- Attempts with outcome 3 changed no state, so they settle nothing.
+SELECT event_id, destination_id, max(attempt_number)::smallint FROM (
+    SELECT a.event_id, a.destination_id, a.attempt_number
+    FROM unnest($1::uuid[]) AS u (id) JOIN postrider.webhook_attempts AS a ON a.event_id = u.id WHERE a.outcome <= 2
+    UNION ALL
+    SELECT r.event_id, r.destination_id, r.attempt_number
+    FROM unnest($1::uuid[]) AS u (id) JOIN postrider.webhook_retries AS r ON r.event_id = u.id
+    UNION ALL
+    SELECT l.event_id, l.destination_id, l.attempts
+    FROM unnest($1::uuid[]) AS u (id) JOIN postrider.webhook_dead_letters AS l ON l.event_id = u.id
+) AS settled
+GROUP BY event_id, destination_id;

@@ -1,0 +1,71 @@
+-- The registry of workers: who lives, who is to be rescued.
+
+-- name: WorkerRegister   rows: 1, the new worker's id
+-- params: $1 host text, $2 process id int, $3 version text
+-- index: webhook_workers_pkey
+INSERT INTO postrider.webhook_workers (host, process_id, version) VALUES ($1, $2, $3) RETURNING id;
+
+-- name: WorkerLock   rows: 1, whether the lock was taken
+-- params: $1 worker bigint
+-- index: webhook_workers_pkey
+-- Held by the session of the control connection: it goes when the process dies, long before the lease runs out.
+WITH locked AS MATERIALIZED (SELECT pg_catalog.pg_try_advisory_lock(7742, ($1 & 2147483647)::integer) AS taken)
+UPDATE postrider.webhook_workers SET has_lock = locked.taken FROM locked WHERE id = $1 RETURNING has_lock;
+
+-- name: WorkerHeartbeat   rows: 1 with the version of the routing; none when the worker was declared dead
+-- params: $1 worker bigint
+-- index: webhook_workers_pkey
+UPDATE postrider.webhook_workers
+SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + interval '1500 milliseconds'
+WHERE id = $1 AND alive
+RETURNING (SELECT version FROM postrider.webhook_routing);
+
+-- name: WorkerWatch   rows: the other workers that seem dead, with their epoch
+-- params: $1 worker bigint
+-- index: none: workers are few
+SELECT w.id, w.epoch FROM postrider.webhook_workers AS w
+WHERE w.alive AND w.id <> $1
+  AND (w.lease_until < clock_timestamp()
+       OR w.has_lock AND w.heartbeat_at < clock_timestamp() - interval '600 milliseconds'
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks AS l
+                          WHERE l.locktype = 'advisory' AND l.classid = 7742
+                            AND l.objid = (w.id & 2147483647)::oid AND l.objsubid = 2 AND l.granted
+                            AND l.database = (SELECT oid FROM pg_catalog.pg_database
+                                              WHERE datname = current_database())));
+
+-- name: WorkerFarewell   rows: none
+-- params: $1 worker bigint
+-- index: webhook_workers_pkey
+-- What it still holds is found by the next sweep.
+UPDATE postrider.webhook_workers SET alive = false, epoch = epoch + 1, lease_until = clock_timestamp()
+WHERE id = $1 AND alive;
+
+-- name: WorkerPrune   rows: none
+-- params: none
+-- index: none: workers are few
+-- A worker's row must stay while claims name it, or the sweep could not tell whose they were.
+DELETE FROM postrider.webhook_workers AS w
+WHERE NOT w.alive AND w.heartbeat_at < clock_timestamp() - interval '7 days'
+  AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE c.worker_id = w.id);
+
+-- name: ServerUptime   rows: 1, whether the server has been up for 5 seconds
+-- params: none
+-- index: none
+SELECT clock_timestamp() - pg_catalog.pg_postmaster_start_time() > interval '5 seconds';
+
+-- name: BellHold   rows: 1, whether the bell is held now
+-- params: none
+-- index: none
+-- While any worker holds it, producers do not notify.
+SELECT pg_catalog.pg_try_advisory_lock_shared(7741, 1);
+
+-- name: BellRelease   rows: 1
+-- params: none
+-- index: none
+SELECT pg_catalog.pg_advisory_unlock_shared(7741, 1);
+
+-- name: PartitionsEnsure   rows: 1, how many partitions were made
+-- params: none
+-- index: none
+-- One worker is enough; whoever finds the lock taken leaves it to the other.
+SELECT CASE WHEN pg_catalog.pg_try_advisory_xact_lock(7743, 1) THEN postrider.ensure_partitions() ELSE 0 END;
