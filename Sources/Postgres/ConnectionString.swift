@@ -1,0 +1,56 @@
+// Reads connection strings with libpq's own parser. Called by ConnectionSettings.
+
+internal import CLibPQ
+
+/// libpq's view of connection strings.
+enum ConnectionString {
+    /// Splits a URI or `keyword=value` string into its options (`PQconninfoParse`).
+    ///
+    /// - Throws: ``PostgresError`` of code `invalidSettings`; libpq's message without what it quotes, which can be the
+    ///   whole string, password included.
+    static func parse(_ text: String) throws -> [String: String] {
+        guard !text.utf8.contains(0) else {
+            throw PostgresError(code: .invalidSettings, message: "the connection string holds a NUL byte")
+        }
+        var complaint: UnsafeMutablePointer<CChar>?
+        guard let options = PQconninfoParse(text, &complaint) else {
+            let line = Redaction.withoutQuoted(PostgresError.firstLine(complaint))
+            PQfreemem(complaint)
+            throw PostgresError(
+                code: .invalidSettings,
+                message: "\(line); expected postgres://user@host:port/database or keyword=value pairs")
+        }
+        defer { PQconninfoFree(options) }
+        return values(options)
+    }
+
+    /// Every keyword this libpq knows (`PQconndefaults`); empty only when memory is short.
+    static let keywords: Set<String> = {
+        guard let options = PQconndefaults() else { return [] }
+        defer { PQconninfoFree(options) }
+        var known: Set<String> = []
+        forEach(options) { keyword, _ in known.insert(keyword) }
+        return known
+    }()
+
+    /// Options whose values are secret.
+    static let secretKeywords = ["password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"]
+
+    /// The options that have a value.
+    private static func values(_ options: UnsafeMutablePointer<PQconninfoOption>) -> [String: String] {
+        var values: [String: String] = [:]
+        forEach(options) { keyword, value in values[keyword] = value }
+        return values
+    }
+
+    /// Walks libpq's array, which ends with an option without keyword.
+    private static func forEach(
+        _ options: UnsafeMutablePointer<PQconninfoOption>, _ body: (String, String?) -> Void
+    ) {
+        var option = options
+        while let keyword = option.pointee.keyword {
+            body(String(cString: keyword), option.pointee.val.map { String(cString: $0) })
+            option += 1
+        }
+    }
+}
