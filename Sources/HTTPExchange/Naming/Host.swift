@@ -1,0 +1,77 @@
+// What is here: what is known of one host and port: its judged addresses, who waits for them, its TLS sessions.
+// Called by: Loop only, on its thread.
+
+import CLibCurl
+
+/// One host and port.
+///
+/// libcurl never looks names up here. A name's addresses are looked up on a thread aside, **all** of them are judged,
+/// and they are then put into libcurl's own cache (`CURLOPT_RESOLVE`), which is the only place it may take them from:
+/// between judgement and dial no further answer of a name server counts. The dial judges once more.
+final class Host {
+    /// What the last lookup, or the literal itself, said.
+    enum Verdict {
+        /// Nothing yet.
+        case unknown
+        /// All addresses are permitted.
+        case permitted
+        /// At least one is not.
+        case refused
+        /// The lookup failed; the text is from `gai_strerror(3)`.
+        case failed(String)
+    }
+
+    /// The host as libcurl names it: lower case, IPv6 without brackets.
+    let name: String
+    /// 1 to 65535.
+    let port: Int
+    /// The address when the host is written as one; such hosts need no lookup.
+    let literal: IPAddress?
+
+    var verdict = Verdict.unknown
+    /// Up to when the verdict stands, in `Ticks`.
+    var freshUntil: Int64 = 0
+    /// Up to when permitted addresses may be used while a new lookup runs.
+    var usableUntil: Int64 = 0
+    /// Since when a lookup has been running, in `Ticks`.
+    var lookupStartedAt: Int64?
+    /// Requests that cannot start without an answer, oldest first.
+    var waiting: [Waiting] = []
+    /// The addresses of the last lookup that was permitted, in the order to try them; empty for literals.
+    var addresses: [IPAddress] = []
+    /// Whether libcurl has these addresses, so that further transfers need not bring them.
+    var isPinned = false
+    /// How many transfers to this host are with libcurl.
+    var transfers = 0
+    /// TLS sessions, shared by all transfers to this host; made for the first secure one.
+    private(set) var share: UnsafeMutableRawPointer?
+
+    /// A request that waits for the name.
+    struct Waiting {
+        let job: Job
+        let target: Target
+        let startedAt: Int64
+        let deadline: Int64
+    }
+
+    init(name: String, port: Int) {
+        self.name = name
+        self.port = port
+        literal = IPAddress(name)
+    }
+
+    deinit {
+        if let share { _ = curl_share_cleanup(share) }
+    }
+
+    /// The share handle with this host's TLS sessions.
+    ///
+    /// A handle per host, because one has room for eight sessions only, and without one each easy handle keeps its own.
+    func sessions() -> UnsafeMutableRawPointer? {
+        if share == nil, let made = curl_share_init() {
+            _ = clibcurl_share_data(made, CURL_LOCK_DATA_SSL_SESSION)
+            share = made
+        }
+        return share
+    }
+}
