@@ -1,0 +1,90 @@
+// Names for what went wrong. Recorded with every attempt and used as labels of metrics.
+
+/// Why an exchange ended without a complete answer, as the HTTP client tells it.
+public enum ExchangeFailure: String, Sendable, CaseIterable {
+    /// The host name did not resolve.
+    case dns
+    /// No connection came about.
+    case connect
+    /// The TLS handshake failed for another reason than the certificate.
+    case tls
+    /// The certificate was refused.
+    case certificate
+    /// The deadline of the exchange passed.
+    case timeout
+    /// The connection ended in the middle.
+    case reset
+    /// What came back is not HTTP.
+    case protocolError = "protocol"
+    /// The answer's headers exceeded a limit.
+    case tooLarge = "too_large"
+    /// The address guard refused to connect.
+    case refusedAddress = "refused_address"
+    /// The request could not be built or was refused by the client; it can never succeed.
+    case invalidRequest = "invalid_request"
+    /// The worker gave up, because it is shutting down; says nothing about the receiver.
+    case cancelled
+}
+
+/// The class of a failed attempt. A closed set: raw values are stored, counted and documented.
+public enum FailureClass: String, Sendable, CaseIterable {
+    /// See `ExchangeFailure.dns`.
+    case dns
+    /// See `ExchangeFailure.connect`.
+    case connect
+    /// See `ExchangeFailure.tls`.
+    case tls
+    /// See `ExchangeFailure.certificate`.
+    case certificate
+    /// See `ExchangeFailure.timeout`.
+    case timeout
+    /// See `ExchangeFailure.reset`.
+    case reset
+    /// See `ExchangeFailure.protocolError`; also statuses outside of 200 to 599.
+    case protocolError = "protocol"
+    /// See `ExchangeFailure.tooLarge`.
+    case tooLarge = "too_large"
+    /// See `ExchangeFailure.refusedAddress`.
+    case refusedAddress = "refused_address"
+    /// See `ExchangeFailure.invalidRequest`.
+    case invalidRequest = "invalid_request"
+    /// See `ExchangeFailure.cancelled`.
+    case cancelled
+    /// 3xx: redirects are never followed.
+    case redirectRefused = "redirect_refused"
+    /// 4xx without a class of its own.
+    case clientError = "client_error"
+    /// 5xx without a class of its own.
+    case serverError = "server_error"
+    /// 408, 425 and 429: the receiver asks for patience.
+    case throttled
+    /// 502, 503 and 504: the receiver is overloaded or down.
+    case unavailable
+    /// 410: the endpoint exists no more.
+    case gone
+    /// 413 and 415: this payload will never be taken.
+    case payloadRefused = "payload_refused"
+    /// 404 of an n8n whose workflow is not active.
+    case workflowInactive = "workflow_inactive"
+    /// 407: the fault of a proxy on our side.
+    case proxy
+    /// The receiver asked by header that this delivery be given up, or all of them.
+    case refusedByReceiver = "refused_by_receiver"
+
+    /// The class of a failed exchange.
+    init(_ failure: ExchangeFailure) {
+        switch failure {
+        case .dns: self = .dns
+        case .connect: self = .connect
+        case .tls: self = .tls
+        case .certificate: self = .certificate
+        case .timeout: self = .timeout
+        case .reset: self = .reset
+        case .protocolError: self = .protocolError
+        case .tooLarge: self = .tooLarge
+        case .refusedAddress: self = .refusedAddress
+        case .invalidRequest: self = .invalidRequest
+        case .cancelled: self = .cancelled
+        }
+    }
+}

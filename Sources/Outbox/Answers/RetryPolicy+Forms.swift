@@ -1,0 +1,146 @@
+// Retry policies as JSON: ours and those of the systems that Postrider replaces. Called when destinations are created.
+
+extension RetryPolicy {
+    /// Reads a policy in one of these forms, all delays in seconds unless said otherwise:
+    ///
+    /// - ours: `{"max_attempts":6,"base_delay":30,"factor":2,"max_delay":3600,"jitter":0.1}`, each with that default,
+    ///   or `{"delays":[5,300,1800],"jitter":0.1}`;
+    /// - bird: `{"max_attempts":3,"backoff_type":"exponential","initial_delay":1000,"max_delay":30000}`, delays in
+    ///   milliseconds, types `exponential`, `linear` and `fixed`, no jitter;
+    /// - crm: `{"retry_count":3}`, retries after 2, 4, 8 … s, no jitter;
+    /// - fenix: `{"retry_attempts":3}`, so many retries on our default schedule.
+    ///
+    /// - Throws: `RetryPolicyError`; also for unknown keys, which are likely misspelt.
+    public init(json text: String) throws(RetryPolicyError) {
+        let fields = try PolicyFields(text)
+        if fields.has("backoff_type") || fields.has("initial_delay") {
+            try self.init(bird: fields)
+        } else if fields.has("retry_count") {
+            try fields.allow(["retry_count"])
+            try self.init(retryCount: fields.count("retry_count") ?? 3)
+        } else if fields.has("retry_attempts") {
+            try fields.allow(["retry_attempts"])
+            try self.init(maxAttempts: (fields.count("retry_attempts") ?? 3) + 1)
+        } else if fields.has("delays") {
+            try fields.allow(["delays", "jitter"])
+            try self.init(delays: fields.durations("delays"), jitter: fields.number("jitter") ?? 0.1)
+        } else {
+            try fields.allow(["max_attempts", "base_delay", "factor", "max_delay", "jitter"])
+            try self.init(
+                maxAttempts: fields.count("max_attempts") ?? 6,
+                growth: .exponential(factor: fields.number("factor") ?? 2),
+                baseDelay: fields.duration("base_delay", unit: 1) ?? .seconds(30),
+                maxDelay: fields.duration("max_delay", unit: 1) ?? .seconds(3600),
+                jitter: fields.number("jitter") ?? 0.1
+            )
+        }
+    }
+
+    /// The policy of crm: so many retries, 2^n seconds after attempt n, at most an hour, no jitter.
+    ///
+    /// - Throws: `RetryPolicyError` when the count is out of range.
+    public init(retryCount: Int) throws(RetryPolicyError) {
+        guard (0..<1000).contains(retryCount) else { throw .attempts(retryCount) }
+        try self.init(maxAttempts: retryCount + 1, baseDelay: .seconds(2), jitter: 0)
+    }
+
+    private init(bird fields: PolicyFields) throws(RetryPolicyError) {
+        try fields.allow(["max_attempts", "backoff_type", "initial_delay", "max_delay"])
+        let growth: Growth
+        switch try fields.string("backoff_type") ?? "exponential" {
+        case "exponential": growth = .exponential(factor: 2)
+        case "linear": growth = .linear
+        case "fixed", "constant": growth = .constant
+        case let type: throw .form("unknown backoff_type \(type.debugDescription)")
+        }
+        try self.init(
+            maxAttempts: fields.count("max_attempts") ?? 3,
+            growth: growth,
+            baseDelay: fields.duration("initial_delay", unit: 1000) ?? .seconds(1),
+            maxDelay: fields.duration("max_delay", unit: 1000) ?? .seconds(30),
+            jitter: 0
+        )
+    }
+}
+
+/// The members of a policy's JSON object, read with the checks that all forms share.
+private struct PolicyFields {
+    private let document: JSONDocument
+    private var nodes: [String: Int] = [:]
+
+    init(_ text: String) throws(RetryPolicyError) {
+        do {
+            document = try JSONDocument(parsing: Array(text.utf8))
+        } catch {
+            throw .form(error.description)
+        }
+        guard document.nodes[0].kind == .object else { throw .form("expected a JSON object") }
+        for member in document.members(of: 0) {
+            nodes[String(decoding: document.content(of: document.nodes[member.key]), as: UTF8.self)] = member.value
+        }
+    }
+
+    func has(_ key: String) -> Bool { nodes[key] != nil }
+
+    func allow(_ keys: Set<String>) throws(RetryPolicyError) {
+        for key in nodes.keys.sorted() where !keys.contains(key) {
+            throw .form("unknown key \(key.debugDescription); known here are \(keys.sorted().joined(separator: ", "))")
+        }
+    }
+
+    func string(_ key: String) throws(RetryPolicyError) -> String? {
+        guard let index = nodes[key] else { return nil }
+        guard document.nodes[index].kind == .string else { throw .form("\(key) must be a string") }
+        return text(index)
+    }
+
+    func number(_ key: String) throws(RetryPolicyError) -> Double? {
+        guard let index = nodes[key] else { return nil }
+        return try number(at: index, key)
+    }
+
+    func count(_ key: String) throws(RetryPolicyError) -> Int? {
+        guard let index = nodes[key] else { return nil }
+        guard document.nodes[index].kind == .number, let value = Int(text(index)), (0..<1_000_000).contains(value)
+        else {
+            throw .form("\(key) must be a whole number")
+        }
+        return value
+    }
+
+    /// A time given in `1/unit` seconds.
+    func duration(_ key: String, unit: Double) throws(RetryPolicyError) -> Duration? {
+        guard let value = try number(key) else { return nil }
+        return try Self.duration(value / unit)
+    }
+
+    func durations(_ key: String) throws(RetryPolicyError) -> [Duration] {
+        guard let index = nodes[key], document.nodes[index].kind == .array else {
+            throw .form("\(key) must be an array of seconds")
+        }
+        var result: [Duration] = []
+        var child = index + 1
+        while child < document.nodes[index].end {
+            result.append(try Self.duration(try number(at: child, key)))
+            child = document.nodes[child].end
+        }
+        return result
+    }
+
+    private static func duration(_ seconds: Double) throws(RetryPolicyError) -> Duration {
+        // Checked before the conversion, which traps on what does not fit.
+        guard (0...1e9).contains(seconds) else { throw .delay }
+        return .milliseconds(Int64((seconds * 1000).rounded()))
+    }
+
+    private func number(at index: Int, _ key: String) throws(RetryPolicyError) -> Double {
+        guard document.nodes[index].kind == .number, let value = Double(text(index)) else {
+            throw .form("\(key) must be a number")
+        }
+        return value
+    }
+
+    private func text(_ index: Int) -> String {
+        String(decoding: document.content(of: document.nodes[index]), as: UTF8.self)
+    }
+}

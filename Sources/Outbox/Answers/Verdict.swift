@@ -1,0 +1,159 @@
+// What to do after an attempt. Pure: called by the worker for every outcome, recorded by the store.
+// The rules are those of docs/wire.md, "How an answer is judged".
+
+/// The consequences of one attempt.
+public struct Verdict: Sendable, Equatable {
+    /// What becomes of the delivery.
+    public enum Action: Sendable, Equatable {
+        /// It is done.
+        case delivered
+        /// It is tried again after this time.
+        case retry(after: Duration)
+        /// It is a dead letter.
+        case dead(DeathCause)
+        /// It waits until its destination, which is disabled with it, is enabled again.
+        case park
+    }
+
+    /// Why a delivery is not tried again by itself.
+    public enum DeathCause: String, Sendable {
+        /// The answer was final.
+        case final
+        /// There are no attempts left.
+        case exhausted
+    }
+
+    /// What becomes of the delivery.
+    public var action: Action
+    /// Why the attempt failed; nil when it did not.
+    public var failure: FailureClass?
+    /// For how long nothing at all should be sent to the destination; nil for no pause.
+    public var pausesDestination: Duration?
+    /// Whether the destination must be disabled, because it said so.
+    public var disablesDestination = false
+    /// Whether this failure counts towards disabling the destination and towards its breaker.
+    public var blamesDestination = false
+    /// Whether the attempt counts towards `RetryPolicy.maxAttempts`.
+    public var spendsAttempt = true
+
+    /// Makes a verdict; defaults are those of a delivered event.
+    public init(
+        action: Action,
+        failure: FailureClass? = nil,
+        pausesDestination: Duration? = nil,
+        disablesDestination: Bool = false,
+        blamesDestination: Bool = false,
+        spendsAttempt: Bool = true
+    ) {
+        self.action = action
+        self.failure = failure
+        self.pausesDestination = pausesDestination
+        self.disablesDestination = disablesDestination
+        self.blamesDestination = blamesDestination
+        self.spendsAttempt = spendsAttempt
+    }
+
+    /// The longest wait that `Retry-After` can bring about.
+    public static let longestRetryAfter = Duration.seconds(86_400)
+
+    /// Judges an outcome.
+    ///
+    /// - Parameters:
+    ///   - outcome: What came of the attempt.
+    ///   - destination: The destination, whose retry policy and final statuses decide.
+    ///   - attempt: How many attempts counted so far, this one included; from 1.
+    ///   - random: 0 ..< 1, for the jitter.
+    public static func judge(_ outcome: Outcome, destination: Destination, attempt: Int, random: Double) -> Verdict {
+        let bench = Bench(destination: destination, attempt: attempt, random: random)
+        switch outcome {
+        case .answered(let answer): return bench.judge(answer)
+        case .failed(let failure): return bench.judge(failure)
+        }
+    }
+}
+
+/// Where one outcome is judged.
+private struct Bench {
+    let destination: Destination
+    let attempt: Int
+    let random: Double
+
+    func judge(_ failure: ExchangeFailure) -> Verdict {
+        switch failure {
+        case .cancelled:
+            // Nothing is known about the receiver: the next worker may try at once.
+            return Verdict(action: .retry(after: .zero), failure: .cancelled, spendsAttempt: false)
+        case .invalidRequest:
+            return Verdict(action: .dead(.final), failure: .invalidRequest)
+        default:
+            return retry(FailureClass(failure))
+        }
+    }
+
+    func judge(_ answer: Answer) -> Verdict {
+        let isDelivered = (200...299).contains(answer.status)
+        switch answer.control {
+        case .disable:
+            let action: Verdict.Action = isDelivered ? .delivered : .park
+            let failure: FailureClass? = isDelivered ? nil : .refusedByReceiver
+            return Verdict(action: action, failure: failure, disablesDestination: true)
+        case .abortMessage where !isDelivered:
+            return Verdict(action: .dead(.final), failure: .refusedByReceiver)
+        case .abortMessage, nil:
+            return isDelivered ? Verdict(action: .delivered) : judgeFailed(answer)
+        }
+    }
+
+    private func judgeFailed(_ answer: Answer) -> Verdict {
+        switch answer.status {
+        case 410:
+            return Verdict(action: .park, failure: .gone, disablesDestination: true, blamesDestination: true)
+        case 404 where N8nAnswer.isNotRegistered(answer.bodyPrefix):
+            // A person has switched the workflow off and will switch it on again; the address is right.
+            return retry(.workflowInactive, isBlamed: false)
+        case 407:
+            return retryUncounted(.proxy)
+        default:
+            break
+        }
+        let failure = Self.failureClass(of: answer.status)
+        if destination.finalStatuses.contains(answer.status) {
+            // A receiver that answers for one payload is alive: 413 and 415 say nothing against it.
+            return Verdict(
+                action: .dead(.final), failure: failure, blamesDestination: failure != .payloadRefused
+            )
+        }
+        let listens = [408, 425, 429, 503].contains(answer.status)
+        return retry(failure, hint: listens ? answer.retryAfter : nil)
+    }
+
+    /// Another attempt after the schedule's delay, or later when the receiver asks for it; never earlier.
+    private func retry(_ failure: FailureClass, hint: Duration? = nil, isBlamed: Bool = true) -> Verdict {
+        let pause = hint.map { min($0, Verdict.longestRetryAfter) }
+        var verdict = Verdict(action: .dead(.exhausted), failure: failure, blamesDestination: isBlamed)
+        verdict.pausesDestination = pause
+        if let delay = destination.retry.delay(afterAttempt: attempt, random: random) {
+            verdict.action = .retry(after: max(delay, pause ?? .zero))
+        }
+        return verdict
+    }
+
+    /// Another attempt on the schedule that does not use one up, so that there always is one.
+    private func retryUncounted(_ failure: FailureClass) -> Verdict {
+        let policy = destination.retry
+        let delay = policy.delay(afterAttempt: min(attempt, policy.maxAttempts - 1), random: random)
+        return Verdict(action: .retry(after: delay ?? policy.baseDelay), failure: failure, spendsAttempt: false)
+    }
+
+    private static func failureClass(of status: Int) -> FailureClass {
+        switch status {
+        case 300...399: .redirectRefused
+        case 408, 425, 429: .throttled
+        case 413, 415: .payloadRefused
+        case 400...499: .clientError
+        case 502, 503, 504: .unavailable
+        case 500...599: .serverError
+        default: .protocolError
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// One event as the outbox holds it. Made by the store from a claimed row, read by routing and by the request builder.
+
+/// One immutable row of the outbox: what happened, to whom it belongs, and its payload as bytes.
+public struct Event: Sendable, Identifiable {
+    /// The id, which is also the receiver's idempotency key.
+    public var id: EventID
+    /// The dotted type, for example `user.created`. See `EventType` for what is allowed.
+    public var type: String
+    /// When the event was written, in unix microseconds.
+    public var createdAtMicroseconds: Int64
+    /// The organization it belongs to; nil when it belongs to none.
+    public var organization: String?
+    /// The user it belongs to; nil when it belongs to none.
+    public var user: String?
+    /// The id of the row it tells about; nil when there is none.
+    public var recordID: String?
+    /// Events of the same key are delivered in order to destinations that ask for it; nil asks for no order.
+    public var orderingKey: String?
+    /// Higher goes first; default 0.
+    public var priority: Int16
+    /// The payload: the JSON text that Postgres gave, forwarded without being parsed.
+    public var data: [UInt8]
+
+    /// Makes an event. Nothing is checked here: Postgres holds the constraints and the request builder refuses what
+    /// cannot be sent.
+    public init(
+        id: EventID,
+        type: String,
+        createdAtMicroseconds: Int64,
+        organization: String? = nil,
+        user: String? = nil,
+        recordID: String? = nil,
+        orderingKey: String? = nil,
+        priority: Int16 = 0,
+        data: [UInt8]
+    ) {
+        self.id = id
+        self.type = type
+        self.createdAtMicroseconds = createdAtMicroseconds
+        self.organization = organization
+        self.user = user
+        self.recordID = recordID
+        self.orderingKey = orderingKey
+        self.priority = priority
+        self.data = data
+    }
+}

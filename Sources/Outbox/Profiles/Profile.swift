@@ -1,0 +1,173 @@
+// A wire format as data: what the body looks like, what is signed, and which headers say so.
+// Built in for the systems that Postrider replaces; operators add their own as rows.
+
+/// Everything a receiver can see of a sender, except URL, secret and payload.
+///
+/// Templates name variables in braces: `{event.id}`, `{event.type}`, `{event.created_at}` (ISO 8601 UTC with
+/// milliseconds), `{event.created_unix}` (seconds), `{event.organization}`, `{event.user}`, `{event.record_id}`
+/// everywhere; `{data}` in the envelope; `{delivery.id}`, `{delivery.attempt}`, `{destination.id}`, `{timestamp}` (unix
+/// seconds of this attempt) and `{timestamp.iso}` in headers and in the signed string; `{body}` and `{body.canonical}`
+/// in the signed string; `{signature}` in headers.
+///
+/// A body never depends on the attempt or the destination: a retry repeats the bytes of the first attempt.
+///
+/// Immutable, and a class so that 100,000 destinations share one.
+public final class Profile: Sendable {
+    /// Its name, unique among built-in and added profiles.
+    public let name: String
+    /// The value of `Content-Type`.
+    public let contentType: String
+    /// The value of `User-Agent`.
+    public let userAgent: String
+    /// The body as a template of JSON. A variable inside quotes is escaped; outside of them it is a whole JSON value,
+    /// `null` when the event has none.
+    public let envelope: String
+    /// Further header lines as templates. Lines with `{signature}` are left out for destinations without a secret.
+    public let headers: [String]
+    /// How requests are signed; nil for never.
+    public let signature: SignatureRecipe?
+    /// How secrets are written, and thereby what their key bytes are.
+    public let secretForm: SecretForm
+
+    let envelopeTemplate: Template
+    let headerTemplates: [HeaderTemplate]
+    let signedTemplate: Template?
+
+    /// Makes a profile and compiles its templates.
+    ///
+    /// - Throws: `ProfileError`: a template has an unknown or misplaced variable, the envelope is not JSON, or a header
+    ///   cannot be sent.
+    public init(
+        name: String,
+        contentType: String = "application/json",
+        userAgent: String = Profile.ownUserAgent,
+        envelope: String,
+        headers: [String] = [],
+        signature: SignatureRecipe? = nil,
+        secretForm: SecretForm = .text
+    ) throws(ProfileError) {
+        self.name = name
+        self.contentType = contentType
+        self.userAgent = userAgent
+        self.envelope = envelope
+        self.headers = headers
+        self.signature = signature
+        self.secretForm = secretForm
+        envelopeTemplate = try Template(envelope, role: .envelope)
+        signedTemplate = if let signature { try Template(signature.signs, role: .signed) } else { nil }
+        if let signedTemplate, signedTemplate.segments.filter(Self.isBody).count != 1 { throw .bodyNotSignedOnce }
+        headerTemplates = try Self.compile(headers, hasSignature: signature != nil)
+        try Self.checkValue(contentType, of: "Content-Type")
+        try Self.checkValue(userAgent, of: "User-Agent")
+        try Self.checkEnvelope(envelopeTemplate)
+    }
+
+    /// The User-Agent of profiles that have no historic one.
+    ///
+    /// The comment is there because n8n's "Ignore Bots" refuses a bare `name/version` (package `isbot`).
+    public static let ownUserAgent = "Postrider/1.0 (webhooks)"
+
+    /// The names of headers that this profile sends itself, lower case; custom headers may not repeat them.
+    public var headerNames: Set<String> {
+        Set(headerTemplates.map { $0.name.lowercased() }).union(["content-type", "user-agent"])
+    }
+
+    /// Tells whether a segment of a signed string stands for the body, raw or canonical.
+    static func isBody(_ segment: Template.Segment) -> Bool {
+        switch segment {
+        case .variable(.body, _), .variable(.canonicalBody, _): true
+        case .variable, .literal: false
+        }
+    }
+
+    private static func compile(_ lines: [String], hasSignature: Bool) throws(ProfileError) -> [HeaderTemplate] {
+        var templates: [HeaderTemplate] = []
+        for line in lines {
+            let template = try HeaderTemplate(line)
+            if template.value.uses(.signature), !hasSignature { throw .signatureWithoutRecipe(header: template.name) }
+            if templates.contains(where: { $0.name.lowercased() == template.name.lowercased() }) {
+                throw .repeatedHeader(template.name)
+            }
+            templates.append(template)
+        }
+        return templates
+    }
+
+    private static func checkValue(_ value: String, of name: String) throws(ProfileError) {
+        do {
+            try HeaderField.validateValue(value)
+        } catch {
+            throw .header(name, error)
+        }
+    }
+
+    /// Renders the envelope with a sample, whose every value is absent or hostile, and parses the result.
+    private static func checkEnvelope(_ template: Template) throws(ProfileError) {
+        let event = Event(
+            id: EventID(high: 0, low: 0), type: "a\"\\\n", createdAtMicroseconds: 0, data: Array("null".utf8)
+        )
+        do {
+            _ = try JSONDocument(parsing: Envelope.render(template, event))
+        } catch {
+            throw .envelopeIsNotJSON(reason: error.description)
+        }
+    }
+}
+
+/// One header line of a profile, split at its colon.
+struct HeaderTemplate: Sendable, Hashable {
+    let name: String
+    let value: Template
+
+    /// Reads `Name: value`.
+    init(_ line: String) throws(ProfileError) {
+        guard let colon = line.firstIndex(of: ":") else { throw .headerWithoutColon(line) }
+        name = String(line[..<colon])
+        let text = line[line.index(after: colon)...].drop { $0 == " " }
+        do {
+            try HeaderField.validateName(name)
+            try HeaderField.validateValue(String(text))
+        } catch {
+            throw .header(name, error)
+        }
+        value = try Template(String(text), role: .header)
+    }
+}
+
+/// How a signature is made: which bytes, with which algorithm's text around it.
+public struct SignatureRecipe: Sendable, Hashable {
+    /// How the bytes of a signature become text.
+    public enum Encoding: String, Sendable, Hashable {
+        /// Lower-case hexadecimal digits.
+        case hex
+        /// Standard padded base64.
+        case base64
+    }
+
+    /// The signed bytes as a template, for example `{timestamp}.{body}`.
+    public var signs: String
+    /// How signatures are written.
+    public var encoding: Encoding
+    /// What stands before each HMAC-SHA256 signature, for example `sha256=`.
+    public var prefix: String
+    /// What stands before each Ed25519 signature; nil when the format knows none, so that such secrets are refused.
+    public var ed25519Prefix: String?
+    /// What stands between the signatures of several secrets; nil when the format has room for one signature only, so
+    /// that the newest secret alone signs.
+    public var separator: String?
+
+    /// Makes a recipe.
+    public init(
+        signs: String,
+        encoding: Encoding = .hex,
+        prefix: String = "",
+        ed25519Prefix: String? = nil,
+        separator: String? = nil
+    ) {
+        self.signs = signs
+        self.encoding = encoding
+        self.prefix = prefix
+        self.ed25519Prefix = ed25519Prefix
+        self.separator = separator
+    }
+}

@@ -1,0 +1,62 @@
+// The body of a request. Called once per event and profile; deliveries share the bytes.
+
+/// Rendering of envelopes.
+enum Envelope {
+    /// Gives the body of an event. An empty payload counts as `null`.
+    static func render(_ template: Template, _ event: Event) -> [UInt8] {
+        var output: [UInt8] = []
+        output.reserveCapacity(event.data.count + template.text.utf8.count + 160)
+        for segment in template.segments {
+            switch segment {
+            case .literal(let bytes): output.append(contentsOf: bytes)
+            case .variable(let variable, let placement): append(variable, placement, of: event, to: &output)
+            }
+        }
+        return output
+    }
+
+    private static func append(
+        _ variable: Template.Variable,
+        _ placement: Template.Placement,
+        of event: Event,
+        to output: inout [UInt8]
+    ) {
+        switch variable {
+        case .data where event.data.isEmpty: output.append(contentsOf: "null".utf8)
+        case .data: output.append(contentsOf: event.data)
+        case .createdUnix:
+            let seconds = Timestamp.floorDivide(event.createdAtMicroseconds, 1_000_000)
+            Timestamp.appendDecimal(seconds, to: &output)
+        case .eventID, .createdAt: appendQuotable(variable, placement, of: event, to: &output)
+        case .eventType: append(event.type, placement, to: &output)
+        case .organization: append(event.organization, placement, to: &output)
+        case .user: append(event.user, placement, to: &output)
+        case .recordID: append(event.recordID, placement, to: &output)
+        case .deliveryID, .attempt, .destinationID, .timestamp, .timestampISO, .body, .canonicalBody, .signature: break
+        }
+    }
+
+    /// Values that need no escaping, only quotes when they stand alone.
+    private static func appendQuotable(
+        _ variable: Template.Variable,
+        _ placement: Template.Placement,
+        of event: Event,
+        to output: inout [UInt8]
+    ) {
+        if placement == .wholeValue { output.append(UInt8(ascii: "\"")) }
+        if variable == .eventID {
+            event.id.append(to: &output)
+        } else {
+            Timestamp.appendISO8601(microseconds: event.createdAtMicroseconds, to: &output)
+        }
+        if placement == .wholeValue { output.append(UInt8(ascii: "\"")) }
+    }
+
+    private static func append(_ text: String?, _ placement: Template.Placement, to output: inout [UInt8]) {
+        if placement == .wholeValue {
+            JSONText.appendValue(text, to: &output)
+        } else if let text {
+            JSONText.appendContent(text, to: &output)
+        }
+    }
+}
