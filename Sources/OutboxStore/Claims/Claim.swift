@@ -1,0 +1,66 @@
+// A batch of work as a worker takes it from the database. Made by ClaimStore, consumed by the dispatcher.
+
+public import Outbox
+
+/// A batch of events or retries that one worker holds: one row of `webhook_claims`.
+public struct Claim: Sendable {
+    /// The claim's id, `webhook_claims.id`.
+    public let id: Int64
+    /// Its work, at least one item, in the order in which it should be sent.
+    public var work: [Work]
+    /// How many workers died holding it; 0 for a claim of one's own.
+    public let rescues: Int
+
+    /// One event of a claim.
+    public struct Work: Sendable {
+        /// The event. Its `data` is empty when ``isHeavy``.
+        public let event: Event
+        /// True when the payload was left in the database because it is large; load it with
+        /// ``ClaimStore/payload(of:)``.
+        public let isHeavy: Bool
+        /// For a retry its destination and the number of the attempt that is due; nil for a first fan-out.
+        public let target: Target?
+
+        /// Makes one item of work.
+        public init(event: Event, isHeavy: Bool, target: Target?) {
+            self.event = event
+            self.isHeavy = isHeavy
+            self.target = target
+        }
+    }
+
+    /// Where a retry goes.
+    public struct Target: Sendable, Hashable {
+        /// The destination, `webhook_destinations.id`.
+        public let destination: Int32
+        /// The number of the attempt that is due, from 1.
+        public let attempt: Int16
+
+        /// Makes a target.
+        public init(destination: Int32, attempt: Int16) {
+            self.destination = destination
+            self.attempt = attempt
+        }
+    }
+
+    /// Makes a claim.
+    public init(id: Int64, work: [Work], rescues: Int = 0) {
+        self.id = id
+        self.work = work
+        self.rescues = rescues
+    }
+}
+
+/// One event and one destination.
+public struct DeliveryKey: Sendable, Hashable {
+    /// The event.
+    public let event: EventID
+    /// The destination, `webhook_destinations.id`.
+    public let destination: Int32
+
+    /// Makes a key.
+    public init(event: EventID, destination: Int32) {
+        self.event = event
+        self.destination = destination
+    }
+}

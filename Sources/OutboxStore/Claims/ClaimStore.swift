@@ -1,0 +1,93 @@
+// The statements that take work. Steps go into the worker's pipeline; their rows come back here to be read.
+
+public import Outbox
+public import Postgres
+
+/// Claiming, as steps of a pipeline and as readers of their rows.
+public enum ClaimStore {
+    /// Claims waiting events, urgent and old ones first (`EventClaim`).
+    ///
+    /// - Parameters:
+    ///   - worker: who claims.
+    ///   - events: how many events are wanted; up to 63 more may come, because a queue row can hold 64.
+    ///   - rows: how many queue rows to look at; the same as `events` unless rows are known to hold many.
+    public static func claimEvents(worker: Int64, events: Int32, rows: Int32) -> Step {
+        Step(Queries.eventClaim, [.int8(worker), .int4(events), .int4(rows)])
+    }
+
+    /// Claims due retries of destinations, the longest due first (`RetryClaim`).
+    ///
+    /// - Parameters:
+    ///   - worker: who claims.
+    ///   - destinations: which destinations, each with how many retries at most.
+    public static func claimRetries(worker: Int64, destinations: [(id: Int32, most: Int32)]) -> Step {
+        Step(
+            Queries.retryClaim,
+            [.int8(worker), .int4s(destinations.map(\.id)), .int4s(destinations.map(\.most))])
+    }
+
+    /// Asks which destinations have retries (`RetryPeek`).
+    public static func peekRetries() -> Step { Step(Queries.retryPeek) }
+
+    /// Reads the rows of ``peekRetries()``: each destination with the milliseconds until its first retry is due.
+    ///
+    /// - Throws: `PostgresError` when a row is not of the expected shape.
+    public static func readPeek(_ rows: Rows) throws -> [(destination: Int32, milliseconds: Int64)] {
+        try (0..<rows.count).map { index in
+            (Int32(try rows[index].int(0)), try rows[index].int64(1))
+        }
+    }
+
+    /// Reads the rows of a claim.
+    ///
+    /// - Parameters:
+    ///   - rows: what ``claimEvents(worker:events:rows:)`` or ``claimRetries(worker:destinations:)`` gave.
+    ///   - isRetry: true for the latter.
+    /// - Returns: the claim, or nil when nothing was claimed.
+    /// - Throws: `PostgresError` when a row is not of the expected shape.
+    public static func readClaim(_ rows: Rows, isRetry: Bool) throws -> Claim? {
+        guard rows.count > 0 else { return nil }
+        var work: [Claim.Work] = []
+        work.reserveCapacity(rows.count)
+        for index in 0..<rows.count {
+            let row = rows[index]
+            let target =
+                isRetry ? Claim.Target(destination: Int32(try row.int(10)), attempt: Int16(try row.int(11))) : nil
+            work.append(try EventRow.work(row, first: 1, target: target))
+        }
+        return Claim(id: try rows[0].int64(0), work: work)
+    }
+
+    /// Gives up finished claims (`ClaimFinish`); its rows are the claims that were still the worker's.
+    public static func finish(worker: Int64, claims: [Int64]) -> Step {
+        Step(Queries.claimFinish, [.int8(worker), .int8s(claims)])
+    }
+
+    /// The payload of one event whose claim left it in the database.
+    ///
+    /// - Returns: the JSON text, or nil when the event is gone.
+    /// - Throws: `PostgresError`.
+    public static func payload(of event: EventID, on connection: Connection) async throws -> [UInt8]? {
+        let rows = try await connection.query(Queries.eventPayload, [.uuid(event.uuid)])
+        return rows.count == 0 ? nil : try rows[0].bytes(0)
+    }
+}
+
+/// Reads the nine columns that every statement gives for an event.
+enum EventRow {
+    /// The event in a row, from the column `first` on.
+    static func work(_ row: Row, first: Int, target: Claim.Target?) throws -> Claim.Work {
+        let isHeavy = try row.isNull(first + 8)
+        let event = Event(
+            id: try row.uuid(first).eventID,
+            type: try row.string(first + 3),
+            createdAtMicroseconds: Epoch.unix(fromPostgres: try row.timestamp(first + 1)),
+            organization: try row.stringOrNil(first + 4),
+            user: try row.stringOrNil(first + 5),
+            recordID: try row.stringOrNil(first + 6),
+            orderingKey: try row.stringOrNil(first + 7),
+            priority: Int16(try row.int(first + 2)),
+            data: isHeavy ? [] : try row.bytes(first + 8))
+        return Claim.Work(event: event, isHeavy: isHeavy, target: target)
+    }
+}

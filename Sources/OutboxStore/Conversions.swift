@@ -1,0 +1,23 @@
+// How domain values become database values and back. Used by every store of this module.
+
+internal import Outbox
+internal import Postgres
+
+extension EventID {
+    /// The same 16 bytes as the driver's uuid.
+    var uuid: UUIDBytes { UUIDBytes(high: high, low: low) }
+}
+
+extension UUIDBytes {
+    /// The same 16 bytes as an event's id.
+    var eventID: EventID { EventID(high: high, low: low) }
+}
+
+/// Postgres counts time from 2000-01-01, Unix from 1970-01-01.
+enum Epoch {
+    /// Microseconds from the Unix epoch to the Postgres epoch.
+    static let offset: Int64 = 946_684_800_000_000
+
+    /// Microseconds since 1970 from microseconds since 2000.
+    static func unix(fromPostgres microseconds: Int64) -> Int64 { microseconds + offset }
+}

@@ -1,0 +1,104 @@
+// From a row of webhook_destinations to the domain's destination. Used by RoutingStore alone.
+
+internal import Outbox
+internal import Postgres
+
+/// One row of `DestinationLoad`.
+struct DestinationRow {
+    let id: Int32
+    let isActive: Bool
+    let keptResponseBytes: Int
+    private let uuid: String
+    private let kind: String
+    private let name: String
+    private let url: String
+    private let eventTypes: [String]
+    private let profile: String
+    private let organization: String?
+    private let user: String?
+    private let headers: [(name: String, value: String)]
+    private let maxAttempts: Int
+    private let delays: Delays
+    private let timeout: Duration
+    private let finalStatuses: String
+    private let maxConcurrency: Int
+
+    /// The columns that make the retry policy.
+    private struct Delays {
+        let base: Duration
+        let factor: Double
+        let longest: Duration
+        let jitter: Double
+        let explicit: [Int64]?
+    }
+
+    init(_ row: Row) throws {
+        id = Int32(try row.int(0))
+        uuid = try row.uuid(1).description
+        kind = try row.string(2)
+        name = try row.string(3)
+        url = try row.string(4)
+        eventTypes = try row.strings(5)
+        profile = try row.string(6)
+        organization = try row.stringOrNil(7)
+        user = try row.stringOrNil(8)
+        isActive = try row.bool(9)
+        headers = zip(try row.strings(10), try row.strings(11)).map { ($0, $1) }
+        maxAttempts = try row.int(12)
+        delays = Delays(
+            base: .milliseconds(try row.int64(13)), factor: try row.double(14),
+            longest: .milliseconds(try row.int64(15)), jitter: try row.double(16),
+            explicit: try row.isNull(17) ? nil : row.int64s(17))
+        timeout = .milliseconds(try row.int(18))
+        finalStatuses = try row.string(19)
+        maxConcurrency = try row.int(20)
+        keptResponseBytes = try row.int(21)
+    }
+
+    /// The destination, checked in every part.
+    ///
+    /// - Throws: what is wrong with the row, never with a secret in it.
+    func destination(secrets: [String]) throws -> Destination {
+        guard let profile = Profile.builtIn[profile] else { throw DestinationRowError.unknownProfile(profile) }
+        let form = profile.secretForm
+        return try Destination(
+            id: id, uuid: uuid, kind: kind == "n8n" ? .n8n : .endpoint, name: name, url: DestinationURL(url),
+            patterns: eventTypes.map { try EventPattern($0) }, organization: organization, user: user,
+            profile: profile, secrets: secrets.map { try Secret($0, form: form) },
+            headers: try headers.map { try HeaderField(name: $0.name, value: $0.value) }, retry: try retryPolicy(), timeout: timeout,
+            maxConcurrency: maxConcurrency, isEnabled: isActive, finalStatuses: try FinalStatuses(finalStatuses))
+    }
+
+    /// A stand-in that matches the same events and is never sent to; nil when not even its patterns can be read.
+    func parkedDestination() -> Destination? {
+        guard let patterns = try? eventTypes.map({ try EventPattern($0) }),
+            let url = try? DestinationURL("https://unusable.invalid/"),
+            let standard = Profile.builtIn["standard"]
+        else { return nil }
+        return try? Destination(
+            id: id, uuid: uuid, name: name, url: url, patterns: patterns, organization: organization, user: user,
+            profile: standard, isEnabled: false)
+    }
+
+    private func retryPolicy() throws -> RetryPolicy {
+        if let explicit = delays.explicit {
+            return try RetryPolicy(delays: explicit.map { .milliseconds($0) }, jitter: delays.jitter)
+        }
+        return try RetryPolicy(
+            maxAttempts: maxAttempts, growth: .exponential(factor: delays.factor), baseDelay: delays.base,
+            maxDelay: delays.longest, jitter: delays.jitter)
+    }
+}
+
+/// What only a row can have wrong; the rest is told by the domain's own errors.
+enum DestinationRowError: Error, CustomStringConvertible {
+    case unknownProfile(String)
+
+    var description: String {
+        switch self {
+        case .unknownProfile(let name):
+            "there is no profile \(name.debugDescription); there are "
+                + Profile.builtIn.keys.sorted().joined(separator: ", ")
+        }
+    }
+}

@@ -1,0 +1,144 @@
+// Outcomes on their way into the database: filled by the dispatcher one by one, written by the worker in one pipeline.
+
+public import Outbox
+public import Postgres
+
+/// What became of deliveries since the last recording, as columns ready to be sent.
+///
+/// A value; whoever holds it may append. Times are monotonic microseconds of the worker and become ages when written,
+/// so that the database's clock dates every attempt.
+public struct Settlement: Sendable {
+    private var delivered = DeliveredColumns()
+    private var failed = FailedColumns()
+    private var snoozed = SnoozedColumns()
+    private var tallies: [Int32: (succeeded: Int64, failed: Int64)] = [:]
+    private var finished: [Int64] = []
+
+    /// An empty settlement.
+    public init() {}
+
+    /// True when there is nothing to write.
+    public var isEmpty: Bool { delivered.events.isEmpty && failed.events.isEmpty && snoozed.events.isEmpty && finished.isEmpty }
+
+    /// How many attempts and snoozes it holds.
+    public var count: Int { delivered.events.count + failed.events.count + snoozed.events.count }
+
+    /// Adds an attempt that delivered.
+    public mutating func deliver(_ attempt: FinishedAttempt, status: Int16) {
+        delivered.events.append(attempt.event.uuid)
+        delivered.destinations.append(attempt.destination)
+        delivered.numbers.append(attempt.number)
+        delivered.statuses.append(status)
+        delivered.durations.append(attempt.duration)
+        delivered.endedAt.append(attempt.endedAt)
+        delivered.bodies.append(attempt.body)
+        tallies[attempt.destination, default: (0, 0)].succeeded += 1
+    }
+
+    /// Adds an attempt that failed.
+    ///
+    /// - Parameters:
+    ///   - attempt: the attempt.
+    ///   - status: the HTTP status, nil without an answer.
+    ///   - failure: the class of the failure, one of a bounded set of words.
+    ///   - message: one line for people, without secrets.
+    ///   - next: what happens to the delivery now.
+    ///   - claim: the claim it belongs to, which must still be the worker's for `next` to take effect.
+    public mutating func fail(
+        _ attempt: FinishedAttempt, status: Int16?, failure: String, message: String, next: NextStep, claim: Int64
+    ) {
+        failed.events.append(attempt.event.uuid)
+        failed.destinations.append(attempt.destination)
+        failed.numbers.append(attempt.number)
+        failed.statuses.append(status)
+        failed.durations.append(attempt.duration)
+        failed.endedAt.append(attempt.endedAt)
+        failed.bodies.append(attempt.body)
+        failed.failures.append(failure)
+        failed.messages.append(message)
+        failed.waits.append(next.milliseconds)
+        failed.claims.append(claim)
+        tallies[attempt.destination, default: (0, 0)].failed += 1
+    }
+
+    /// Puts a delivery back that was not attempted; its attempt number stays.
+    public mutating func snooze(event: EventID, target: Claim.Target, next: NextStep, claim: Int64) {
+        snoozed.events.append(event.uuid)
+        snoozed.destinations.append(target.destination)
+        snoozed.numbers.append(target.attempt)
+        snoozed.waits.append(next.milliseconds)
+        snoozed.claims.append(claim)
+    }
+
+    /// Gives up a claim all of whose deliveries are in this settlement or in earlier ones.
+    public mutating func finish(claim: Int64) { finished.append(claim) }
+
+    /// The claims that this settlement gives up.
+    public var finishedClaims: [Int64] { finished }
+
+    /// The steps that write all of it, to be sent in one pipeline: none when empty.
+    ///
+    /// The last step is ``ClaimStore/finish(worker:claims:)`` when claims were finished.
+    public func steps(worker: Int64, now: Int64) -> [Step] {
+        var steps: [Step] = []
+        if !delivered.events.isEmpty { steps.append(delivered.step(worker: worker, now: now)) }
+        if !failed.events.isEmpty { steps.append(failed.step(worker: worker, now: now)) }
+        if !snoozed.events.isEmpty { steps.append(snoozed.step(worker: worker)) }
+        if !tallies.isEmpty { steps.append(tallyStep()) }
+        if !finished.isEmpty { steps.append(ClaimStore.finish(worker: worker, claims: finished)) }
+        return steps
+    }
+
+    private func tallyStep() -> Step {
+        let all = tallies.sorted { $0.key < $1.key }
+        return Step(
+            Queries.tallyAdd,
+            [.int4s(all.map(\.key)), .int8s(all.map(\.value.succeeded)), .int8s(all.map(\.value.failed))])
+    }
+}
+
+/// What is known of an attempt when its exchange has ended.
+public struct FinishedAttempt: Sendable {
+    /// The event.
+    public var event: EventID
+    /// The destination, `webhook_destinations.id`.
+    public var destination: Int32
+    /// 1 for the first attempt of a delivery.
+    public var number: Int16
+    /// From the start of the exchange to its end, in microseconds.
+    public var duration: Int32
+    /// When it ended, in the worker's monotonic microseconds.
+    public var endedAt: Int64
+    /// The kept beginning of the answer as UTF-8 without U+0000; nil when empty or not kept.
+    public var body: [UInt8]?
+
+    /// Makes a finished attempt.
+    public init(
+        event: EventID, destination: Int32, number: Int16, duration: Int32, endedAt: Int64, body: [UInt8]?
+    ) {
+        self.event = event
+        self.destination = destination
+        self.number = number
+        self.duration = duration
+        self.endedAt = endedAt
+        self.body = body
+    }
+}
+
+/// What happens to a delivery after an attempt that failed, or instead of an attempt.
+public enum NextStep: Sendable, Hashable {
+    /// It is tried again after so many milliseconds.
+    case retry(afterMilliseconds: Int64)
+    /// It waits until its destination is active again.
+    case park
+    /// It is a dead letter.
+    case dead
+
+    var milliseconds: Int64? {
+        switch self {
+        case .retry(let milliseconds): max(0, milliseconds)
+        case .park: -1
+        case .dead: nil
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// The columns of a settlement, one array for each parameter of its statement. Used by Settlement alone.
+
+internal import Postgres
+
+/// The columns of `AttemptRecordDelivered`.
+struct DeliveredColumns: Sendable {
+    var events: [UUIDBytes] = []
+    var destinations: [Int32] = []
+    var numbers: [Int16] = []
+    var statuses: [Int16] = []
+    var durations: [Int32] = []
+    var endedAt: [Int64] = []
+    var bodies: [[UInt8]?] = []
+
+    /// The step that writes them.
+    func step(worker: Int64, now: Int64) -> Step {
+        Step(
+            Queries.attemptRecordDelivered,
+            [
+                .int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int2s(statuses),
+                .int4s(durations), .int4s(ages(endedAt, now: now)), .utf8s(bodies),
+            ])
+    }
+}
+
+/// The columns of `AttemptRecordFailed`.
+struct FailedColumns: Sendable {
+    var events: [UUIDBytes] = []
+    var destinations: [Int32] = []
+    var numbers: [Int16] = []
+    var statuses: [Int16?] = []
+    var durations: [Int32] = []
+    var endedAt: [Int64] = []
+    var bodies: [[UInt8]?] = []
+    var failures: [String] = []
+    var messages: [String] = []
+    var waits: [Int64?] = []
+    var claims: [Int64] = []
+
+    /// The step that writes them.
+    func step(worker: Int64, now: Int64) -> Step {
+        Step(
+            Queries.attemptRecordFailed,
+            [
+                .int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int2s(statuses),
+                .int4s(durations), .int4s(ages(endedAt, now: now)), .utf8s(bodies), .texts(failures),
+                .texts(messages), .int8s(waits), .int8s(claims),
+            ])
+    }
+}
+
+/// The columns of `DeliverySnooze`.
+struct SnoozedColumns: Sendable {
+    var events: [UUIDBytes] = []
+    var destinations: [Int32] = []
+    var numbers: [Int16] = []
+    var waits: [Int64?] = []
+    var claims: [Int64] = []
+
+    /// The step that writes them.
+    func step(worker: Int64) -> Step {
+        Step(
+            Queries.deliverySnooze,
+            [.int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int8s(waits), .int8s(claims)])
+    }
+}
+
+/// How long ago each moment was, in microseconds, at most what an integer holds (35 minutes).
+private func ages(_ moments: [Int64], now: Int64) -> [Int32] {
+    moments.map { Int32(clamping: max(0, now - $0)) }
+}

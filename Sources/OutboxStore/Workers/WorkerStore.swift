@@ -1,0 +1,90 @@
+// The registry of workers: registration, heartbeat, watch. Called by the worker's control task.
+
+public import Postgres
+
+/// The statements of the worker registry. Each may be called from any task.
+public enum WorkerStore {
+    /// Registers a new life of a worker (`WorkerRegister`); its lease runs 1.5 s from now.
+    ///
+    /// - Returns: its id, never used before.
+    /// - Throws: `PostgresError`.
+    public static func register(
+        host: String, processID: Int32, version: String, on connection: Connection
+    ) async throws -> Int64 {
+        let rows = try await connection.query(
+            Queries.workerRegister, [.text(host), .int4(processID), .text(version)])
+        return try rows[0].int64(0)
+    }
+
+    /// Takes the advisory lock that tells of the worker's life (`WorkerLock`). The session must be a direct one.
+    ///
+    /// - Returns: whether it was taken.
+    /// - Throws: `PostgresError`.
+    public static func lock(worker: Int64, on connection: Connection) async throws -> Bool {
+        let rows = try await connection.query(Queries.workerLock, [.int8(worker)])
+        return rows.count == 1 ? try rows[0].bool(0) : false
+    }
+
+    /// What a heartbeat found.
+    public struct Pulse: Sendable {
+        /// False when the worker was declared dead: it must stop at once.
+        public let isAlive: Bool
+        /// The version of the routing; 0 when not alive.
+        public let routingVersion: Int64
+        /// Other workers that seem dead.
+        public let suspects: [SuspectedWorker]
+    }
+
+    /// Renews the lease for 1.5 s and looks at the other workers (`WorkerHeartbeat`, `WorkerWatch`).
+    ///
+    /// - Parameter limit: how long the server may take; after that the connection is not to be trusted.
+    /// - Throws: `PostgresError`.
+    public static func heartbeat(
+        worker: Int64, within limit: Duration, on connection: Connection
+    ) async throws -> Pulse {
+        let steps = [
+            Step(Queries.workerHeartbeat, [.int8(worker)]), Step(Queries.workerWatch, [.int8(worker)]),
+        ]
+        let results = try await connection.pipeline(steps, timeout: limit)
+        let suspects = try (0..<results[1].count).map { index in
+            SuspectedWorker(id: try results[1][index].int64(0), epoch: Int32(try results[1][index].int(1)))
+        }
+        guard results[0].count == 1 else { return Pulse(isAlive: false, routingVersion: 0, suspects: suspects) }
+        return Pulse(isAlive: true, routingVersion: try results[0][0].int64(0), suspects: suspects)
+    }
+
+    /// Whether the server has been up for longer than a lease lasts (`ServerUptime`), so that a lease that ran out tells
+    /// of a dead worker and not of a restart of the server.
+    ///
+    /// - Throws: `PostgresError`.
+    public static func serverHasBeenUp(on connection: Connection) async throws -> Bool {
+        try await connection.query(Queries.serverUptime)[0].bool(0)
+    }
+
+    /// Ends a life in order (`WorkerFarewell`): whatever it still holds may be taken over at once.
+    ///
+    /// - Throws: `PostgresError`.
+    public static func farewell(worker: Int64, on connection: Connection) async throws {
+        _ = try await connection.query(Queries.workerFarewell, [.int8(worker)])
+    }
+
+    /// Holds or releases the doorbell lock of this session (`BellHold`, `BellRelease`): producers do not notify while
+    /// any worker holds it.
+    ///
+    /// - Returns: whether the bell is held now.
+    /// - Throws: `PostgresError`.
+    public static func setBell(held: Bool, on connection: Connection) async throws -> Bool {
+        let rows = try await connection.query(held ? Queries.bellHold : Queries.bellRelease)
+        return held ? try rows[0].bool(0) : false
+    }
+
+    /// What any one worker does for all from time to time: makes partitions ahead, folds tallies, forgets workers that
+    /// died a week ago.
+    ///
+    /// - Throws: `PostgresError`; a lock that is busy is one.
+    public static func maintain(on connection: Connection) async throws {
+        _ = try await connection.query(Queries.tallyFold, [.int4(10_000)])
+        _ = try await connection.query(Queries.workerPrune)
+        _ = try await connection.query(Queries.partitionsEnsure)
+    }
+}

@@ -1,0 +1,205 @@
+// The heart of a worker: one connection on which outcomes are recorded and work is claimed, in one transaction a turn.
+
+internal import Logging
+internal import OutboxStore
+internal import Postgres
+internal import Synchronization
+
+/// Records and claims until it is told to stop and everything in memory is recorded.
+///
+/// A turn sends the settlement of what ended and the next claim through one pipeline: one round trip and one commit for
+/// hundreds of events. Run by one task.
+final class WorkCycle: Sendable {
+    /// A settlement waits for company at most this long; 2 ms.
+    static let flushDelay: Int64 = 2_000
+    /// A settlement of so many attempts does not wait; 128.
+    static let flushCount = 128
+    /// Claims smaller than this wait for room, unless little is in memory; 64.
+    static let smallestClaim = 64
+    /// How often a pipeline may be refused by a working server before the life is given up; 5.
+    static let patience = 5
+
+    private let context: LifeContext
+    private let signal: Signal
+    private let isStopping = Atomic(false)
+    private let isRung = Atomic(false)
+
+    /// Makes a cycle.
+    init(context: LifeContext, signal: Signal) {
+        self.context = context
+        self.signal = signal
+    }
+
+    /// Looks at the queue at once. Called when the doorbell rang.
+    func ring() {
+        isRung.store(true, ordering: .releasing)
+        signal.raise()
+    }
+
+    /// Claims nothing more; ``run()`` returns when everything is recorded.
+    func stop() {
+        isStopping.store(true, ordering: .releasing)
+        signal.raise()
+    }
+
+    /// Runs until stopped, or until the server refuses what is sent.
+    ///
+    /// - Throws: `CancellationError` when cancelled; `PostgresError` when the server refused the same settlement
+    ///   ``patience`` times. A lost connection is no reason: it is opened again, and nothing is forgotten meanwhile.
+    func run() async throws {
+        var turn = Turn(pacer: Pacer(floorPoll: context.settings.floorPoll.microseconds))
+        var refusals = 0
+        while true {
+            try Task.checkCancellation()
+            do {
+                let connection = try await context.links.work()
+                if try await self.turn(&turn, connection) { return }
+                refusals = 0
+            } catch let error as PostgresError {
+                refusals = error.isConnectionFailure ? 0 : refusals + 1
+                context.logger.error("work cycle failed", metadata: ["error": "\(error)"])
+                guard refusals < Self.patience else { throw error }
+                await signal.wait(atMost: .milliseconds(50))
+            }
+        }
+    }
+
+    /// What a turn remembers for the next.
+    private struct Turn {
+        var pacer: Pacer
+        var agenda = RetryAgenda()
+        /// Kept until the server has confirmed it.
+        var settlement = Settlement()
+        var firstUnrecordedAt: Int64?
+        /// Claims that were read but cannot be routed yet, because the routing is older than they are.
+        var eventsPerRow = 1.0
+    }
+
+    /// One turn; true when all is done.
+    private func turn(_ turn: inout Turn, _ connection: Connection) async throws -> Bool {
+        let now = MonotonicTime.now()
+        context.dispatcher.relieve()
+        if isRung.exchange(false, ordering: .acquiring) {
+            turn.pacer.ring()
+            turn.agenda.lookSoon(at: now)
+        }
+        let gauge = context.dispatcher.gauge()
+        let stops = isStopping.load(ordering: .acquiring)
+        if stops, gauge.outstanding == 0, !gauge.hasSettlement, gauge.openClaims == 0, turn.settlement.isEmpty {
+            return true
+        }
+        let plan = stops ? Plan() : plan(turn, gauge, now)
+        context.bell.want(held: turn.pacer.holdsBell && !stops)
+        if shouldFlush(&turn, gauge, plan, now), turn.settlement.isEmpty {
+            turn.settlement = context.dispatcher.takeSettlement()
+            turn.firstUnrecordedAt = nil
+        }
+        if plan.isEmpty, turn.settlement.isEmpty {
+            await signal.wait(atMost: .microseconds(rest(turn, gauge, stops: stops, now)))
+            return false
+        }
+        try await execute(plan, &turn, connection)
+        return false
+    }
+
+    // MARK: Deciding
+
+    /// What to ask for in a turn.
+    private struct Plan {
+        var events = 0
+        var retries: [(id: Int32, most: Int32)] = []
+        var looksAtRetries = false
+        var isEmpty: Bool { events == 0 && retries.isEmpty && !looksAtRetries }
+    }
+
+    private func plan(_ turn: Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
+        var plan = Plan()
+        let isRoomy = gauge.room >= Self.smallestClaim || gauge.outstanding < Self.smallestClaim
+        if gauge.room > 0, isRoomy, turn.pacer.nextClaim(at: now) <= now {
+            plan.events = min(gauge.room, context.settings.maxClaim)
+        }
+        plan.looksAtRetries = turn.agenda.wantsLook(at: now)
+        let due = turn.agenda.dueDestinations(at: now)
+        if !due.isEmpty, gauge.room > 0 {
+            let rooms = context.dispatcher.retryRoom(of: due)
+            plan.retries = zip(due, rooms).filter { $1 > 0 }.prefix(200).map { ($0, Int32(min($1, 100))) }
+            plan.looksAtRetries = plan.looksAtRetries || !plan.retries.isEmpty
+        }
+        return plan
+    }
+
+    private func shouldFlush(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
+        guard gauge.hasSettlement else { return false }
+        let first = turn.firstUnrecordedAt ?? now
+        turn.firstUnrecordedAt = first
+        return !plan.isEmpty || gauge.unrecorded >= Self.flushCount || now - first >= Self.flushDelay
+            || gauge.outstanding == 0
+    }
+
+    /// How long nothing needs to be done, in microseconds.
+    private func rest(_ turn: Turn, _ gauge: Dispatcher.Gauge, stops: Bool, _ now: Int64) -> Int64 {
+        // Lanes that are paused or stalled are looked after ten times a second.
+        var until = now + 100_000
+        if let first = turn.firstUnrecordedAt { until = min(until, first + Self.flushDelay) }
+        if !stops {
+            if gauge.room > 0 { until = min(until, max(turn.pacer.nextClaim(at: now), now + 200)) }
+            until = min(until, max(turn.agenda.nextTime(), now + 1_000))
+        }
+        return max(0, until - now)
+    }
+
+    // MARK: Doing
+
+    private func execute(_ plan: Plan, _ turn: inout Turn, _ connection: Connection) async throws {
+        let worker = context.worker
+        let sentAt = MonotonicTime.now()
+        var steps = turn.settlement.steps(worker: worker, now: sentAt)
+        let recorded = steps.count
+        if !plan.retries.isEmpty { steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries)) }
+        if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
+        if plan.events > 0 {
+            let rows = max(1, Double(plan.events) / turn.eventsPerRow).rounded(.up)
+            steps.append(ClaimStore.claimEvents(worker: worker, events: Int32(plan.events), rows: Int32(rows)))
+        }
+        // Last, so that its answer is at least as new as the claims.
+        if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
+        let results = try await connection.pipeline(steps)
+        try didRecord(&turn, results, recorded)
+        try await didClaim(plan, &turn, results[recorded...])
+    }
+
+    private func didRecord(_ turn: inout Turn, _ results: [Rows], _ recorded: Int) throws {
+        let finished = turn.settlement.finishedClaims
+        if !finished.isEmpty, results[recorded - 1].count < finished.count {
+            context.logger.warning(
+                "claims were taken over before they were recorded",
+                metadata: ["claims": "\(finished.count - results[recorded - 1].count)"])
+        }
+        turn.settlement = Settlement()
+        let now = MonotonicTime.now()
+        for hint in context.dispatcher.takeRetryHints() {
+            turn.agenda.add(destination: hint.destination, milliseconds: hint.milliseconds, at: now)
+        }
+        let disabled = context.dispatcher.takeDisabled()
+        if !disabled.isEmpty { context.disable(disabled) }
+    }
+
+    private func didClaim(_ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>) async throws {
+        var results = results
+        let now = MonotonicTime.now()
+        var claims: [Claim] = []
+        if !plan.retries.isEmpty, let rows = results.popFirst() {
+            claims += try ClaimStore.readClaim(rows, isRetry: true).map { [$0] } ?? []
+        }
+        if plan.looksAtRetries, let rows = results.popFirst() {
+            turn.agenda.replace(with: try ClaimStore.readPeek(rows), at: now)
+        }
+        if plan.events > 0, let rows = results.popFirst() {
+            turn.pacer.claimed(rows.count, wanted: plan.events, at: now)
+            claims += try ClaimStore.readClaim(rows, isRetry: false).map { [$0] } ?? []
+        }
+        guard !claims.isEmpty, let version = results.popFirst() else { return }
+        try await context.routingKeeper.ensure(version: try version[0].int64(0))
+        for claim in claims { context.accept(claim) }
+    }
+}

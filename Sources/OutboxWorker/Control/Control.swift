@@ -1,0 +1,175 @@
+// The direct connection of a worker: heartbeats, the watch over the others, notifications, the doorbell.
+
+internal import Logging
+internal import OutboxStore
+internal import Postgres
+
+/// Keeps one life of a worker known to the others, and tells the work cycle when to look.
+///
+/// ``run()`` ends only by throwing: ``LifeEnd/declaredDead`` when others have taken over, or `CancellationError`.
+struct Control: Sendable {
+    /// Between heartbeats; 200 ms, which is also how often the others are looked at.
+    static let interval = Duration.milliseconds(200)
+    /// A heartbeat must be answered within this time.
+    static let deadline = Duration.milliseconds(1_000)
+    /// Nobody is rescued before this worker has been connected for as long as a lease lasts: after a restart of
+    /// Postgres all leases look expired, and their owners need this long to renew them.
+    static let patience = Duration.milliseconds(1_500)
+    /// Most claims of one takeover; the sweep takes the rest.
+    static let claimsAtOnce: Int32 = 50
+
+    let context: LifeContext
+    let cycle: WorkCycle
+
+    /// Runs, on one connection after another.
+    func run() async throws {
+        var isFirst = true
+        while true {
+            let connection = try await context.links.control()
+            do {
+                try await serve(connection, isFirst: isFirst)
+            } catch let error as PostgresError {
+                context.logger.warning("control connection lost", metadata: ["error": "\(error)"])
+            } catch {
+                await connection.close()
+                throw error
+            }
+            await connection.close()
+            isFirst = false
+        }
+    }
+
+    private func serve(_ connection: Connection, isFirst: Bool) async throws {
+        // First of all the lease: until it is renewed nothing may be sent.
+        try await beat(connection, mayRescue: false)
+        if !context.settings.isDeaf {
+            _ = try await WorkerStore.lock(worker: context.worker, on: connection)
+            try await connection.listen("postrider_wake")
+            try await connection.listen("postrider_routing")
+        }
+        let rescuesFrom = try await rescueTime(connection, isFirst: isFirst)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await beatForever(connection, rescuesFrom: rescuesFrom) }
+            if !context.settings.isDeaf {
+                group.addTask { try await hear(connection) }
+                group.addTask { try await tendBell(connection) }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    /// When this worker may begin to rescue others: at once when it has just been started beside a server that has been
+    /// up for a while, so that a worker restarted by its supervisor finds its former life.
+    private func rescueTime(_ connection: Connection, isFirst: Bool) async throws -> ContinuousClock.Instant {
+        let now = ContinuousClock.now
+        guard isFirst, try await WorkerStore.serverHasBeenUp(on: connection) else { return now + Self.patience }
+        return now
+    }
+
+    // MARK: Heartbeat and watch
+
+    private func beatForever(_ connection: Connection, rescuesFrom: ContinuousClock.Instant) async throws {
+        while true {
+            try await Task.sleep(for: Self.interval * Double.random(in: 0.9...1.1), tolerance: .milliseconds(5))
+            try await beat(connection, mayRescue: ContinuousClock.now >= rescuesFrom)
+        }
+    }
+
+    private func beat(_ connection: Connection, mayRescue: Bool) async throws {
+        let start = MonotonicTime.now()
+        let pulse = try await WorkerStore.heartbeat(worker: context.worker, within: Self.deadline, on: connection)
+        guard pulse.isAlive else {
+            context.fence.close()
+            throw LifeEnd.declaredDead
+        }
+        context.fence.confirm(heartbeatStartedAt: start)
+        context.dispatcher.depart()
+        Task { await refreshRouting(version: pulse.routingVersion) }
+        guard mayRescue else { return }
+        for suspect in pulse.suspects { Task { await rescue(suspect) } }
+    }
+
+    private func refreshRouting(version: Int64) async {
+        do {
+            try await context.routingKeeper.ensure(version: version)
+        } catch {
+            context.logger.warning("destinations not loaded", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// A task beside the heartbeat, which must not wait for it. What fails here is found by the next look or sweep.
+    private func rescue(_ suspect: SuspectedWorker) async {
+        do {
+            let rescues = try await context.links.aside { connection in
+                try await RescueStore.takeOver(
+                    worker: context.worker, dead: suspect, most: Self.claimsAtOnce, on: connection)
+            }
+            guard !rescues.isEmpty else { return }
+            context.logger.warning(
+                "took over from a dead worker",
+                metadata: ["worker.dead": "\(suspect.id)", "claims": "\(rescues.count)"])
+            accept(rescues)
+        } catch {
+            context.logger.error("rescue failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func accept(_ rescues: [Rescue]) {
+        for rescue in rescues { context.accept(rescue.claim, settled: rescue.settled) }
+    }
+
+    /// Looks after claims that no living worker holds, once a second, and does the upkeep of the tables once a minute.
+    func sweepForever() async throws {
+        var turns = 0
+        while true {
+            try await Task.sleep(for: .seconds(Double.random(in: 0.8...1.2)))
+            await sweep(maintains: turns % 60 == 0)
+            turns += 1
+        }
+    }
+
+    private func sweep(maintains: Bool) async {
+        do {
+            // Not while this worker itself may have been cut off.
+            guard context.fence.isOpen else { return }
+            let rescues = try await context.links.aside { connection in
+                try await RescueStore.sweep(worker: context.worker, most: Self.claimsAtOnce, on: connection)
+            }
+            accept(rescues)
+            if maintains { try await context.links.aside { try await WorkerStore.maintain(on: $0) } }
+        } catch {
+            context.logger.warning("sweep failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    // MARK: Notifications and the doorbell
+
+    private func hear(_ connection: Connection) async throws {
+        // Whatever was committed before LISTEN rang for nobody here.
+        cycle.ring()
+        for await notification in connection.notifications() {
+            switch notification.channel {
+            case "postrider_wake": cycle.ring()
+            case "postrider_routing": await refreshRouting(version: .max)
+            default: break
+            }
+        }
+    }
+
+    private func tendBell(_ connection: Connection) async throws {
+        var isHeld = false
+        if context.bell.isWanted { isHeld = try await WorkerStore.setBell(held: true, on: connection) }
+        for await wish in context.bell.changes where wish != isHeld {
+            isHeld = try await WorkerStore.setBell(held: wish, on: connection)
+            // Somebody may have found the bell held just before it was let go.
+            if !isHeld { cycle.ring() }
+        }
+    }
+}
+
+/// Why a life of a worker ended before its time.
+enum LifeEnd: Error {
+    /// Others have taken over what it held: everything in memory is void.
+    case declaredDead
+}

@@ -1,0 +1,122 @@
+// One life of a worker, from registration to farewell. Run by Worker, again after a death.
+
+internal import HTTPExchange
+internal import Logging
+internal import OutboxStore
+internal import Synchronization
+
+/// The tasks of one life and their order of end.
+struct Life: Sendable {
+    private let context: LifeContext
+    private let cycle: WorkCycle
+    private let exchanger: Exchanger
+
+    /// Registers a worker and loads the destinations.
+    ///
+    /// - Throws: `PostgresError`; `ExchangerError` when no exchanger can be made.
+    static func begin(_ settings: WorkerSettings, identity: WorkerIdentity, logger: Logger) async throws -> Life {
+        let links = Links(settings: settings, logger: logger)
+        let start = MonotonicTime.now()
+        let worker = try await links.aside { connection in
+            try await WorkerStore.register(
+                host: identity.host, processID: identity.processID, version: identity.version, on: connection)
+        }
+        var logger = logger
+        logger[metadataKey: "worker.id"] = "\(worker)"
+        let keeper = RoutingKeeper(links: links, logger: logger)
+        let table = try await keeper.first()
+        return try await Life(
+            settings, links: links, worker: worker, fence: Fence(registeredAt: start), keeper: keeper, table: table,
+            logger: logger)
+    }
+
+    private init(
+        _ settings: WorkerSettings, links: Links, worker: Int64, fence: Fence, keeper: RoutingKeeper,
+        table: RoutingTable, logger: Logger
+    ) async throws {
+        let signal = Signal()
+        let box = DispatcherBox()
+        let exchanger = try Exchanger(settings: settings.exchanger) { box.dispatcher?.completed($0) }
+        let dispatcher = Dispatcher(
+            settings: settings, routing: table, fence: fence, send: { exchanger.submit($0) },
+            settled: { signal.raise() })
+        box.dispatcher = dispatcher
+        await keeper.keep(dispatcher)
+        context = LifeContext(
+            worker: worker, settings: settings, links: links, dispatcher: dispatcher, routingKeeper: keeper,
+            bell: Bell(), heavyLoader: HeavyLoader(), fence: fence, logger: logger)
+        cycle = WorkCycle(context: context, signal: signal)
+        self.exchanger = exchanger
+    }
+
+    /// Lives until ``stop()`` has been followed to its end.
+    ///
+    /// - Throws: ``LifeEnd/declaredDead`` when another worker has taken over; whatever made going on impossible.
+    func run() async throws {
+        context.logger.info("worker started")
+        let control = Control(context: context, cycle: cycle)
+        do {
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                group.addTask {
+                    try await cycle.run()
+                    return true
+                }
+                group.addTask {
+                    try await control.run()
+                    return false
+                }
+                group.addTask {
+                    try await control.sweepForever()
+                    return false
+                }
+                group.addTask {
+                    await context.heavyLoader.run(context)
+                    return false
+                }
+                defer { group.cancelAll() }
+                while let isDone = try await group.next(), !isDone {}
+            }
+        } catch {
+            await exchanger.shutdown()
+            await context.links.close()
+            throw error
+        }
+        await exchanger.shutdown()
+        await sayGoodbye()
+    }
+
+    /// Claims nothing more, lets exchanges in flight end within the grace time, and gives back the rest.
+    func stop() {
+        context.logger.info("worker stopping", metadata: ["in_flight": "\(context.dispatcher.gauge().inFlight)"])
+        context.dispatcher.drain()
+        cycle.stop()
+        let grace = context.settings.shutdownGrace
+        // Outlives nothing: when the process ends before it, there was nothing left to cancel.
+        Task { [exchanger] in
+            try await Task.sleep(for: grace)
+            exchanger.cancelAll()
+        }
+    }
+
+    private func sayGoodbye() async {
+        do {
+            try await context.links.aside { connection in
+                try await WorkerStore.farewell(worker: context.worker, on: connection)
+            }
+        } catch {
+            context.logger.warning("no farewell: the lease runs out instead", metadata: ["error": "\(error)"])
+        }
+        await context.links.close()
+        context.logger.info("worker stopped")
+    }
+}
+
+/// Ties the knot between exchanger and dispatcher, each of which needs the other.
+private final class DispatcherBox: Sendable {
+    private let box = Mutex<Dispatcher?>(nil)
+
+    var dispatcher: Dispatcher? {
+        get { box.withLock { $0 } }
+        set { box.withLock { $0 = newValue } }
+    }
+}

@@ -1,0 +1,43 @@
+// What the tasks of one life of a worker share. Made by Life, handed to each task.
+
+internal import Logging
+internal import OutboxStore
+internal import Outbox
+
+/// One life of a worker: from its registration to its farewell, or until it is declared dead.
+struct LifeContext: Sendable {
+    /// `webhook_workers.id` of this life.
+    let worker: Int64
+    let settings: WorkerSettings
+    let links: Links
+    let dispatcher: Dispatcher
+    let routingKeeper: RoutingKeeper
+    let bell: Bell
+    let heavyLoader: HeavyLoader
+    let fence: Fence
+    let logger: Logger
+
+    /// Takes a claim into memory and starts what may start.
+    func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
+        dispatcher.accept(heavyLoader.take(claim, settled: settled, dispatcher: dispatcher), settled: settled)
+    }
+
+    /// Disables destinations whose receivers asked for it, aside from the road of events.
+    func disable(_ destinations: [(destination: Int32, reason: String)]) {
+        // A task of its own: the cycle must not wait for it, and what fails here is asked for again by the next answer.
+        Task {
+            for (destination, reason) in destinations {
+                do {
+                    try await links.aside { connection in
+                        try await RoutingStore.disable(destination: destination, reason: reason, on: connection)
+                    }
+                    logger.warning(
+                        "destination disabled: its receiver asked for it",
+                        metadata: ["destination.id": "\(destination)", "reason": "\(reason)"])
+                } catch {
+                    logger.error("destination not disabled", metadata: ["error": "\(error)"])
+                }
+            }
+        }
+    }
+}

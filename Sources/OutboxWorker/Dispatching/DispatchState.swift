@@ -1,0 +1,275 @@
+// Everything the dispatcher remembers, and its decisions. No locks, no I/O, no clock: the dispatcher brings those.
+
+internal import DequeModule
+internal import Outbox
+internal import OutboxStore
+
+/// The deliveries in memory: waiting in lanes, in flight, or settled and not yet recorded.
+struct DispatchState: Sendable {
+    /// A delivery in flight.
+    struct Flight: Sendable {
+        let delivery: Delivery
+        let deliveryID: String
+    }
+
+    /// A delivery that may start now.
+    struct Departure: Sendable {
+        let token: UInt64
+        let delivery: Delivery
+        let destination: Destination
+        let deliveryID: String
+    }
+
+    private let maxInFlight: Int
+    private(set) var routing: RoutingTable
+    private var lanes: [Int32: Lane] = [:]
+    /// Lanes that have work, in the order in which they get a turn.
+    private var turns = Deque<Int32>()
+    private var flights: [Flight?] = []
+    private var freeTokens: [UInt64] = []
+    /// For each claim, how many of its deliveries are waiting or in flight.
+    private var openClaims: [Int64: Int] = [:]
+    /// What became of deliveries since it was last taken.
+    private(set) var settlement = Settlement()
+    /// Destinations to be disabled because their receivers said so, with the reason.
+    private(set) var disabled: [(destination: Int32, reason: String)] = []
+    /// When retries that this worker made are due, in milliseconds from when they were made.
+    private(set) var retryHints: [(destination: Int32, milliseconds: Int64)] = []
+    private(set) var inFlight = 0
+    private(set) var waiting = 0
+    private(set) var payloadBytes = 0
+    /// True when nothing more may start: the worker is stopping or is no longer sure of its lease.
+    var isDraining = false
+
+    init(maxInFlight: Int, routing: RoutingTable) {
+        self.maxInFlight = maxInFlight
+        self.routing = routing
+    }
+
+    /// Deliveries in memory that are not settled.
+    var outstanding: Int { inFlight + waiting }
+
+    /// Claims that are not finished.
+    var openClaimCount: Int { openClaims.count }
+
+    // MARK: Work comes in
+
+    /// Opens a claim whose work arrives by ``add(_:to:settled:now:)``; each opening is closed by ``close(claim:)``.
+    mutating func open(claim: Int64) { openClaims[claim, default: 0] += 1 }
+
+    /// Ends the hold of ``open(claim:)``; a claim without open deliveries is finished.
+    mutating func close(claim: Int64) {
+        guard let open = openClaims[claim] else { return }
+        openClaims[claim] = open > 1 ? open - 1 : nil
+        if open <= 1 { settlement.finish(claim: claim) }
+    }
+
+    /// Puts an event's deliveries into the lanes of their destinations.
+    mutating func add(_ work: Claim.Work, to claim: Int64, settled: Set<DeliveryKey>, now: Int64) {
+        let parcel = Parcel(event: work.event, claim: claim)
+        if let target = work.target {
+            // A destination that was deleted meanwhile gets nothing more.
+            guard let destination = routing[target.destination] else { return }
+            enqueue(Delivery(parcel: parcel, destination: destination.id, attempt: target.attempt), destination, now)
+            return
+        }
+        for destination in routing.destinations(for: work.event) {
+            let key = DeliveryKey(event: work.event.id, destination: destination.id)
+            if !settled.isEmpty, settled.contains(key) { continue }
+            enqueue(Delivery(parcel: parcel, destination: destination.id, attempt: 1), destination, now)
+        }
+    }
+
+    private mutating func enqueue(_ delivery: Delivery, _ destination: Destination, _ now: Int64) {
+        let id = destination.id
+        if lanes[id] == nil {
+            lanes[id] = Lane(destination: destination, keptBytes: routing.keptBytes(of: id))
+        }
+        guard destination.isEnabled else { return snooze(delivery, .park) }
+        if isDraining { return snooze(delivery, .retry(afterMilliseconds: 0)) }
+        if let wait = lanes[id]?.overflow(at: now) { return snooze(delivery, .retry(afterMilliseconds: wait)) }
+        lanes[id]?.append(delivery)
+        waiting += 1
+        payloadBytes += delivery.parcel.event.data.count
+        openClaims[delivery.parcel.claim, default: 0] += 1
+        list(id)
+    }
+
+    private mutating func list(_ id: Int32) {
+        guard lanes[id]?.isListed == false else { return }
+        lanes[id]?.isListed = true
+        turns.append(id)
+    }
+
+    private mutating func snooze(_ delivery: Delivery, _ next: NextStep) {
+        settlement.snooze(
+            event: delivery.parcel.event.id,
+            target: Claim.Target(destination: delivery.destination, attempt: delivery.attempt), next: next,
+            claim: delivery.parcel.claim)
+        hint(delivery.destination, next)
+    }
+
+    private mutating func hint(_ destination: Int32, _ next: NextStep) {
+        if case .retry(let milliseconds) = next { retryHints.append((destination, milliseconds)) }
+    }
+
+    // MARK: Work goes out
+
+    /// Takes the deliveries that may start now: one of each lane in turn, within the limits of lanes and of the whole.
+    mutating func depart(at now: Int64) -> [Departure] {
+        guard !isDraining else { return [] }
+        var departures: [Departure] = []
+        // A lane that cannot start now leaves the list; an exchange that ends, or a new delivery, lists it again.
+        while inFlight < maxInFlight, let id = turns.popFirst() {
+            guard lanes[id]?.capacity(at: now) ?? 0 > 0, let delivery = lanes[id]?.start(at: now),
+                let destination = lanes[id]?.destination
+            else {
+                lanes[id]?.isListed = false
+                continue
+            }
+            turns.append(id)
+            waiting -= 1
+            inFlight += 1
+            departures.append(board(delivery, destination, needsID: lanes[id]?.sendsDeliveryID == true))
+        }
+        return departures
+    }
+
+    private mutating func board(_ delivery: Delivery, _ destination: Destination, needsID: Bool) -> Departure {
+        let deliveryID = needsID ? DeliveryID.text(event: delivery.parcel.event.id, destination: destination.id) : ""
+        let flight = Flight(delivery: delivery, deliveryID: deliveryID)
+        let token: UInt64
+        if let free = freeTokens.popLast() {
+            token = free
+            flights[Int(token)] = flight
+        } else {
+            token = UInt64(flights.count)
+            flights.append(flight)
+        }
+        return Departure(token: token, delivery: delivery, destination: destination, deliveryID: deliveryID)
+    }
+
+    // MARK: Outcomes come back
+
+    /// Settles the delivery that was in flight under a token.
+    ///
+    /// - Parameters:
+    ///   - token: from ``depart(at:)``.
+    ///   - outcome: what came of it.
+    ///   - attempt: what is recorded; its event, destination and number are filled in here.
+    ///   - random: 0 ..< 1, for the jitter of a retry.
+    mutating func settle(token: UInt64, _ outcome: Outcome, _ ended: EndedExchange, random: Double, now: Int64) {
+        guard token < flights.count, let flight = flights[Int(token)] else { return }
+        flights[Int(token)] = nil
+        freeTokens.append(token)
+        inFlight -= 1
+        let delivery = flight.delivery
+        payloadBytes -= delivery.parcel.event.data.count
+        let id = delivery.destination
+        lanes[id]?.end(duration: ended.duration, at: now)
+        if lanes[id]?.waiting.isEmpty == false { list(id) }
+        guard let lane = lanes[id] else { return }
+        let verdict = Verdict.judge(
+            outcome, destination: lane.destination, attempt: Int(delivery.attempt), random: random)
+        apply(verdict, to: delivery, ended, kept: lane.keptBytes, now: now)
+        close(claim: delivery.parcel.claim)
+    }
+
+    private mutating func apply(
+        _ verdict: Verdict, to delivery: Delivery, _ ended: EndedExchange, kept: Int, now: Int64
+    ) {
+        let attempt = FinishedAttempt(
+            event: delivery.parcel.event.id, destination: delivery.destination, number: delivery.attempt,
+            duration: Int32(clamping: ended.duration), endedAt: now,
+            body: AnswerBody.kept(ended.body, limit: kept))
+        if let pause = verdict.pausesDestination {
+            lanes[delivery.destination]?.pause(until: now + pause.microseconds)
+        }
+        if verdict.disablesDestination {
+            disabled.append((delivery.destination, verdict.failure?.rawValue ?? "disabled by receiver"))
+        }
+        let next: NextStep
+        switch verdict.action {
+        case .delivered: return settlement.deliver(attempt, status: Int16(clamping: ended.status ?? 0))
+        case .retry(let delay): next = .retry(afterMilliseconds: delay.millisecondsRoundedUp)
+        case .park: next = .park
+        case .dead: next = .dead
+        }
+        hint(delivery.destination, next)
+        settlement.fail(
+            attempt, status: ended.status.map { Int16(clamping: $0) },
+            failure: verdict.failure?.rawValue ?? "unknown", message: ended.message, next: next,
+            claim: delivery.parcel.claim)
+    }
+
+    // MARK: Upkeep
+
+    /// Takes what is to be recorded, and what was learnt beside it.
+    mutating func takeSettlement() -> Settlement {
+        defer { settlement = Settlement() }
+        return settlement
+    }
+
+    /// Takes the due times of retries made since the last call.
+    mutating func takeRetryHints() -> [(destination: Int32, milliseconds: Int64)] {
+        defer { retryHints.removeAll(keepingCapacity: true) }
+        return retryHints
+    }
+
+    /// Takes the destinations whose receivers asked to be left alone.
+    mutating func takeDisabled() -> [(destination: Int32, reason: String)] {
+        defer { disabled = [] }
+        return disabled
+    }
+
+    /// Gives back to Postgres what waits behind stalled or paused destinations, and lists lanes whose pause has ended.
+    mutating func relieve(at now: Int64) {
+        guard waiting > 0 else { return }
+        for id in lanes.keys where lanes[id]?.waiting.isEmpty == false {
+            giveBack(from: id, at: now, all: isDraining || lanes[id]?.destination.isEnabled == false)
+            if lanes[id]?.waiting.isEmpty == false { list(id) }
+        }
+    }
+
+    private mutating func giveBack(from id: Int32, at now: Int64, all: Bool) {
+        guard let wait = all ? 0 : lanes[id]?.overflow(at: now), let out = lanes[id]?.relieve(at: now, all: all)
+        else { return }
+        let isEnabled = lanes[id]?.destination.isEnabled == true
+        waiting -= out.count
+        for delivery in out {
+            payloadBytes -= delivery.parcel.event.data.count
+            snooze(delivery, isEnabled ? .retry(afterMilliseconds: wait) : .park)
+            close(claim: delivery.parcel.claim)
+        }
+    }
+
+    /// How many retries of a destination could start soon; 0 for one that is inactive, paused, deleted or stalled.
+    func retryRoom(of id: Int32, at now: Int64) -> Int {
+        guard let destination = routing[id], destination.isEnabled else { return 0 }
+        guard let lane = lanes[id] else { return destination.maxConcurrency }
+        return max(0, lane.capacity(at: now) - lane.waiting.count)
+    }
+
+    /// Exchanges the routing; lanes of changed destinations follow.
+    mutating func setRouting(_ table: RoutingTable) {
+        routing = table
+        for id in lanes.keys {
+            guard let destination = table[id] else { continue }
+            lanes[id]?.destination = destination
+            lanes[id]?.keptBytes = table.keptBytes(of: id)
+        }
+        // Lanes are as many as destinations with work, not as destinations.
+        lanes = lanes.filter { !$0.value.waiting.isEmpty || $0.value.inFlight > 0 || $0.value.isListed }
+    }
+}
+
+/// What is known of an exchange that ended.
+struct EndedExchange: Sendable {
+    /// In microseconds.
+    var duration: Int64
+    /// Nil without an answer.
+    var status: Int?
+    var body: [UInt8]
+    /// One line for people when it failed.
+    var message: String
+}

@@ -1,0 +1,199 @@
+// Sends deliveries and settles their outcomes. Fed by the work cycle, called back on the exchanger's thread; batches
+// cross this border, single deliveries do not.
+
+internal import HTTPExchange
+internal import Outbox
+internal import OutboxStore
+internal import Synchronization
+
+/// The dispatcher of one life of a worker. Any thread may call it; it never waits for I/O.
+final class Dispatcher: Sendable {
+    private let state: Mutex<DispatchState>
+    private let builder = Mutex(RequestBuilder())
+    private let fence: Fence
+    private let allowsHTTP: Bool
+    private let maxOutstanding: Int
+    private let maxPayloadBytes: Int
+    private let send: @Sendable ([Request]) -> Void
+    private let settled: @Sendable () -> Void
+
+    /// Makes a dispatcher.
+    ///
+    /// - Parameters:
+    ///   - settings: the limits.
+    ///   - routing: the destinations as they are now.
+    ///   - fence: whether a request may still be sent.
+    ///   - send: hands requests to the exchanger; must not block.
+    ///   - settled: called after outcomes came in; must not block.
+    init(
+        settings: WorkerSettings, routing: RoutingTable, fence: Fence,
+        send: @escaping @Sendable ([Request]) -> Void, settled: @escaping @Sendable () -> Void
+    ) {
+        state = Mutex(DispatchState(maxInFlight: settings.maxInFlight, routing: routing))
+        self.fence = fence
+        allowsHTTP = settings.allowsHTTP
+        maxOutstanding = settings.maxOutstanding
+        maxPayloadBytes = settings.maxPayloadBytes
+        self.send = send
+        self.settled = settled
+    }
+
+    /// Takes a claim: routes its events and starts what may start. Heavy work must have been loaded before.
+    func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
+        let now = MonotonicTime.now()
+        state.withLock { state in
+            state.open(claim: claim.id)
+            for work in claim.work { state.add(work, to: claim.id, settled: settled, now: now) }
+            state.close(claim: claim.id)
+        }
+        depart()
+    }
+
+    /// Holds a claim open until ``release(claim:)``, while parts of it are still being loaded.
+    func hold(claim: Int64) { state.withLock { $0.open(claim: claim) } }
+
+    /// Ends a hold.
+    func release(claim: Int64) {
+        state.withLock { $0.close(claim: claim) }
+        settled()
+    }
+
+    /// Settles exchanges that ended, and starts what can start now. Called on the exchanger's thread.
+    func completed(_ exchanges: [Exchange]) {
+        let now = MonotonicTime.now()
+        let unixSeconds = MonotonicTime.unixSeconds()
+        let endings = exchanges.map { ($0.token, Outcome($0, unixSeconds: unixSeconds), EndedExchange($0)) }
+        state.withLock { state in
+            for (token, outcome, ended) in endings {
+                state.settle(token: token, outcome, ended, random: Double.random(in: 0..<1), now: now)
+            }
+        }
+        depart()
+        settled()
+    }
+
+    /// Starts what may start now.
+    func depart() {
+        guard fence.isOpen else { return }
+        let departures = state.withLock { $0.depart(at: MonotonicTime.now()) }
+        guard !departures.isEmpty else { return }
+        let unixSeconds = MonotonicTime.unixSeconds()
+        var requests: [Request] = []
+        requests.reserveCapacity(departures.count)
+        var refused: [(UInt64, String)] = []
+        builder.withLock { builder in
+            for departure in departures {
+                do {
+                    requests.append(try request(departure, &builder, unixSeconds))
+                } catch {
+                    refused.append((departure.token, "\(error)"))
+                }
+            }
+        }
+        if !requests.isEmpty { send(requests) }
+        if !refused.isEmpty { refuse(refused) }
+    }
+
+    private func request(
+        _ departure: DispatchState.Departure, _ builder: inout RequestBuilder, _ unixSeconds: Int64
+    ) throws -> Request {
+        let destination = departure.destination
+        let prepared = try builder.request(
+            event: departure.delivery.parcel.event, destination: destination, deliveryID: departure.deliveryID,
+            attempt: Int(departure.delivery.attempt), unixSeconds: unixSeconds)
+        return Request(
+            token: departure.token, url: destination.url.text, headers: prepared.headers, body: prepared.body,
+            timeout: destination.timeout, allowsHTTP: allowsHTTP)
+    }
+
+    /// A request that cannot be built is an outcome like any other: recorded, and final.
+    private func refuse(_ refused: [(token: UInt64, reason: String)]) {
+        let now = MonotonicTime.now()
+        state.withLock { state in
+            for (token, reason) in refused {
+                let ended = EndedExchange(duration: 0, status: nil, body: [], message: reason)
+                state.settle(token: token, .failed(.invalidRequest), ended, random: 0, now: now)
+            }
+        }
+        settled()
+    }
+
+    // MARK: Questions and orders of the work cycle
+
+    /// A look at the numbers.
+    struct Gauge: Sendable {
+        /// How many more deliveries may be claimed.
+        var room: Int
+        var inFlight: Int
+        var outstanding: Int
+        /// Attempts and snoozes that wait to be recorded.
+        var unrecorded: Int
+        /// True when something waits to be written, finished claims included.
+        var hasSettlement: Bool
+        var openClaims: Int
+    }
+
+    /// The numbers as they are now.
+    func gauge() -> Gauge {
+        state.withLock { state in
+            let isFull = state.payloadBytes >= maxPayloadBytes
+            return Gauge(
+                room: isFull ? 0 : max(0, maxOutstanding - state.outstanding), inFlight: state.inFlight,
+                outstanding: state.outstanding, unrecorded: state.settlement.count,
+                hasSettlement: !state.settlement.isEmpty, openClaims: state.openClaimCount)
+        }
+    }
+
+    /// Takes everything that is to be recorded.
+    func takeSettlement() -> Settlement { state.withLock { $0.takeSettlement() } }
+
+    /// Takes the due times of retries made since the last call, in milliseconds from then.
+    func takeRetryHints() -> [(destination: Int32, milliseconds: Int64)] { state.withLock { $0.takeRetryHints() } }
+
+    /// Takes the destinations to be disabled.
+    func takeDisabled() -> [(destination: Int32, reason: String)] { state.withLock { $0.takeDisabled() } }
+
+    /// How many retries of each destination could start soon.
+    func retryRoom(of destinations: [Int32]) -> [Int] {
+        let now = MonotonicTime.now()
+        return state.withLock { state in destinations.map { state.retryRoom(of: $0, at: now) } }
+    }
+
+    /// Gives back what waits behind stalled or paused destinations and starts what may start.
+    func relieve() {
+        state.withLock { $0.relieve(at: MonotonicTime.now()) }
+        depart()
+    }
+
+    /// Starts nothing more, and gives back everything that has not started.
+    func drain() {
+        state.withLock { state in
+            state.isDraining = true
+            state.relieve(at: MonotonicTime.now())
+        }
+        settled()
+    }
+
+    /// The version of the routing in use.
+    var routingVersion: Int64 { state.withLock { $0.routing.version } }
+
+    /// Exchanges the routing.
+    func setRouting(_ table: RoutingTable) { state.withLock { $0.setRouting(table) } }
+}
+
+extension EndedExchange {
+    /// What is kept of an exchange.
+    init(_ exchange: Exchange) {
+        duration = Int64(exchange.timings.total)
+        switch exchange.result {
+        case .response(let response):
+            status = response.status
+            body = response.body
+            message = (200...299).contains(response.status) ? "" : "the receiver answered \(response.status)"
+        case .failure(let failure):
+            status = exchange.partial?.status
+            body = exchange.partial?.body ?? []
+            message = failure.message
+        }
+    }
+}

@@ -1,0 +1,33 @@
+// Everything that can be set about a worker, with its defaults. Filled by the command line and by tests.
+
+public import HTTPExchange
+public import Postgres
+
+/// How a worker runs. Defaults suit two cores; docs/configuration.md lists the variables.
+public struct WorkerSettings: Sendable {
+    /// Where Postgres is, for claiming and recording.
+    public var database: ConnectionSettings
+    /// A direct way to the same database for notifications, heartbeats and locks; nil when ``database`` is direct.
+    public var directDatabase: ConnectionSettings?
+    /// The exchanger's settings: allowed networks, connection limits, certificate authorities.
+    public var exchanger = ExchangerSettings()
+    /// Whether plain http is sent to; false.
+    public var allowsHTTP = false
+    /// Requests in flight at once in all; 512.
+    public var maxInFlight = 512
+    /// Deliveries in memory at once, in flight and waiting; 2,048. What does not fit stays in Postgres.
+    public var maxOutstanding = 2048
+    /// Bytes of payload in memory before no more is claimed; 64 MiB.
+    public var maxPayloadBytes = 64 << 20
+    /// Most events of one claim; 500.
+    public var maxClaim = 500
+    /// The wait between looks at the queue when nothing rings; 25 ms.
+    public var floorPoll = Duration.milliseconds(25)
+    /// How long exchanges in flight may go on after a request to stop; 25 s.
+    public var shutdownGrace = Duration.seconds(25)
+    /// Whether to refrain from NOTIFY, LISTEN and advisory locks altogether: only polling and leases; false.
+    public var isDeaf = false
+
+    /// Settings with defaults for everything but the database.
+    public init(database: ConnectionSettings) { self.database = database }
+}

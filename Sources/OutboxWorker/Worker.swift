@@ -1,0 +1,91 @@
+// The worker as a service. Run by `postrider worker`, by the demo and by tests.
+
+public import Logging
+public import ServiceLifecycle
+internal import Synchronization
+
+/// Claims events, sends them and records what became of them, until its service group shuts down gracefully.
+///
+/// Any number of workers may run on one database, in one process or in many. After a graceful shutdown everything that
+/// was sent is recorded and everything else is back in Postgres. Cancelling its task ends it at once: what was in flight
+/// is sent again by another worker.
+public struct Worker: Service {
+    private let settings: WorkerSettings
+    private let identity: WorkerIdentity
+    private let logger: Logger
+
+    /// Makes a worker; nothing happens before ``run()``.
+    public init(settings: WorkerSettings, identity: WorkerIdentity, logger: Logger) {
+        self.settings = settings
+        self.identity = identity
+        self.logger = logger
+    }
+
+    /// Works until a graceful shutdown.
+    ///
+    /// - Throws: `PostgresError` when Postgres cannot be reached at the start or refuses what the worker records;
+    ///   `CancellationError`.
+    public func run() async throws {
+        let switchboard = Switchboard()
+        try await withGracefulShutdownHandler {
+            while !switchboard.isStopped {
+                let life = try await Life.begin(settings, identity: identity, logger: logger)
+                switchboard.connect { life.stop() }
+                do {
+                    return try await life.run()
+                } catch LifeEnd.declaredDead {
+                    // Paused or cut off for longer than the lease: others have the claims. A new life, with a new id.
+                    logger.warning("declared dead by another worker: starting anew")
+                }
+            }
+        } onGracefulShutdown: {
+            switchboard.stop()
+        }
+    }
+}
+
+/// Who a worker is, for people who look at `webhook_workers`.
+public struct WorkerIdentity: Sendable {
+    /// The host's name.
+    public var host: String
+    /// The process id.
+    public var processID: Int32
+    /// The program's version.
+    public var version: String
+
+    /// Makes an identity.
+    public init(host: String, processID: Int32, version: String) {
+        self.host = host
+        self.processID = processID
+        self.version = version
+    }
+}
+
+/// Brings the request to stop to whichever life is running, also when it comes before there is one.
+private final class Switchboard: Sendable {
+    private struct State {
+        var isStopped = false
+        var stop: (@Sendable () -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+
+    /// Names who is to be told; told at once when the request has come already.
+    func connect(_ stop: @escaping @Sendable () -> Void) {
+        let isLate = state.withLock { state in
+            state.stop = stop
+            return state.isStopped
+        }
+        if isLate { stop() }
+    }
+
+    func stop() {
+        let stop = state.withLock { state in
+            state.isStopped = true
+            return state.stop
+        }
+        stop?()
+    }
+}

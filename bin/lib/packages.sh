@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# What must be on the machine: a Swift toolchain, headers to build against, a Postgres server to run.
+
+readonly swift_minimum=6.1
+
+# Needs each named Debian package, or whatever else provides the same: looks for the files, not for the package,
+# so that a machine with everything in place is asked nothing and needs no network.
+need_packages() {
+    local package missing=()
+    for package; do
+        has_package "$package" || missing+=("$package")
+    done
+    ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
+    for package in "${missing[@]}"; do
+        has_package "$package" || die "$package was installed, yet $(package_meaning "$package") cannot be found."
+    done
+}
+
+has_package() {
+    case $1 in
+    libpq-dev) has_header libpq libpq-fe.h ;;
+    libcurl4-openssl-dev) has_header libcurl curl/curl.h ;;
+    postgresql) server_bin >/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+package_meaning() {
+    case $1 in
+    libpq-dev) echo "the header of libpq, Postgres's C library (libpq-fe.h)" ;;
+    libcurl4-openssl-dev) echo "the header of libcurl (curl/curl.h)" ;;
+    postgresql) echo "a Postgres server (the programs initdb, pg_ctl and postgres, version 15 or newer)" ;;
+    *) echo "the command $1" ;;
+    esac
+}
+
+# has_header MODULE FILE: where Debian and most others put it, else where pkg-config says, if that is there.
+has_header() {
+    local folder
+    for folder in /usr/include /usr/include/postgresql /usr/include/*-linux-gnu* /usr/local/include; do
+        [[ ! -e $folder/$2 ]] || return 0
+    done
+    folder=$(pkg-config --variable=includedir "$1" 2>/dev/null) && [[ -e $folder/$2 ]]
+}
+
+# Prints the folder of the Postgres server programs. Debian keeps them out of PATH, and the pg_config of
+# libpq-dev names a folder that may hold no server at all: hence the look at what is really there.
+server_bin() {
+    local folder folders=()
+    folders+=("$(pg_config --bindir 2>/dev/null || true)")
+    mapfile -t -O 1 folders < <(printf '%s\n' /usr/lib/postgresql/*/bin | sort -Vr)
+    folders+=("$(dirname "$(command -v postgres || true)")")
+    for folder in "${folders[@]}"; do
+        [[ $folder == /* && -x $folder/initdb && -x $folder/pg_ctl && -x $folder/postgres ]] || continue
+        if [[ $("$folder/postgres" --version) =~ \ ([0-9]+) ]] && ((BASH_REMATCH[1] >= 15)); then
+            echo "$folder"
+            return 0
+        fi
+    done
+    return 1
+}
+
+install_packages() {
+    local package
+    step "Missing: $*"
+    if ! command -v apt-get >/dev/null; then
+        for package; do note "$package: $(package_meaning "$package")"; done
+        die "Install what provides these files on your system, then run this command again."
+    fi
+    may_install || die "Install them with this line, then run this command again:" "" \
+        "    sudo apt-get update && sudo apt-get install -y --no-install-recommends $*"
+    note "installing with apt-get"
+    # An index that cannot be renewed is no reason to stop: what is needed may be in the cache.
+    as_root apt-get update -q >/dev/null || note "apt-get update failed; trying with the index that is there"
+    case " $* " in
+    *" postgresql "*) without_system_cluster apt_install "$@" ;;
+    *) apt_install "$@" ;;
+    esac
+}
+
+apt_install() {
+    local package names=()
+    for package; do
+        # The package postgresql is an empty one that depends on the release's own postgresql-NN.
+        [[ $package != postgresql ]] || package=$(release_server_package)
+        names+=("$package")
+    done
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 "${names[@]}" ||
+        die "apt-get could not install: ${names[*]} (its own message stands above)."
+}
+
+release_server_package() {
+    local name
+    name=$(apt-cache depends postgresql 2>/dev/null | awk '$1 == "Depends:" && $2 ~ /^postgresql-[0-9]+$/ { print $2 }')
+    echo "${name:-postgresql}"
+}
+
+# Debian's server package creates and starts a cluster on port 5432 as it is installed. Nobody asked for that
+# here. A drop-in for the time of the installation prevents it and leaves the machine's settings as they were.
+without_system_cluster() {
+    local folder=/etc/postgresql-common/createcluster.d made=() status=0
+    [[ -d $folder ]] || made=("$folder")
+    as_root mkdir -p "$folder"
+    echo 'create_main_cluster = false' | as_root tee "$folder/zz-postrider.conf" >/dev/null
+    ("$@") || status=$?
+    as_root rm -f "$folder/zz-postrider.conf"
+    ((${#made[@]} == 0)) || as_root rmdir --ignore-fail-on-non-empty "${made[@]}"
+    return "$status"
+}
+
+may_install() { ((EUID == 0)) || sudo -n true 2>/dev/null; }
+
+as_root() { if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi; }
+
+need_swift() {
+    local found cure
+    cure="Get it from https://www.swift.org/install/linux/ (the tool swiftly installs it into your home folder)."
+    command -v swift >/dev/null || die "The command swift is missing; Swift $swift_minimum or newer is needed." "$cure"
+    found=$(swift --version 2>/dev/null || true)
+    [[ $found =~ Swift\ version\ ([0-9]+\.[0-9]+) ]] || die "swift --version says no version: $found" "$cure"
+    found=${BASH_REMATCH[1]}
+    [[ $(printf '%s\n' "$swift_minimum" "$found" | sort -V | head -n 1) == "$swift_minimum" ]] ||
+        die "Swift $found is too old; $swift_minimum or newer is needed." "$cure"
+}
