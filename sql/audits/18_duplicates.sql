@@ -12,7 +12,7 @@ SELECT a.event_id, d.name AS destination, a.attempt_number, count(*) AS times,
        array_agg(DISTINCT a.worker_id) AS workers, min(a.attempted_at) AS first_at, max(a.attempted_at) AS last_at
 FROM postrider.webhook_attempts AS a
 JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id
-WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 3
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
 GROUP BY a.event_id, d.id, a.attempt_number
 HAVING count(*) > 1
 ORDER BY first_at DESC

@@ -618,7 +618,7 @@ SELECT postrider.delivery_id(p.event_id, p.destination_id) AS id,
         WHERE n.event_id = p.event_id AND n.destination_id = p.destination_id)::integer AS attempt_count,
        p.failure,
        p.error_message,
-       r.due_at AS next_retry_at,
+       nullif(r.due_at, 'infinity') AS next_retry_at,
        e.created_at,
        p.attempted_at,
        CASE WHEN p.outcome = 0 THEN p.attempted_at END AS delivered_at,
@@ -669,7 +669,7 @@ COMMENT ON COLUMN postrider.webhook_deliveries.attempt_number IS 'Number of the 
 COMMENT ON COLUMN postrider.webhook_deliveries.attempt_count IS 'Attempts recorded, repeats after a crash included.';
 COMMENT ON COLUMN postrider.webhook_deliveries.failure IS 'Failure class of the latest attempt; null when it delivered.';
 COMMENT ON COLUMN postrider.webhook_deliveries.error_message IS 'One line about the latest failure; null when it delivered.';
-COMMENT ON COLUMN postrider.webhook_deliveries.next_retry_at IS 'When the next attempt is due; null when none is scheduled.';
+COMMENT ON COLUMN postrider.webhook_deliveries.next_retry_at IS 'When the next attempt is due; null when none is scheduled, or when it is parked until its destination is active again.';
 COMMENT ON COLUMN postrider.webhook_deliveries.created_at IS 'When the event was inserted; null when its row was erased.';
 COMMENT ON COLUMN postrider.webhook_deliveries.attempted_at IS 'When the latest attempt ended; null when there was none.';
 COMMENT ON COLUMN postrider.webhook_deliveries.delivered_at IS 'When the latest attempt ended, if it delivered.';
@@ -986,7 +986,7 @@ $$;
 COMMENT ON FUNCTION postrider.update_destination() IS
     'Trigger of webhook_endpoints and n8n_workflows: changes settings; writing secret adds a version and ends the old one, NULL generates it.';
 
--- Its parked and failed deliveries become dead letters: no worker would ever take them, and none may vanish unseen.
+-- What waits for it is dropped by the trigger of the table: deleting it was somebody's decision.
 CREATE FUNCTION postrider.delete_destination() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE postrider.webhook_destinations
@@ -996,18 +996,11 @@ BEGIN
         RETURN NULL;
     END IF;
     DELETE FROM postrider.webhook_secrets WHERE destination_id = OLD.destination_id;
-    WITH given_up AS (
-        DELETE FROM postrider.webhook_retries WHERE destination_id = OLD.destination_id
-        RETURNING event_id, destination_id, attempt_number
-    )
-    INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
-    SELECT event_id, destination_id, attempt_number - 1, 'deleted', 'the destination was deleted' FROM given_up
-    ON CONFLICT DO NOTHING;
     RETURN OLD;
 END
 $$;
 COMMENT ON FUNCTION postrider.delete_destination() IS
-    'Trigger of webhook_endpoints and n8n_workflows: marks it deleted, removes its secrets, and makes dead letters of what waits for it.';
+    'Trigger of webhook_endpoints and n8n_workflows: marks it deleted and removes its secrets; the deliveries that wait for it are dropped.';
 
 CREATE TRIGGER insert_endpoint INSTEAD OF INSERT ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('endpoint');
@@ -1029,7 +1022,7 @@ SELECT q.waiting, q.waiting_high, q.waiting_normal, q.waiting_low,
        postrider.event_id_time(q.oldest) AS oldest_waiting_at,
        clock_timestamp() - postrider.event_id_time(q.oldest) AS oldest_waiting_age,
        c.claims, c.events AS in_flight, c.oldest_at AS oldest_claim_at,
-       r.due AS retries_due, r.later AS retries_later, r.next_at AS next_retry_at,
+       r.due AS retries_due, r.later AS retries_later, r.parked AS retries_parked, r.next_at AS next_retry_at,
        (SELECT count(*) FROM postrider.webhook_dead_letters) AS dead_letters,
        (SELECT count(*) FROM postrider.webhook_workers
         WHERE alive AND lease_until >= clock_timestamp()) AS workers_alive
@@ -1044,7 +1037,8 @@ FROM (SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) AS waiting,
      (SELECT count(*) AS claims, coalesce(sum(cardinality(event_ids)), 0) AS events, min(claimed_at) AS oldest_at
       FROM postrider.webhook_claims) AS c,
      (SELECT count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
-             count(*) FILTER (WHERE due_at > clock_timestamp()) AS later, min(due_at) AS next_at
+             count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
+             count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
       FROM postrider.webhook_retries) AS r;
 COMMENT ON VIEW postrider.webhook_queue_status IS 'One row: what waits, what is in flight, what is due, what is dead. Reads the queue, the claims and the retries whole.';
 COMMENT ON COLUMN postrider.webhook_queue_status.waiting IS 'Events that wait for their first fan-out.';
@@ -1058,6 +1052,7 @@ COMMENT ON COLUMN postrider.webhook_queue_status.in_flight IS 'Events (or delive
 COMMENT ON COLUMN postrider.webhook_queue_status.oldest_claim_at IS 'When the oldest of these batches was taken.';
 COMMENT ON COLUMN postrider.webhook_queue_status.retries_due IS 'Deliveries whose next attempt is due now.';
 COMMENT ON COLUMN postrider.webhook_queue_status.retries_later IS 'Deliveries whose next attempt is due later.';
+COMMENT ON COLUMN postrider.webhook_queue_status.retries_parked IS 'Deliveries that wait until their destination is active again.';
 COMMENT ON COLUMN postrider.webhook_queue_status.next_retry_at IS 'The earliest due time of all; null when there is none.';
 COMMENT ON COLUMN postrider.webhook_queue_status.dead_letters IS 'Deliveries that will not be tried again by themselves.';
 COMMENT ON COLUMN postrider.webhook_queue_status.workers_alive IS 'Workers whose lease holds.';
@@ -1065,13 +1060,14 @@ COMMENT ON COLUMN postrider.webhook_queue_status.workers_alive IS 'Workers whose
 CREATE VIEW postrider.webhook_destination_status WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.kind, d.name, d.is_active, d.inactive_reason,
        coalesce(t.succeeded, 0)::bigint AS success_count, coalesce(t.failed, 0)::bigint AS failure_count,
-       coalesce(r.due, 0) AS retries_due, coalesce(r.later, 0) AS retries_later, r.next_at AS next_retry_at,
+       coalesce(r.due, 0) AS retries_due, coalesce(r.later, 0) AS retries_later, coalesce(r.parked, 0) AS retries_parked, r.next_at AS next_retry_at,
        coalesce(l.dead, 0) AS dead_letters, l.last_dead_at, d.id AS destination_id
 FROM postrider.webhook_destinations AS d
 LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS failed
            FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
-                  count(*) FILTER (WHERE due_at > clock_timestamp()) AS later, min(due_at) AS next_at
+                  count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
+                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
            FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
@@ -1084,8 +1080,9 @@ COMMENT ON COLUMN postrider.webhook_destination_status.is_active IS 'False when 
 COMMENT ON COLUMN postrider.webhook_destination_status.inactive_reason IS 'Why it is inactive; null when active.';
 COMMENT ON COLUMN postrider.webhook_destination_status.success_count IS 'Attempts that delivered.';
 COMMENT ON COLUMN postrider.webhook_destination_status.failure_count IS 'Attempts that failed.';
-COMMENT ON COLUMN postrider.webhook_destination_status.retries_due IS 'Deliveries due now, parked ones included.';
+COMMENT ON COLUMN postrider.webhook_destination_status.retries_due IS 'Deliveries due now.';
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_later IS 'Deliveries due later.';
+COMMENT ON COLUMN postrider.webhook_destination_status.retries_parked IS 'Deliveries that wait until it is active again.';
 COMMENT ON COLUMN postrider.webhook_destination_status.next_retry_at IS 'Earliest due time; null when nothing waits.';
 COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters.';
 COMMENT ON COLUMN postrider.webhook_destination_status.last_dead_at IS 'When the latest dead letter was made; null when none.';
@@ -1103,13 +1100,1561 @@ DROP FUNCTION postrider.delete_destination(), postrider.update_destination(), po
     postrider.matches(text[], text);
 
 """#),
+        (version: 3, name: "producing", up: #"""
+-- Postrider 0003: producing events. emit for applications; attach, detach and refresh_attachments for tables.
+--
+-- An attachment is a trigger function made for one table, with its expressions compiled in, and statement-level triggers
+-- with transition tables: one INSERT … SELECT for all rows of a statement, so an UPDATE of 10,000 rows is one trigger
+-- call and about 157 queue rows.
+--
+-- Whose rights count:
+-- * emit runs as its owner: applications need USAGE on the schema and nothing on its tables.
+-- * attach runs as its caller, who must own the table. The trigger function is SECURITY DEFINER and belongs to the
+--   owner of the table (or to the caller, when not a superuser): so those who write the table need no rights here, and
+--   the expressions, and the casts of the table's own types, get no more rights than the table's owner has anyway. If
+--   it ran as Postrider's owner, an expression could read every secret. The owner needs USAGE on the schema and INSERT
+--   on webhook_event_log and webhook_queue; attach says so when they are missing.
+-- * The functions stand in a schema of their own, because CREATE on postrider would let others overload its functions.
+
+CREATE SCHEMA postrider_attached;
+COMMENT ON SCHEMA postrider_attached IS 'Trigger functions that postrider.attach makes; nothing else belongs here.';
+
+-- emit ----------------------------------------------------------------------------------------------------------------
+
+-- The faults are checked here although the table would refuse them too: a violated constraint prints the whole row,
+-- payload included, to the server's log.
+CREATE FUNCTION postrider.checked_event_type(event_type text, origin text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF event_type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND length(event_type) <= 128 THEN
+        RETURN event_type;
+    END IF;
+    RAISE EXCEPTION 'not an event type: % (%)', coalesce(quote_literal(event_type), 'null'), origin
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'Write dotted words of letters, digits, _ and -, such as lead.created, at most 128 characters.';
+END
+$$;
+COMMENT ON FUNCTION postrider.checked_event_type(text, text) IS
+    'Gives the event type back, or raises an error that names it and where it came from.';
+
+CREATE FUNCTION postrider.emit(
+    event_type      text,
+    data            jsonb,
+    organization_id text    DEFAULT NULL,
+    user_id         text    DEFAULT NULL,
+    record_id       text    DEFAULT NULL,
+    ordering_key    text    DEFAULT NULL,
+    priority        integer DEFAULT 1,
+    event_source    text    DEFAULT 'api',
+    table_name      text    DEFAULT NULL
+) RETURNS uuid LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    new_id uuid := postrider.next_event_id();
+BEGIN
+    IF event_type IS NULL OR event_type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' OR length(event_type) > 128 THEN
+        PERFORM postrider.checked_event_type(event_type, 'postrider.emit');
+    ELSIF data IS NULL THEN
+        RAISE EXCEPTION 'an event needs data (postrider.emit)'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'An event without data is emitted with ''{}''.';
+    ELSIF priority IS NULL OR priority NOT BETWEEN 0 AND 2 THEN
+        RAISE EXCEPTION 'not a priority: % (postrider.emit)', coalesce(priority::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write 0 for high, 1 for normal, 2 for low.';
+    END IF;
+    INSERT INTO postrider.webhook_event_log (id, event_type, event_source, table_name, record_id, user_id,
+                                             organization_id, ordering_key, priority, data)
+    VALUES (new_id, event_type, coalesce(event_source, 'api'), table_name, record_id, user_id, organization_id,
+            ordering_key, priority, data);
+    RETURN new_id;
+END
+$$;
+COMMENT ON FUNCTION postrider.emit(text, jsonb, text, text, text, text, integer, text, text) IS
+    'Writes one event in the caller''s transaction and gives its id. Priority: 0 high, 1 normal (default), 2 low. For many events at once, INSERT … SELECT into postrider.webhook_events.';
+
+-- Attachments ---------------------------------------------------------------------------------------------------------
+
+CREATE TABLE postrider.webhook_attachments (
+    id                    integer     GENERATED ALWAYS AS IDENTITY,
+    target                regclass    NOT NULL,
+    name                  text        NOT NULL,
+    table_name            text        NOT NULL,
+    operations            text[]      NOT NULL,
+    event_type            text,
+    event_type_expression text,
+    condition             text,
+    columns               text[],
+    except_columns        text[],
+    sent_columns          text[],
+    organization_id       text,
+    user_id               text,
+    record_id             text,
+    ordering_key          text,
+    priority              text,
+    event_source          text        NOT NULL,
+    include_old           boolean     NOT NULL,
+    created_by            text        NOT NULL DEFAULT session_user,
+    created_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_attachments_pkey PRIMARY KEY (id),
+    CONSTRAINT one_attachment_of_a_name_per_table UNIQUE (target, name),
+    CONSTRAINT event_type_is_constant_or_expression CHECK (num_nonnulls(event_type, event_type_expression) = 1),
+    CONSTRAINT columns_are_allowed_or_denied CHECK (num_nonnulls(columns, except_columns) <= 1)
+);
+COMMENT ON TABLE postrider.webhook_attachments IS
+    'Tables whose changes become events. Written by attach, detach and refresh_attachments; changing a row here changes no trigger.';
+COMMENT ON COLUMN postrider.webhook_attachments.id IS 'Names the triggers and their function: webhook_<id>.';
+COMMENT ON COLUMN postrider.webhook_attachments.target IS 'The table; a bare number when it was dropped.';
+COMMENT ON COLUMN postrider.webhook_attachments.name IS 'Name of the attachment, unique for its table.';
+COMMENT ON COLUMN postrider.webhook_attachments.table_name IS 'What events carry as table_name.';
+COMMENT ON COLUMN postrider.webhook_attachments.operations IS 'insert, update, delete, truncate.';
+COMMENT ON COLUMN postrider.webhook_attachments.event_type IS 'Event type, when it is constant.';
+COMMENT ON COLUMN postrider.webhook_attachments.event_type_expression IS 'SQL expression of the event type; no event when it gives null.';
+COMMENT ON COLUMN postrider.webhook_attachments.condition IS 'SQL condition; no event unless it is true. Null for every row.';
+COMMENT ON COLUMN postrider.webhook_attachments.columns IS 'Columns to send; null for all but except_columns.';
+COMMENT ON COLUMN postrider.webhook_attachments.except_columns IS 'Columns not to send.';
+COMMENT ON COLUMN postrider.webhook_attachments.sent_columns IS 'Columns that the trigger sends, worked out by attach; null for whatever columns the table has.';
+COMMENT ON COLUMN postrider.webhook_attachments.organization_id IS 'Column or SQL expression that gives the organization; null for none.';
+COMMENT ON COLUMN postrider.webhook_attachments.user_id IS 'Column or SQL expression that gives the person; null for none.';
+COMMENT ON COLUMN postrider.webhook_attachments.record_id IS 'Column or SQL expression that gives the record id; null for the primary key.';
+COMMENT ON COLUMN postrider.webhook_attachments.ordering_key IS 'Column or SQL expression that gives the ordering key; null for none.';
+COMMENT ON COLUMN postrider.webhook_attachments.priority IS 'Column or SQL expression that gives the priority, or high, normal, low; null for normal.';
+COMMENT ON COLUMN postrider.webhook_attachments.event_source IS 'What events carry as event_source.';
+COMMENT ON COLUMN postrider.webhook_attachments.include_old IS 'True: data is {"old": …, "new": …}.';
+COMMENT ON COLUMN postrider.webhook_attachments.created_by IS 'Who attached it first.';
+COMMENT ON COLUMN postrider.webhook_attachments.created_at IS 'When it was attached first.';
+COMMENT ON COLUMN postrider.webhook_attachments.updated_at IS 'When it was attached or refreshed last.';
+
+-- The time of a statement in units of 1/4096 millisecond, the resolution of an event id.
+CREATE FUNCTION postrider.event_id_ticks() RETURNS bigint LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
+    SELECT (date_part('epoch', clock_timestamp()) * 4096000)::bigint
+$$;
+COMMENT ON FUNCTION postrider.event_id_ticks() IS 'Now, in units of 1/4096 millisecond; where the event ids of one statement begin.';
+
+-- Ids of one statement: one time, a counter in the 12 bits below the millisecond, a tail hashed from a random seed and
+-- the counter. Row n is n * 0.24 microseconds later than the statement began, which is less than it takes to write a
+-- row, so ids never run ahead of the clock. next_event_id() for each row costs 4.0 us, this 0.8 us (10,000 rows).
+-- Simple enough for the planner to inline: keep it one SELECT.
+CREATE FUNCTION postrider.event_id_in_statement(ticks bigint, seed uuid, n bigint) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT encode(int8send((((ticks + n) >> 12) << 16) | 28672 | ((ticks + n) & 4095))
+               || int8send((uuid_hash_extended(seed, n) & 4611686018427387903) | (-9223372036854775808)), 'hex')::uuid
+$$;
+COMMENT ON FUNCTION postrider.event_id_in_statement(bigint, uuid, bigint) IS
+    'The nth event id of a statement (UUIDv7), ascending in n; seed is random, once for the statement.';
+
+CREATE FUNCTION postrider.with_descendants(target regclass) RETURNS SETOF regclass
+    LANGUAGE sql STABLE STRICT AS $$
+    WITH RECURSIVE family AS (
+        SELECT target::oid AS relation
+        UNION
+        SELECT i.inhrelid FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.relation
+    )
+    SELECT relation::regclass FROM family
+$$;
+COMMENT ON FUNCTION postrider.with_descendants(regclass) IS 'A table, its partitions, and tables that inherit from it, at every level.';
+
+CREATE FUNCTION postrider.column_names(target regclass) RETURNS text[] LANGUAGE sql STABLE STRICT AS $$
+    SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}')
+    FROM pg_catalog.pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
+$$;
+COMMENT ON FUNCTION postrider.column_names(regclass) IS 'Names of a table''s columns, in order.';
+
+-- Only the type json can hold \u0000 (jsonb and text refuse it on the way in), directly or within arrays, domains and
+-- composite types.
+CREATE FUNCTION postrider.json_columns(target regclass) RETURNS text[] LANGUAGE sql STABLE STRICT AS $$
+    WITH RECURSIVE inner_types AS (
+        SELECT attname::text AS column_name, atttypid AS type FROM pg_catalog.pg_attribute
+        WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
+        UNION
+        SELECT i.column_name, x.type
+        FROM inner_types AS i
+        JOIN pg_catalog.pg_type AS t ON t.oid = i.type
+        CROSS JOIN LATERAL (
+            SELECT t.typbasetype WHERE t.typbasetype <> 0
+            UNION ALL SELECT t.typelem WHERE t.typelem <> 0
+            UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE r.rngtypid = t.oid
+            UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
+                      WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+        ) AS x (type)
+    )
+    SELECT coalesce(array_agg(DISTINCT column_name), '{}') FROM inner_types WHERE type = 'json'::regtype
+$$;
+COMMENT ON FUNCTION postrider.json_columns(regclass) IS 'Columns whose type is or contains json (not jsonb).';
+
+-- Attachments: writing the trigger function -----------------------------------------------------------------------------
+
+-- A setting names a column or is an expression; a column comes from the row that the operation leaves or removes.
+CREATE FUNCTION postrider.attachment_value(a postrider.webhook_attachments, operation text, setting text)
+    RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN setting IS NULL OR (operation = 'truncate' AND setting = ANY (postrider.column_names(a.target))) THEN 'NULL'
+        WHEN setting = ANY (postrider.column_names(a.target))
+            THEN format('%s.%I', CASE operation WHEN 'delete' THEN 'old' ELSE 'new' END, setting)
+        -- The line break ends a comment that the expression may end in.
+        ELSE format(E'(%s\n)', setting)
+    END
+$$;
+COMMENT ON FUNCTION postrider.attachment_value(postrider.webhook_attachments, text, text) IS
+    'Part of attach: SQL for a setting that is a column name or an expression.';
+
+CREATE FUNCTION postrider.attachment_key(a postrider.webhook_attachments, operation text) RETURNS text
+    LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(format('%s.%I::text', CASE operation WHEN 'delete' THEN 'old' ELSE 'new' END, c.attname),
+                               ' || '':'' || ' ORDER BY k.position), 'NULL')
+    FROM pg_catalog.pg_index AS i
+    CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, position)
+    JOIN pg_catalog.pg_attribute AS c ON c.attrelid = i.indrelid AND c.attnum = k.attnum
+    WHERE i.indrelid = a.target AND i.indisprimary AND operation <> 'truncate' AND k.position <= i.indnkeyatts
+$$;
+COMMENT ON FUNCTION postrider.attachment_key(postrider.webhook_attachments, text) IS
+    'Part of attach: SQL for the primary key as text, columns joined by a colon; NULL when there is none.';
+
+CREATE FUNCTION postrider.attachment_uses_old(a postrider.webhook_attachments) RETURNS boolean
+    LANGUAGE sql STABLE AS $$
+    -- The word in a string or a comment counts too: pairing for nothing costs a microsecond a row and harms nobody.
+    SELECT a.include_old OR concat_ws(' ', a.event_type_expression, a.condition, a.organization_id, a.user_id,
+                                      a.record_id, a.ordering_key, a.priority) ~* '\mold\M'
+$$;
+COMMENT ON FUNCTION postrider.attachment_uses_old(postrider.webhook_attachments) IS
+    'Part of attach: must an UPDATE pair old with new rows?';
+
+-- A name that no column of the table has, for what the function itself adds to the rows.
+CREATE FUNCTION postrider.attachment_marker(a postrider.webhook_attachments) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT 'postrider' || repeat('_', coalesce(max(length(substring(c FROM '^postrider(_*)'))) + 1, 0))
+    FROM unnest(postrider.column_names(a.target)) AS c
+$$;
+COMMENT ON FUNCTION postrider.attachment_marker(postrider.webhook_attachments) IS
+    'Part of attach: beginning of identifiers that collide with no column of the table.';
+
+-- The FROM clause, in which NEW and OLD have the columns of the table. A row that the operation does not have is one of
+-- nulls, which the planner folds away.
+-- UPDATE: both transition tables are filled side by side, also when a row moves to another partition, so the nth old row
+-- belongs to the nth new one. The primary key would not do: it may be what changed.
+CREATE FUNCTION postrider.attachment_rows(a postrider.webhook_attachments, operation text) RETURNS text
+    LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    marker  text := postrider.attachment_marker(a);
+    table_ref text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class AS c
+                       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = a.target);
+    no_row  text := format('(SELECT (NULL::%s).*)', table_ref);
+    old_row text := CASE WHEN postrider.attachment_uses_old(a) THEN format(' CROSS JOIN %s AS old', no_row) ELSE '' END;
+    result  text;
+    side    text;
+BEGIN
+    result := CASE operation
+        WHEN 'insert' THEN 'new_rows AS new' || old_row
+        WHEN 'delete' THEN format('old_rows AS old CROSS JOIN %s AS new', no_row)
+        WHEN 'truncate' THEN format('%1$s AS new CROSS JOIN %1$s AS old', no_row)
+        WHEN 'update' THEN CASE WHEN old_row = '' THEN 'new_rows AS new'
+            ELSE format('(SELECT row_number() OVER () AS %1$I, r.* FROM new_rows AS r) AS new'
+                        ' JOIN (SELECT row_number() OVER () AS %1$I, r.* FROM old_rows AS r) AS old'
+                        ' ON new.%1$I = old.%1$I', marker || ' row') END
+    END;
+    -- Columns that are not sent are never converted; the planner merges this with the row itself.
+    IF cardinality(a.sent_columns) > 0 THEN
+        FOREACH side IN ARRAY ARRAY['new', 'old'] LOOP
+            IF (side = 'new' AND operation IN ('insert', 'update'))
+               OR (side = 'old' AND (operation = 'delete' OR (operation = 'update' AND a.include_old))) THEN
+                result := result || format(' CROSS JOIN LATERAL (SELECT %s) AS %I',
+                    (SELECT string_agg(format('%s.%I', side, c), ', ') FROM unnest(a.sent_columns) AS c),
+                    marker || ' ' || side);
+            END IF;
+        END LOOP;
+    END IF;
+    RETURN result;
+END
+$$;
+COMMENT ON FUNCTION postrider.attachment_rows(postrider.webhook_attachments, text) IS
+    'Part of attach: the FROM clause of one operation.';
+
+CREATE FUNCTION postrider.attachment_document(a postrider.webhook_attachments, operation text, side text) RETURNS text
+    LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN operation = 'truncate' OR (side = 'old' AND operation = 'insert') OR (side = 'new' AND operation = 'delete')
+            THEN 'NULL::jsonb'
+        WHEN a.sent_columns = '{}' THEN '''{}''::jsonb'
+        WHEN a.sent_columns IS NOT NULL THEN format('to_jsonb(%I.*)', postrider.attachment_marker(a) || ' ' || side)
+        WHEN operation = 'update' AND postrider.attachment_uses_old(a)
+            THEN format('to_jsonb(%s.*) - %L', side, postrider.attachment_marker(a) || ' row')
+        ELSE format('to_jsonb(%s.*)', side)
+    END
+$$;
+COMMENT ON FUNCTION postrider.attachment_document(postrider.webhook_attachments, text, text) IS
+    'Part of attach: SQL that makes the JSON of the new or the old row.';
+
+CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, operation text, ticks text, seed text)
+    RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format(E'SELECT postrider.event_id_in_statement(%s, %s, row_number() OVER ()),\n'
+                  '               %s, %L, %L,\n               %s, %s, %s, %s,\n               %s, %s\n'
+                  '        FROM %s%s',
+        ticks, seed,
+        CASE WHEN a.event_type_expression IS NULL THEN quote_literal(a.event_type)
+             ELSE format(E'postrider.checked_event_type((%s\n)::text, %L)', a.event_type_expression,
+                         format('attachment %s of %s', a.name, a.table_name)) END,
+        a.event_source, a.table_name,
+        CASE WHEN a.record_id IS NULL THEN postrider.attachment_key(a, operation)
+             ELSE postrider.attachment_value(a, operation, a.record_id) || '::text' END,
+        postrider.attachment_value(a, operation, a.user_id) || '::text',
+        postrider.attachment_value(a, operation, a.organization_id) || '::text',
+        postrider.attachment_value(a, operation, a.ordering_key) || '::text',
+        -- Out of range is brought into range: a priority is no reason to fail the statement of a producer.
+        CASE WHEN a.priority IS NULL THEN '1' ELSE format('greatest(0, least(2, coalesce(%s::integer, 1)))',
+            CASE a.priority WHEN 'high' THEN '0' WHEN 'normal' THEN '1' WHEN 'low' THEN '2'
+                 ELSE postrider.attachment_value(a, operation, a.priority) END) END,
+        CASE WHEN a.include_old THEN format('jsonb_build_object(''old'', %s, ''new'', %s)',
+                 postrider.attachment_document(a, operation, 'old'), postrider.attachment_document(a, operation, 'new'))
+             WHEN operation = 'truncate' THEN format('jsonb_build_object(''truncated'', %L)', a.table_name)
+             ELSE postrider.attachment_document(a, operation, CASE operation WHEN 'delete' THEN 'old' ELSE 'new' END) END,
+        postrider.attachment_rows(a, operation),
+        CASE WHEN operation = 'truncate' THEN ''
+             ELSE coalesce(E'\n        WHERE ' || nullif(concat_ws(' AND ',
+                 '(' || a.condition || E'\n)', '(' || a.event_type_expression || E'\n) IS NOT NULL'), ''), '') END)
+$$;
+COMMENT ON FUNCTION postrider.attachment_select(postrider.webhook_attachments, text, text, text) IS
+    'Part of attach: the SELECT that makes the events of one operation.';
+
+CREATE FUNCTION postrider.attachment_body(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    marker    text := postrider.attachment_marker(a);
+    pairs     boolean := 'update' = ANY (a.operations) AND postrider.attachment_uses_old(a);
+    may_fail  text[] := ARRAY(SELECT c FROM unnest(postrider.json_columns(a.target)) AS c
+                              WHERE a.sent_columns IS NULL OR c = ANY (a.sent_columns));
+    branches  text;
+    operation text;
+BEGIN
+    FOREACH operation IN ARRAY a.operations LOOP
+        branches := concat(branches, format(E'    %s TG_OP = %L THEN\n', CASE WHEN branches IS NULL THEN 'IF' ELSE 'ELSIF' END,
+                                            upper(operation)));
+        IF operation = 'update' AND pairs AND EXISTS (SELECT FROM pg_catalog.pg_class
+                                                      WHERE oid = a.target AND relkind = 'p') THEN
+            branches := branches || format(
+                E'        -- A BEFORE INSERT trigger that swallows a row which moves to another partition leaves an old row alone.\n'
+                '        IF (SELECT count(*) FROM old_rows) <> (SELECT count(*) FROM new_rows) THEN\n'
+                '            RAISE EXCEPTION ''cannot tell which old and new rows belong together (%s)''\n'
+                '                USING HINT = ''A BEFORE INSERT trigger of a partition dropped a row that moved there.'';\n'
+                '        END IF;\n', replace(replace(a.table_name, '''', ''''''), '%', '%%'));
+        END IF;
+        branches := branches || format(
+            E'        INSERT INTO postrider.webhook_event_log\n'
+            '            (id, event_type, event_source, table_name, record_id, user_id, organization_id, ordering_key,'
+            ' priority, data)\n'
+            '        -- When a column is missing here: SELECT postrider.refresh_attachments();\n'
+            '        %s;\n',
+            postrider.attachment_select(a, operation, quote_ident(marker || ' ticks'), quote_ident(marker || ' seed')));
+    END LOOP;
+    branches := branches || E'    END IF;\n';
+    RETURN format(
+        E'\n-- Made by postrider.attach (%s); attach again to change it.\n'
+        '#variable_conflict use_column\nDECLARE\n'
+        '    %I bigint := postrider.event_id_ticks();\n'
+        '    %I uuid := gen_random_uuid();\n'
+        'BEGIN\n%s    RETURN NULL;\n%sEND\n',
+        replace(a.name, E'\n', ' '), marker || ' ticks', marker || ' seed', branches,
+        CASE WHEN cardinality(may_fail) = 0 THEN '' ELSE format(
+            E'EXCEPTION WHEN untranslatable_character THEN\n'
+            '    RAISE EXCEPTION USING ERRCODE = ''untranslatable_character'',\n'
+            '        MESSAGE = %L,\n        HINT = %L;\n',
+            format('a json column of %s holds \u0000, which an event cannot carry (attachment %s)', a.table_name, a.name),
+            format('Make the column jsonb, or leave it out: postrider.attach(…, except_columns => %L).', may_fail)) END);
+END
+$$;
+COMMENT ON FUNCTION postrider.attachment_body(postrider.webhook_attachments) IS 'Part of attach: the body of the trigger function.';
+
+-- Attachments: checks ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.check_attachable(target regclass) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    relation pg_catalog.pg_class;
+    schema   text;
+    foreign_table regclass;
+BEGIN
+    SELECT c.* INTO relation FROM pg_catalog.pg_class AS c WHERE c.oid = target;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'attach needs a table' USING ERRCODE = 'undefined_table';
+    END IF;
+    schema := relation.relnamespace::regnamespace::text;
+    IF relation.relkind IN ('v', 'm') THEN
+        RAISE EXCEPTION '% is a view: its rows change in the tables below it', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach those tables, or call postrider.emit where the change is made.';
+    ELSIF relation.relkind = 'f' THEN
+        RAISE EXCEPTION '% is a foreign table: Postgres gives its triggers no transition tables', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach the table on the other server, or call postrider.emit.';
+    ELSIF relation.relkind NOT IN ('r', 'p') THEN
+        RAISE EXCEPTION '% is not a table', target USING ERRCODE = 'wrong_object_type';
+    ELSIF relation.relpersistence = 't' THEN
+        RAISE EXCEPTION '% is a temporary table: it ends with its session', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach a permanent table, or call postrider.emit.';
+    ELSIF schema IN ('pg_catalog', 'information_schema', 'pg_toast') THEN
+        RAISE EXCEPTION '% belongs to Postgres itself', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach a table of your own.';
+    ELSIF schema = 'postrider' THEN
+        RAISE EXCEPTION '% belongs to Postrider: its events would make events', target
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach a table of your own.';
+    ELSIF NOT pg_has_role(relation.relowner, 'USAGE') THEN
+        RAISE EXCEPTION 'only the owner of % can attach it', target
+            USING ERRCODE = 'insufficient_privilege', HINT = format('Run it as %s.', relation.relowner::regrole);
+    END IF;
+    SELECT c.oid INTO foreign_table FROM pg_catalog.pg_class AS c
+    WHERE c.relkind = 'f' AND c.oid IN (SELECT postrider.with_descendants(target)) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% has the foreign table % below it: rows written there cannot be collected', target, foreign_table
+            USING ERRCODE = 'wrong_object_type', HINT = 'Attach the partitions that are local, one by one.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.check_attachable(regclass) IS 'Part of attach: raises an error that names the cure when a table cannot be attached.';
+
+CREATE FUNCTION postrider.check_producer_rights(target regclass, role_name name) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT has_schema_privilege(role_name, 'postrider', 'USAGE')
+       OR NOT has_table_privilege(role_name, 'postrider.webhook_event_log', 'INSERT')
+       OR NOT has_table_privilege(role_name, 'postrider.webhook_queue', 'INSERT') THEN
+        RAISE EXCEPTION 'the events of % are written as %, who may not write events', target, role_name
+            USING ERRCODE = 'insufficient_privilege', HINT = format(
+                'GRANT USAGE ON SCHEMA postrider TO %1$I; GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO %1$I;',
+                role_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.check_producer_rights(regclass, name) IS 'Part of attach: raises an error with the GRANT that is missing.';
+
+-- The very SELECT of the trigger, over no rows: a wrong expression fails here and not in a producer's transaction.
+CREATE FUNCTION postrider.try_attachment(a postrider.webhook_attachments) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    operation text;
+    problem   text;
+    code      text;
+BEGIN
+    FOREACH operation IN ARRAY a.operations LOOP
+        BEGIN
+            EXECUTE format('WITH new_rows AS (SELECT * FROM %1$s LIMIT 0), old_rows AS (SELECT * FROM %1$s LIMIT 0),'
+                           ' tg AS (SELECT NULL::text AS tg_op, NULL::name AS tg_table_name, NULL::name AS tg_table_schema)'
+                           ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
+                           a.target, postrider.attachment_select(a, operation, '0::bigint', 'NULL::uuid'));
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
+            RAISE EXCEPTION 'an expression of the attachment of % is not valid for %: %', a.table_name, operation, problem
+                USING ERRCODE = code, HINT = 'Expressions see NEW, OLD and TG_OP; write tables, functions and types outside pg_catalog with their schema.';
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION postrider.try_attachment(postrider.webhook_attachments) IS
+    'Part of attach: raises an error when an expression or a column does not fit the table.';
+
+CREATE FUNCTION postrider.attachment_fault(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    problem text;
+BEGIN
+    PERFORM postrider.try_attachment(a);
+    RETURN NULL;
+EXCEPTION
+    -- Whoever may not read the table cannot tell.
+    WHEN insufficient_privilege THEN
+        RETURN NULL;
+    WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT;
+        RETURN problem;
+END
+$$;
+COMMENT ON FUNCTION postrider.attachment_fault(postrider.webhook_attachments) IS
+    'What would fail when the table is written, in one line; null when nothing would.';
+
+CREATE FUNCTION postrider.check_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    existing text[] := postrider.column_names(a.target);
+    missing  text := (SELECT c FROM unnest(coalesce(a.columns, a.except_columns)) AS c
+                      WHERE c IS NULL OR c <> ALL (existing) LIMIT 1);
+    wrong    text := (SELECT o FROM unnest(a.operations) AS o
+                      WHERE o IS NULL OR o NOT IN ('insert', 'update', 'delete', 'truncate') LIMIT 1);
+BEGIN
+    IF num_nonnulls(a.event_type, a.event_type_expression) <> 1 THEN
+        RAISE EXCEPTION 'an attachment needs either event_type or event_type_expression'
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF num_nonnulls(a.columns, a.except_columns) > 1 THEN
+        RAISE EXCEPTION 'an attachment has either columns or except_columns' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF coalesce(cardinality(a.operations), 0) = 0 OR wrong IS NOT NULL OR array_position(a.operations, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'not an operation: %', coalesce(quote_literal(wrong), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Operations are insert, update, delete, truncate.';
+    ELSIF missing IS NOT NULL OR array_position(coalesce(a.columns, a.except_columns), NULL) IS NOT NULL THEN
+        RAISE EXCEPTION '% has no column %', a.target, coalesce(quote_ident(missing), 'null')
+            USING ERRCODE = 'undefined_column', HINT = format('It has: %s.', array_to_string(existing, ', '));
+    ELSIF 'truncate' = ANY (a.operations) AND a.event_type IS NULL THEN
+        RAISE EXCEPTION 'TRUNCATE has no row to work the event type out from'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Attach truncate by itself, with a constant event_type.';
+    END IF;
+    IF a.event_type IS NOT NULL THEN
+        PERFORM postrider.checked_event_type(a.event_type, format('attachment of %s', a.table_name));
+    END IF;
+    PERFORM postrider.try_attachment(a);
+END
+$$;
+COMMENT ON FUNCTION postrider.check_attachment(postrider.webhook_attachments) IS 'Part of attach: raises an error when its settings do not fit the table.';
+
+-- Attachments: the triggers -----------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'TRUNCATE of %.% would remove rows without their events', TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'feature_not_supported',
+              HINT = 'Use DELETE; or attach the operation truncate, which makes one event; or, to do without events, ALTER TABLE … DISABLE TRIGGER ' || quote_ident(TG_NAME) || '.';
+END
+$$;
+COMMENT ON FUNCTION postrider.refuse_truncate() IS
+    'Trigger: refuses TRUNCATE of a table whose deletes are events.';
+
+-- Partitions and inheriting tables get the triggers too, because a statement that names one fires its own triggers only.
+-- CREATE OR REPLACE, since DROP TRIGGER would lock readers out.
+CREATE FUNCTION postrider.create_attachment_triggers(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    relation   regclass;
+    operation  text;
+    row_tables text;
+BEGIN
+    FOR relation IN SELECT postrider.with_descendants(a.target) LOOP
+        FOREACH operation IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
+            IF operation = ANY (a.operations) AND (operation <> 'truncate' OR relation = a.target) THEN
+                row_tables := concat_ws(' ', CASE WHEN operation IN ('update', 'delete') THEN 'OLD TABLE AS old_rows' END,
+                                             CASE WHEN operation IN ('update', 'insert') THEN 'NEW TABLE AS new_rows' END);
+                EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT'
+                               ' EXECUTE FUNCTION postrider_attached.%I()',
+                    format('webhook_%s_%s', a.id, operation), operation, relation,
+                    'REFERENCING ' || nullif(row_tables, ''), format('webhook_%s', a.id));
+            ELSIF operation = 'truncate' AND 'delete' = ANY (a.operations) AND NOT 'truncate' = ANY (a.operations) THEN
+                EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON %s FOR EACH STATEMENT'
+                               ' EXECUTE FUNCTION postrider.refuse_truncate()',
+                    format('webhook_%s_truncate', a.id), relation);
+            ELSIF EXISTS (SELECT FROM pg_catalog.pg_trigger
+                          WHERE tgrelid = relation AND tgname = format('webhook_%s_%s', a.id, operation)) THEN
+                EXECUTE format('DROP TRIGGER %I ON %s', format('webhook_%s_%s', a.id, operation), relation);
+            END IF;
+        END LOOP;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION postrider.create_attachment_triggers(postrider.webhook_attachments) IS 'Part of attach: makes the triggers that fit the operations, drops the others.';
+
+CREATE FUNCTION postrider.build_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    owner name := (SELECT CASE WHEN caller.rolsuper THEN owner.rolname ELSE caller.rolname END
+                   FROM pg_catalog.pg_class AS c
+                   JOIN pg_catalog.pg_roles AS owner ON owner.oid = c.relowner
+                   JOIN pg_catalog.pg_roles AS caller ON caller.rolname = current_user
+                   WHERE c.oid = a.target);
+    made  text := format('postrider_attached.%I()', format('webhook_%s', a.id));
+BEGIN
+    PERFORM postrider.check_producer_rights(a.target, owner);
+    -- A plan made for one row would join old and new rows of 10,000 in a nested loop, 100 million times.
+    EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER'
+                   ' SET search_path = pg_catalog, pg_temp %s AS %L',
+        made, CASE WHEN 'update' = ANY (a.operations) AND postrider.attachment_uses_old(a) THEN 'SET enable_nestloop = off' ELSE '' END,
+        postrider.attachment_body(a));
+    EXECUTE format('ALTER FUNCTION %s OWNER TO %I', made, owner);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', made,
+        format('Trigger: attachment %s of %s. Made by postrider.attach.', a.name, a.table_name));
+    PERFORM postrider.create_attachment_triggers(a);
+END
+$$;
+COMMENT ON FUNCTION postrider.build_attachment(postrider.webhook_attachments) IS 'Part of attach: makes the function and the triggers of an attachment.';
+
+-- Attachments: what people call -------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.attachment_columns(target regclass, columns text[], except_columns text[]) RETURNS text[]
+    LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN columns IS NOT NULL THEN columns
+                WHEN except_columns IS NOT NULL
+                    THEN ARRAY(SELECT c FROM unnest(postrider.column_names(target)) WITH ORDINALITY AS u (c, position)
+                               WHERE c <> ALL (except_columns) ORDER BY position) END
+$$;
+COMMENT ON FUNCTION postrider.attachment_columns(regclass, text[], text[]) IS 'Part of attach: the columns that are sent; null for whatever the table has.';
+
+CREATE FUNCTION postrider.attach(
+    target                regclass,
+    event_type            text    DEFAULT NULL,
+    operations            text[]  DEFAULT '{insert}',
+    condition             text    DEFAULT NULL,
+    event_type_expression text    DEFAULT NULL,
+    columns               text[]  DEFAULT NULL,
+    except_columns        text[]  DEFAULT NULL,
+    organization_id       text    DEFAULT NULL,
+    user_id               text    DEFAULT NULL,
+    record_id             text    DEFAULT NULL,
+    ordering_key          text    DEFAULT NULL,
+    priority              text    DEFAULT NULL,
+    event_source          text    DEFAULT 'trigger',
+    include_old           boolean DEFAULT false,
+    name                  text    DEFAULT NULL
+) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    a postrider.webhook_attachments;
+BEGIN
+    PERFORM postrider.check_attachable(target);
+    -- What CREATE TRIGGER takes anyway, taken first so that partitions cannot come in between.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', target);
+    a.target := target;
+    a.table_name := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
+                     JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target);
+    a.operations := ARRAY(SELECT DISTINCT lower(o) FROM unnest(operations) AS o ORDER BY 1);
+    a.name := coalesce(name, event_type, array_to_string(a.operations, ' or '));
+    a.event_type := event_type;
+    a.event_type_expression := event_type_expression;
+    a.condition := condition;
+    a.columns := columns;
+    a.except_columns := except_columns;
+    a.sent_columns := postrider.attachment_columns(target, columns, except_columns);
+    a.organization_id := organization_id;
+    a.user_id := user_id;
+    a.record_id := record_id;
+    a.ordering_key := ordering_key;
+    a.priority := priority;
+    a.event_source := coalesce(event_source, 'trigger');
+    a.include_old := coalesce(include_old, false);
+    PERFORM postrider.check_attachment(a);
+    INSERT INTO postrider.webhook_attachments AS t (target, name, table_name, operations, event_type,
+        event_type_expression, condition, columns, except_columns, sent_columns, organization_id, user_id, record_id,
+        ordering_key, priority, event_source, include_old)
+    VALUES (a.target, a.name, a.table_name, a.operations, a.event_type, a.event_type_expression, a.condition, a.columns,
+        a.except_columns, a.sent_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority,
+        a.event_source, a.include_old)
+    ON CONFLICT ON CONSTRAINT one_attachment_of_a_name_per_table DO UPDATE SET
+        table_name = a.table_name, operations = a.operations, event_type = a.event_type,
+        event_type_expression = a.event_type_expression, condition = a.condition, columns = a.columns,
+        except_columns = a.except_columns, sent_columns = a.sent_columns, organization_id = a.organization_id,
+        user_id = a.user_id, record_id = a.record_id, ordering_key = a.ordering_key, priority = a.priority,
+        event_source = a.event_source, include_old = a.include_old, updated_at = clock_timestamp()
+    RETURNING t.* INTO a;
+    PERFORM postrider.build_attachment(a);
+    RETURN a.name;
+END
+$$;
+COMMENT ON FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[], text, text, text, text, text, text, boolean, text) IS
+'Makes events of a table''s changes, in the same transaction, and gives the name of the attachment. Attaching the same name again replaces it. Blocks writers of the table until commit.
+event_type: the type of every event; or event_type_expression, over NEW and OLD: no event when it gives null.
+operations: insert (default), update, delete, truncate (one event; a table attached for delete alone refuses TRUNCATE).
+condition: over NEW and OLD, which are rows of nulls where the operation has none; no event unless it is true.
+columns, except_columns: what to send, what to leave out; neither: all columns, whatever the table has at the time.
+organization_id, user_id, record_id (default: the primary key), ordering_key, priority (0 high, 1 normal, 2 low): a column name, or an expression over NEW and OLD.
+include_old: data is {"old": …, "new": …} instead of the new row (of a delete, the old row).
+Expressions run as the table''s owner with search_path pg_catalog: write other names with their schema. Partitions made later need postrider.refresh_attachments() for statements that name them.';
+
+CREATE FUNCTION postrider.detach(target regclass, name text DEFAULT NULL) RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+#variable_conflict use_variable
+DECLARE
+    removed integer := 0;
+    gone    integer;
+BEGIN
+    FOR gone IN DELETE FROM postrider.webhook_attachments AS t
+                WHERE t.target = target AND (name IS NULL OR t.name = name) RETURNING t.id LOOP
+        -- CASCADE takes the triggers along, also on partitions that were detached since.
+        EXECUTE format('DROP FUNCTION IF EXISTS postrider_attached.%I() CASCADE', format('webhook_%s', gone));
+        removed := removed + 1;
+        PERFORM postrider.drop_truncate_guards(gone);
+    END LOOP;
+    IF removed = 0 AND name IS NOT NULL THEN
+        RAISE EXCEPTION '% has no attachment %', target, quote_literal(name)
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT name FROM postrider.webhook_attachments lists them.';
+    END IF;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION postrider.detach(regclass, text) IS
+    'Removes one attachment of a table, or all of them when name is null; gives how many.';
+
+CREATE FUNCTION postrider.drop_truncate_guards(attachment_id integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    relation regclass;
+BEGIN
+    FOR relation IN SELECT tgrelid FROM pg_catalog.pg_trigger
+                    WHERE tgname = format('webhook_%s_truncate', attachment_id)
+                      AND tgfoid = 'postrider.refuse_truncate()'::regprocedure LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', format('webhook_%s_truncate', attachment_id), relation);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION postrider.drop_truncate_guards(integer) IS 'Part of detach: the guards against TRUNCATE share one function, so no cascade finds them.';
+
+CREATE FUNCTION postrider.refresh_attachments(target regclass DEFAULT NULL) RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    a         postrider.webhook_attachments;
+    refreshed integer := 0;
+BEGIN
+    FOR a IN SELECT t.* FROM postrider.webhook_attachments AS t WHERE target IS NULL OR t.target = target ORDER BY t.id LOOP
+        refreshed := refreshed + 1;
+        IF NOT EXISTS (SELECT FROM pg_class WHERE oid = a.target) THEN
+            PERFORM postrider.detach(a.target, a.name);
+            CONTINUE;
+        END IF;
+        EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
+        -- A column that is gone cannot be sent any more and need not be left out any more.
+        a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c
+                                  WHERE c = ANY (postrider.column_names(a.target))
+                                    AND a.except_columns IS NOT NULL);
+        IF a.columns IS NOT NULL THEN
+            a.columns := ARRAY(SELECT c FROM unnest(a.columns) AS c WHERE c = ANY (postrider.column_names(a.target)));
+            a.except_columns := NULL;
+        ELSIF a.sent_columns IS NULL THEN
+            a.except_columns := NULL;
+        END IF;
+        UPDATE postrider.webhook_attachments AS t
+        SET table_name = (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
+                          JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = a.target),
+            columns = a.columns, except_columns = a.except_columns,
+            sent_columns = postrider.attachment_columns(a.target, a.columns, a.except_columns),
+            updated_at = clock_timestamp()
+        WHERE t.id = a.id RETURNING t.* INTO a;
+        PERFORM postrider.check_attachment(a);
+        PERFORM postrider.build_attachment(a);
+    END LOOP;
+    RETURN refreshed;
+END
+$$;
+COMMENT ON FUNCTION postrider.refresh_attachments(regclass) IS
+    'Brings triggers up to date after tables changed: new partitions, renamed or dropped columns, renamed or dropped tables. For one table, or for all when null; gives how many attachments it looked at.';
+
+-- Attachments: what is wrong with them ------------------------------------------------------------------------------------
+
+CREATE VIEW postrider.webhook_attachment_check WITH (security_invoker = true) AS
+WITH live AS (
+    SELECT a.*, c.relname IS NOT NULL AS exists,
+           CASE WHEN c.relname IS NOT NULL THEN format('%I.%I', n.nspname, c.relname) END AS current_name
+    FROM postrider.webhook_attachments AS a
+    LEFT JOIN pg_catalog.pg_class AS c ON c.oid = a.target
+    LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+), wanted AS (
+    SELECT a.id, r.relation, o.operation
+    FROM live AS a
+    CROSS JOIN LATERAL postrider.with_descendants(a.target) AS r (relation)
+    CROSS JOIN LATERAL unnest(a.operations || CASE WHEN 'delete' = ANY (a.operations) THEN '{truncate}'::text[] END) AS o (operation)
+    WHERE a.exists AND (o.operation <> 'truncate' OR r.relation = a.target OR NOT 'truncate' = ANY (a.operations))
+), found AS (
+    SELECT id, NULL::regclass AS relation, NULL::text AS operation, 'the table was dropped' AS problem
+    FROM live WHERE NOT exists
+    UNION ALL
+    SELECT id, target, NULL, 'the table was renamed; events still carry the old name'
+    FROM live WHERE current_name <> table_name
+    UNION ALL
+    SELECT a.id, a.target, NULL, 'statements that should make events fail: ' || t.fault
+    FROM postrider.webhook_attachments AS a
+    CROSS JOIN LATERAL (SELECT postrider.attachment_fault(a) AS fault) AS t
+    WHERE t.fault IS NOT NULL AND a.id IN (SELECT id FROM live WHERE exists)
+    UNION ALL
+    SELECT a.id, a.target, NULL, format('column %I is new and not sent', c)
+    FROM live AS a CROSS JOIN LATERAL unnest(postrider.column_names(a.target)) AS c
+    WHERE a.exists AND a.except_columns IS NOT NULL AND c <> ALL (a.sent_columns) AND c <> ALL (a.except_columns)
+    UNION ALL
+    SELECT DISTINCT w.id, w.relation, w.operation, CASE WHEN t.oid IS NULL THEN 'the trigger is missing'
+                                               ELSE 'the trigger is disabled' END
+    FROM wanted AS w
+    LEFT JOIN pg_catalog.pg_trigger AS t
+        ON t.tgrelid = w.relation AND t.tgname = format('webhook_%s_%s', w.id, w.operation)
+    WHERE t.oid IS NULL OR t.tgenabled IN ('D', 'R')
+)
+SELECT a.id AS attachment_id, a.table_name, a.name, f.relation::text AS relation, f.operation, f.problem,
+       CASE WHEN f.problem = 'the trigger is disabled'
+                THEN format('ALTER TABLE %s ENABLE TRIGGER %I;', f.relation, format('webhook_%s_%s', a.id, f.operation))
+            WHEN f.relation IS NULL THEN 'SELECT postrider.refresh_attachments();'
+            ELSE format('SELECT postrider.refresh_attachments(%L);', a.current_name) END AS cure
+FROM found AS f JOIN live AS a ON a.id = f.id;
+COMMENT ON VIEW postrider.webhook_attachment_check IS
+    'What is wrong with attachments, one row for each fault; no row when all is well.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.attachment_id IS 'webhook_attachments.id.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.table_name IS 'The table as it was attached.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.name IS 'Name of the attachment.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.relation IS 'The table or partition at fault; null when it was dropped.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.operation IS 'Operation whose trigger is at fault; null when it is not a trigger.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.problem IS 'What is wrong.';
+COMMENT ON COLUMN postrider.webhook_attachment_check.cure IS 'The statement that mends it.';
+
+"""#, down: #"""
+-- Undoes 0003. Every attachment ends: tables make no events any more. Events that exist stay.
+SELECT postrider.drop_truncate_guards(id) FROM postrider.webhook_attachments;
+DROP SCHEMA postrider_attached CASCADE;
+DROP VIEW postrider.webhook_attachment_check;
+DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[], text, text, text, text, text, text, boolean, text),
+    postrider.detach(regclass, text), postrider.refresh_attachments(regclass),
+    postrider.build_attachment(postrider.webhook_attachments),
+    postrider.create_attachment_triggers(postrider.webhook_attachments), postrider.drop_truncate_guards(integer),
+    postrider.refuse_truncate(), postrider.check_attachment(postrider.webhook_attachments),
+    postrider.attachment_fault(postrider.webhook_attachments), postrider.try_attachment(postrider.webhook_attachments),
+    postrider.check_producer_rights(regclass, name), postrider.check_attachable(regclass),
+    postrider.attachment_columns(regclass, text[], text[]),
+    postrider.attachment_body(postrider.webhook_attachments),
+    postrider.attachment_select(postrider.webhook_attachments, text, text, text),
+    postrider.attachment_document(postrider.webhook_attachments, text, text),
+    postrider.attachment_rows(postrider.webhook_attachments, text),
+    postrider.attachment_marker(postrider.webhook_attachments),
+    postrider.attachment_uses_old(postrider.webhook_attachments),
+    postrider.attachment_key(postrider.webhook_attachments, text),
+    postrider.attachment_value(postrider.webhook_attachments, text, text);
+DROP TABLE postrider.webhook_attachments;
+DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass), postrider.with_descendants(regclass),
+    postrider.event_id_in_statement(bigint, uuid, bigint), postrider.event_id_ticks(),
+    postrider.emit(text, jsonb, text, text, text, text, integer, text, text), postrider.checked_event_type(text, text);
+
+"""#),
     ]
 
     /// The example systems, by path below `sql/examples`: `agentes/domain.sql`.
-    static let examples: [String: String] = [:]
+    static let examples: [String: String] = [
+        "agentes/activity.sql": #"""
+-- A morning at agentes: two people arrive, connect, talk and pay. Can be run again and again: e-mail addresses are new
+-- each time. Makes 27 events, and none of what does not concern receivers (a click, a pending payment, a rolled-back
+-- conversation).
+--
+--    2 user.registered               1 user.updated
+--    1 integration.whatsapp.connected  1 integration.openai.connected  1 integration.disconnected
+--    3 agent.created                 3 agent.updated                  1 agent.deleted
+--    1 template.applied              3 onboarding.step.completed      1 onboarding.completed
+--    1 conversation.created          5 conversation.message.added     1 conversation.ended
+--    1 payment.confirmed             1 payment.failed
+\set ON_ERROR_STOP on
+SELECT gen_random_uuid() AS organization, substr(gen_random_uuid()::text, 1, 8) AS tag \gset
+
+-- Two people sign up in one statement: one trigger call, two events.
+INSERT INTO agentes.users (organization_id, email, full_name, password_hash)
+VALUES (:'organization', 'ana.' || :'tag' || '@example.com', 'Ana Souza', 'hash, which no event shows'),
+       (:'organization', 'joao.' || :'tag' || '@example.com', 'João Lima', 'hash, which no event shows');
+SELECT id AS ana FROM agentes.users WHERE email = 'ana.' || :'tag' || '@example.com' \gset
+SELECT id AS joao FROM agentes.users WHERE email = 'joao.' || :'tag' || '@example.com' \gset
+
+-- A click makes no event; another telephone number does.
+UPDATE agentes.users SET last_seen_at = now() WHERE organization_id = :'organization';
+UPDATE agentes.users SET phone = '+55 11 90000-0000' WHERE id = :'ana';
+
+-- WhatsApp waits for its confirmation first; OpenAI is connected at once; later WhatsApp goes.
+INSERT INTO agentes.external_integrations (organization_id, user_id, provider, credentials)
+VALUES (:'organization', :'ana', 'whatsapp', '{"token": "which no event shows"}');
+UPDATE agentes.external_integrations SET status = 'connected', connected_at = now()
+WHERE user_id = :'ana' AND provider = 'whatsapp';
+INSERT INTO agentes.external_integrations (organization_id, user_id, provider, status, connected_at)
+VALUES (:'organization', :'ana', 'openai', 'connected', now());
+
+INSERT INTO agentes.agents (organization_id, user_id, name)
+SELECT :'organization', :'ana', name FROM unnest('{vendas,suporte,cobrança}'::text[]) AS name;
+SELECT agentes.apply_template(a, 'sales-pt-br', 'Você vende com gentileza.') IS NOT NULL AS template_applied
+FROM agentes.agents AS a WHERE a.user_id = :'ana' AND a.name = 'vendas';
+UPDATE agentes.agents SET is_active = false WHERE user_id = :'ana' AND name IN ('suporte', 'cobrança');
+UPDATE agentes.agents SET is_active = false WHERE user_id = :'ana' AND name = 'suporte';
+DELETE FROM agentes.agents WHERE user_id = :'ana' AND name = 'cobrança';
+
+-- The application's own functions emit these.
+SELECT agentes.complete_onboarding_step(u, step)
+FROM agentes.users AS u, unnest('{profile,first agent,first integration}'::text[]) AS step WHERE u.id = :'ana';
+
+-- A conversation with its messages is one transaction: receivers hear of all of it or of nothing.
+BEGIN;
+INSERT INTO agentes.conversations (organization_id, user_id, agent_id, channel)
+SELECT organization_id, user_id, id, 'whatsapp' FROM agentes.agents WHERE user_id = :'ana' AND name = 'vendas';
+INSERT INTO agentes.messages (organization_id, user_id, conversation_id, sender, body)
+SELECT c.organization_id, c.user_id, c.id, m.sender, m.body
+FROM agentes.conversations AS c,
+     (VALUES (1, 'person', 'Olá! Quanto custa o plano?'), (2, 'agent', 'R$ 99,90 por mês. Quer começar hoje?'),
+             (3, 'person', 'Quero 🚀'), (4, 'agent', 'Perfeito, aqui está o link.'), (5, 'person', 'Obrigada!')) AS m (n, sender, body)
+WHERE c.user_id = :'ana' ORDER BY m.n;
+COMMIT;
+UPDATE agentes.conversations SET ended_at = now() WHERE user_id = :'ana';
+
+-- This one never happened, and nobody hears of it.
+BEGIN;
+INSERT INTO agentes.conversations (organization_id, user_id, agent_id, channel)
+SELECT organization_id, user_id, id, 'whatsapp' FROM agentes.agents WHERE user_id = :'ana' AND name = 'vendas';
+ROLLBACK;
+
+INSERT INTO agentes.payments (organization_id, user_id, amount)
+VALUES (:'organization', :'ana', 99.90), (:'organization', :'joao', 99.90);
+UPDATE agentes.payments SET status = CASE user_id WHEN :'ana' THEN 'confirmed' ELSE 'failed' END
+WHERE organization_id = :'organization';
+UPDATE agentes.external_integrations SET status = 'disconnected' WHERE user_id = :'ana' AND provider = 'whatsapp';
+
+"""#,
+        "agentes/attachments.sql": #"""
+-- The events of agentes. What is a change of one table is attached to that table; what is a decision of the application
+-- is emitted by the function that takes it, in the same transaction as its rows.
+-- Running this file again replaces everything in place.
+
+-- High priority: somebody waits for these.
+SELECT postrider.attach('agentes.users', 'user.registered',
+    except_columns => '{password_hash}', user_id => 'id', organization_id => 'organization_id', priority => 'high');
+SELECT postrider.attach('agentes.payments', operations => '{insert,update}',
+    event_type_expression => $$ 'payment.' || NEW.status $$,
+    condition => $$ NEW.status IN ('confirmed', 'failed') AND NEW.status IS DISTINCT FROM OLD.status $$,
+    user_id => 'user_id', organization_id => 'organization_id', priority => 'high', name => 'payment.<status>');
+
+-- last_seen_at changes with every click: it makes no event.
+SELECT postrider.attach('agentes.users', 'user.updated', '{update}',
+    condition => $$ (NEW.email, NEW.full_name, NEW.phone, NEW.plan) IS DISTINCT FROM (OLD.email, OLD.full_name, OLD.phone, OLD.plan) $$,
+    except_columns => '{password_hash,last_seen_at}', user_id => 'id', organization_id => 'organization_id');
+
+SELECT postrider.attach('agentes.agents', 'agent.created', user_id => 'user_id', organization_id => 'organization_id');
+SELECT postrider.attach('agentes.agents', 'agent.updated', '{update}', condition => 'NEW.* IS DISTINCT FROM OLD.*',
+    include_old => true, user_id => 'user_id', organization_id => 'organization_id');
+SELECT postrider.attach('agentes.agents', 'agent.deleted', '{delete}',
+    columns => '{id,name}', user_id => 'user_id', organization_id => 'organization_id');
+
+-- One conversation is one ordering key: its messages are delivered in order to destinations that ask for order.
+SELECT postrider.attach('agentes.conversations', 'conversation.created',
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'id');
+SELECT postrider.attach('agentes.conversations', 'conversation.ended', '{update}',
+    condition => 'NEW.ended_at IS NOT NULL AND OLD.ended_at IS NULL',
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'id');
+SELECT postrider.attach('agentes.messages', 'conversation.message.added',
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'conversation_id');
+
+-- When it becomes connected, by an INSERT (OLD is null then) or an UPDATE. Credentials never leave the database.
+SELECT postrider.attach('agentes.external_integrations', operations => '{insert,update}',
+    event_type_expression => $$ 'integration.' || NEW.provider || '.connected' $$,
+    condition => $$ NEW.status = 'connected' AND OLD.status IS DISTINCT FROM 'connected' $$,
+    except_columns => '{credentials}', user_id => 'user_id', organization_id => 'organization_id',
+    name => 'integration.<provider>.connected');
+SELECT postrider.attach('agentes.external_integrations', 'integration.disconnected', '{update}',
+    condition => $$ NEW.status = 'disconnected' AND OLD.status = 'connected' $$,
+    columns => '{id,provider,status}', user_id => 'user_id', organization_id => 'organization_id');
+
+-- Emitted: the application decides, and tells more than one row knows.
+CREATE OR REPLACE FUNCTION agentes.apply_template(agent agentes.agents, template text, prompt text) RETURNS uuid
+    LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE agentes.agents AS a SET prompt = apply_template.prompt WHERE a.id = agent.id;
+    RETURN postrider.emit('template.applied', jsonb_build_object('agent_id', agent.id, 'template', template),
+        organization_id => agent.organization_id::text, user_id => agent.user_id::text, record_id => agent.id::text);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION agentes.complete_onboarding_step(person agentes.users, step text) RETURNS void
+    LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO agentes.onboarding_steps (user_id, step) VALUES (person.id, step);
+    PERFORM postrider.emit('onboarding.step.completed', jsonb_build_object('user_id', person.id, 'step', step),
+        organization_id => person.organization_id::text, user_id => person.id::text, ordering_key => person.id::text);
+    IF (SELECT count(*) FROM agentes.onboarding_steps AS s WHERE s.user_id = person.id) = 3 THEN
+        PERFORM postrider.emit('onboarding.completed', jsonb_build_object('user_id', person.id, 'email', person.email),
+            organization_id => person.organization_id::text, user_id => person.id::text, ordering_key => person.id::text);
+    END IF;
+END
+$$;
+
+"""#,
+        "agentes/domain.sql": #"""
+-- The tables of agentes: people, their agents, what they talk about, what they pay, what they connect.
+-- They know nothing of webhooks. Everything stands in schema agentes; DROP SCHEMA agentes CASCADE removes it.
+
+CREATE SCHEMA agentes;
+
+CREATE TABLE agentes.users (
+    id              uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    organization_id uuid        NOT NULL,
+    email           text        NOT NULL UNIQUE,
+    full_name       text        NOT NULL,
+    phone           text,
+    password_hash   text        NOT NULL,
+    plan            text        NOT NULL DEFAULT 'free',
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    last_seen_at    timestamptz
+);
+
+CREATE TABLE agentes.agents (
+    id              uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    organization_id uuid        NOT NULL,
+    user_id         uuid        NOT NULL REFERENCES agentes.users ON DELETE CASCADE,
+    name            text        NOT NULL,
+    model           text        NOT NULL DEFAULT 'default',
+    prompt          text        NOT NULL DEFAULT '',
+    is_active       boolean     NOT NULL DEFAULT true,
+    created_at      timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ON agentes.agents (user_id);
+
+CREATE TABLE agentes.conversations (
+    id              uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    organization_id uuid        NOT NULL,
+    user_id         uuid        NOT NULL REFERENCES agentes.users ON DELETE CASCADE,
+    agent_id        uuid        NOT NULL REFERENCES agentes.agents ON DELETE CASCADE,
+    channel         text        NOT NULL,
+    started_at      timestamptz NOT NULL DEFAULT now(),
+    ended_at        timestamptz
+);
+CREATE INDEX ON agentes.conversations (agent_id, started_at);
+
+CREATE TABLE agentes.messages (
+    id              uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    organization_id uuid        NOT NULL,
+    user_id         uuid        NOT NULL,
+    conversation_id uuid        NOT NULL REFERENCES agentes.conversations ON DELETE CASCADE,
+    sender          text        NOT NULL CHECK (sender IN ('person', 'agent')),
+    body            text        NOT NULL,
+    sent_at         timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON agentes.messages (conversation_id, sent_at);
+
+CREATE TABLE agentes.external_integrations (
+    id              uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    organization_id uuid        NOT NULL,
+    user_id         uuid        NOT NULL REFERENCES agentes.users ON DELETE CASCADE,
+    provider        text        NOT NULL CHECK (provider IN ('whatsapp', 'openai')),
+    status          text        NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'connected', 'disconnected')),
+    credentials     jsonb       NOT NULL DEFAULT '{}',
+    connected_at    timestamptz,
+    UNIQUE (user_id, provider)
+);
+
+CREATE TABLE agentes.payments (
+    id              uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    organization_id uuid          NOT NULL,
+    user_id         uuid          NOT NULL REFERENCES agentes.users ON DELETE CASCADE,
+    amount          numeric(12,2) NOT NULL,
+    currency        text          NOT NULL DEFAULT 'BRL',
+    status          text          NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'confirmed', 'failed')),
+    created_at      timestamptz   NOT NULL DEFAULT now()
+);
+CREATE INDEX ON agentes.payments (user_id, created_at);
+
+CREATE TABLE agentes.onboarding_steps (
+    user_id         uuid        NOT NULL REFERENCES agentes.users ON DELETE CASCADE,
+    step            text        NOT NULL,
+    completed_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, step)
+);
+
+"""#,
+        "agentes/endpoints.sql": #"""
+-- Who wants the events of agentes: one endpoint for everything, and seven n8n workflows of one event type each.
+--
+--   psql -v endpoint_url=https://app.example/webhooks -v n8n_url=https://n8n.example -f endpoints.sql
+--
+-- endpoint_url: default http://127.0.0.1:9400/agentes; n8n_url: what stands before /webhook/<name>, default
+-- http://127.0.0.1:9400. The endpoint's secret is taken from the environment variable AGENTES_WEBHOOK_SECRET; without it
+-- one is generated. Prints the ids, and the secret for the only time. Running it again adds nothing.
+-- The retry rule of agentes (5 retries at 30, 60, 120, 240, 480 s, at most 3600 s, jitter, timeout 30 s) is the default.
+\if :{?endpoint_url}
+\else
+    \set endpoint_url http://127.0.0.1:9400/agentes
+\endif
+\if :{?n8n_url}
+\else
+    \set n8n_url http://127.0.0.1:9400
+\endif
+\set endpoint_secret ''
+\getenv endpoint_secret AGENTES_WEBHOOK_SECRET
+
+INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret)
+SELECT 'agentes', :'endpoint_url', '{*}', 'agentes', nullif(:'endpoint_secret', '')
+WHERE NOT EXISTS (SELECT FROM postrider.webhook_endpoints WHERE name = 'agentes')
+RETURNING id, name, url, secret;
+
+INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types)
+SELECT w.name, :'n8n_url' || '/webhook/' || w.name, ARRAY[w.event_type]
+FROM (VALUES
+    ('user-registration', 'user.registered'),
+    ('payment-processed', 'payment.confirmed'),
+    ('whatsapp-connected', 'integration.whatsapp.connected'),
+    ('openai-connected', 'integration.openai.connected'),
+    ('agent-created', 'agent.created'),
+    ('template-applied', 'template.applied'),
+    ('onboarding-complete', 'onboarding.completed')
+) AS w (name, event_type)
+WHERE NOT EXISTS (SELECT FROM postrider.n8n_workflows AS n WHERE n.name = w.name)
+RETURNING id, name, webhook_url;
+
+"""#,
+    ]
 
     /// Ready-made questions of a DBA, by path below `sql/audits`.
-    static let audits: [String: String] = [:]
+    static let audits: [String: String] = [
+        "01_event_delivered.sql": #"""
+-- Was an event delivered, to whom, when, after how many attempts?
+--
+--   psql -v event_id=<uuid> -f 01_event_delivered.sql      (without event_id: the newest event)
+--
+-- One row for each destination; no row when nobody was subscribed or the event still waits (see event_status).
+-- Columns: event_id, event_type, event_status, destination, delivery_status, delivered_at, attempts, status_code,
+--          duration_ms, next_retry_at, error_message.
+-- Cost: index probes in one partition; milliseconds.
+\if :{?event_id}
+\else
+    SELECT coalesce((SELECT id FROM postrider.webhook_events WHERE id >= postrider.event_id_at(now() - interval '1 day')
+                     ORDER BY id DESC LIMIT 1), '00000000-0000-0000-0000-000000000000') AS event_id \gset
+\endif
+SELECT e.id AS event_id, e.event_type, e.status AS event_status, d.destination_name AS destination,
+       d.status AS delivery_status, d.delivered_at, d.attempt_count AS attempts, d.status_code,
+       d.delivery_duration_ms AS duration_ms, d.next_retry_at, d.error_message
+FROM postrider.webhook_events AS e
+LEFT JOIN postrider.webhook_deliveries AS d ON d.webhook_event_id = :'event_id'
+WHERE e.id = :'event_id'
+ORDER BY d.destination_name;
+
+"""#,
+        "02_event_timeline.sql": #"""
+-- What happened to an event, step by step?
+--
+--   psql -v event_id=<uuid> -f 02_event_timeline.sql       (without event_id: the newest event)
+--
+-- Columns: happened_at, step (inserted, claimed, attempt, retry scheduled, dead letter), destination, detail.
+-- Cost: index probes in one partition, and one look over the claims in flight.
+\if :{?event_id}
+\else
+    SELECT coalesce((SELECT id FROM postrider.webhook_events WHERE id >= postrider.event_id_at(now() - interval '1 day')
+                     ORDER BY id DESC LIMIT 1), '00000000-0000-0000-0000-000000000000') AS event_id \gset
+\endif
+SELECT s.happened_at, s.step, d.name AS destination, s.detail
+FROM (
+    SELECT e.created_at AS happened_at, 'inserted' AS step, NULL::integer AS destination_id,
+           concat_ws(' ', e.event_type, 'from', e.event_source, e.table_name, e.record_id) AS detail
+    FROM postrider.webhook_event_log AS e WHERE e.id = :'event_id'
+    UNION ALL
+    SELECT c.claimed_at, 'claimed', NULL, format('by worker %s, rescued %s times', c.worker_id, c.rescues)
+    FROM postrider.webhook_claims AS c WHERE :'event_id' = ANY (c.event_ids)
+    UNION ALL
+    SELECT a.attempted_at, 'attempt ' || a.attempt_number, a.destination_id,
+           concat_ws(', ', CASE WHEN a.outcome = 0 THEN 'delivered' ELSE a.failure END, 'HTTP ' || a.status_code,
+                     round(a.duration_us / 1000.0, 1) || ' ms', a.error_message)
+    FROM postrider.webhook_attempts AS a WHERE a.event_id = :'event_id'
+    UNION ALL
+    SELECT r.due_at, CASE WHEN r.is_replay THEN 'replay' ELSE 'attempt ' || r.attempt_number END || ' is due',
+           r.destination_id, CASE WHEN r.due_at = 'infinity' THEN 'parked until the destination is active' END
+    FROM postrider.webhook_retries AS r WHERE r.event_id = :'event_id'
+    UNION ALL
+    SELECT l.dead_at, 'dead letter', l.destination_id, format('after %s attempts: %s', l.attempts, l.error_message)
+    FROM postrider.webhook_dead_letters AS l WHERE l.event_id = :'event_id'
+) AS s
+LEFT JOIN postrider.webhook_destinations AS d ON d.id = s.destination_id
+ORDER BY s.happened_at, s.step;
+
+"""#,
+        "03_slowest_destinations.sql": #"""
+-- Which destinations answer slowest?
+--
+--   psql [-v hours=1] -f 03_slowest_destinations.sql
+--
+-- Columns: destination, attempts, p50_ms, p95_ms, p99_ms, max_ms, timeouts. Slowest p95 first.
+-- Cost: reads the attempts of those hours.
+\if :{?hours}
+\else
+    \set hours 1
+\endif
+SELECT d.name AS destination, count(*) AS attempts,
+       round((percentile_cont(0.50) WITHIN GROUP (ORDER BY a.duration_us) / 1000)::numeric, 1) AS p50_ms,
+       round((percentile_cont(0.95) WITHIN GROUP (ORDER BY a.duration_us) / 1000)::numeric, 1) AS p95_ms,
+       round((percentile_cont(0.99) WITHIN GROUP (ORDER BY a.duration_us) / 1000)::numeric, 1) AS p99_ms,
+       round(max(a.duration_us) / 1000.0, 1) AS max_ms,
+       count(*) FILTER (WHERE a.failure = 'timeout') AS timeouts
+FROM postrider.webhook_attempts AS a
+JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 3
+GROUP BY d.id
+ORDER BY p95_ms DESC
+LIMIT 50;
+
+"""#,
+        "04_failures_by_class.sql": #"""
+-- What fails, and how?
+--
+--   psql [-v hours=24] -f 04_failures_by_class.sql
+--
+-- Columns: failure, status_code, attempts, destinations, will_retry, gave_up, first_at, last_at, example.
+-- Cost: reads the attempts of those hours.
+\if :{?hours}
+\else
+    \set hours 24
+\endif
+SELECT a.failure, a.status_code, count(*) AS attempts, count(DISTINCT a.destination_id) AS destinations,
+       count(*) FILTER (WHERE a.outcome = 1) AS will_retry, count(*) FILTER (WHERE a.outcome = 2) AS gave_up,
+       min(a.attempted_at) AS first_at, max(a.attempted_at) AS last_at, max(a.error_message) AS example
+FROM postrider.webhook_attempts AS a
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 0
+GROUP BY a.failure, a.status_code
+ORDER BY attempts DESC;
+
+"""#,
+        "05_stuck.sql": #"""
+-- What is stuck, and why?
+--
+--   psql [-v seconds=60] -f 05_stuck.sql
+--
+-- Whatever should have moved within that time: events that nobody claims, claims that do not end, retries that are
+-- overdue, deliveries parked for an inactive destination, attachments that make no events.
+-- Columns: what, count, since, why.
+-- Cost: reads the queue's oldest rows, the claims, the due retries and the attachments.
+\if :{?seconds}
+\else
+    \set seconds 60
+\endif
+WITH workers AS (
+    SELECT count(*) FILTER (WHERE alive AND lease_until >= clock_timestamp()) AS alive FROM postrider.webhook_workers
+), late AS (
+    SELECT clock_timestamp() - :'seconds'::float8 * interval '1 second' AS before
+)
+SELECT 'events waiting for a worker' AS what, sum(1 + coalesce(cardinality(q.more), 0)) AS count,
+       postrider.event_id_time(min(q.id::text)::uuid) AS since,
+       CASE WHEN w.alive = 0 THEN 'no worker is alive' ELSE 'more events than the workers deliver, or a low priority' END AS why
+FROM postrider.webhook_queue AS q, workers AS w, late
+WHERE q.id < postrider.event_id_at(late.before)
+GROUP BY w.alive
+UNION ALL
+SELECT 'deliveries in a claim', sum(cardinality(c.event_ids)), min(c.claimed_at),
+       CASE WHEN k.id IS NULL THEN 'its worker is not known: a rescue should take it'
+            WHEN NOT k.alive OR k.lease_until < clock_timestamp() THEN 'its worker is dead: a rescue should take it'
+            ELSE format('worker %s on %s still holds it: slow destinations', k.id, k.host) END
+FROM postrider.webhook_claims AS c
+LEFT JOIN postrider.webhook_workers AS k ON k.id = c.worker_id, late
+WHERE c.claimed_at < late.before
+GROUP BY k.id, 4
+UNION ALL
+SELECT 'retries overdue', count(*), min(r.due_at),
+       format('%s: %s', d.name, CASE WHEN w.alive = 0 THEN 'no worker is alive'
+                                     WHEN NOT d.is_active THEN 'the destination is inactive'
+                                     ELSE 'its breaker is open, or it is at its limit' END)
+FROM postrider.webhook_retries AS r
+JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id, workers AS w, late
+WHERE r.due_at < late.before
+GROUP BY d.id, w.alive
+UNION ALL
+SELECT 'deliveries parked', count(*), postrider.event_id_time(min(r.event_id::text)::uuid),
+       format('%s is inactive: %s', d.name, coalesce(d.inactive_reason, 'no reason given'))
+FROM postrider.webhook_retries AS r
+JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id
+WHERE r.due_at = 'infinity'
+GROUP BY d.id
+UNION ALL
+SELECT 'attachment at fault', count(*), NULL, format('%s: %s; %s', table_name, problem, cure)
+FROM postrider.webhook_attachment_check
+GROUP BY 4
+ORDER BY 3;
+
+"""#,
+        "06_oldest_pending.sql": #"""
+-- Which events wait longest for their first delivery?
+--
+--   psql [-v rows=20] -f 06_oldest_pending.sql
+--
+-- Columns: event_id, event_type, organization_id, priority, waiting. Oldest first within each priority.
+-- Cost: reads that many rows of the queue by its key; milliseconds.
+\if :{?rows}
+\else
+    \set rows 20
+\endif
+SELECT e.id AS event_id, e.event_type, e.organization_id, e.priority, clock_timestamp() - e.created_at AS waiting
+FROM (
+    SELECT u.id
+    FROM (SELECT id, priority, more FROM postrider.webhook_queue ORDER BY priority, id LIMIT :rows) AS q
+    CROSS JOIN LATERAL unnest(q.id || coalesce(q.more, '{}')) AS u (id)
+    ORDER BY q.priority, u.id
+    LIMIT :rows
+) AS first_ones
+JOIN postrider.webhook_event_log AS e ON e.id = first_ones.id
+ORDER BY e.priority, e.id;
+
+"""#,
+        "07_volume_by_organization.sql": #"""
+-- How many events did each organization cause?
+--
+--   psql [-v hours=24] -f 07_volume_by_organization.sql
+--
+-- Columns: organization_id, events, event_types, share_percent, bytes (of payloads, as stored), first_at, last_at.
+-- Cost: reads the events of those hours.
+\if :{?hours}
+\else
+    \set hours 24
+\endif
+SELECT e.organization_id, count(*) AS events, count(DISTINCT e.event_type) AS event_types,
+       round(100.0 * count(*) / sum(count(*)) OVER (), 1) AS share_percent,
+       sum(pg_column_size(e.data)) AS bytes, min(e.created_at) AS first_at, max(e.created_at) AS last_at
+FROM postrider.webhook_event_log AS e
+WHERE e.id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
+GROUP BY e.organization_id
+ORDER BY events DESC
+LIMIT 100;
+
+"""#,
+        "08_retry_forecast.sql": #"""
+-- How many retries come due in the next hour, minute by minute?
+--
+--   psql [-v minutes=60] -f 08_retry_forecast.sql
+--
+-- Columns: minute (the first row also counts what is overdue), retries, destinations, most_from. Minutes without any are
+-- left out; deliveries parked for inactive destinations do not count.
+-- Cost: reads the retries that are due by then.
+\if :{?minutes}
+\else
+    \set minutes 60
+\endif
+SELECT date_trunc('minute', greatest(r.due_at, clock_timestamp())) AS minute, count(*) AS retries,
+       count(DISTINCT r.destination_id) AS destinations, mode() WITHIN GROUP (ORDER BY d.name) AS most_from
+FROM postrider.webhook_retries AS r
+JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id
+WHERE r.due_at < clock_timestamp() + :'minutes'::float8 * interval '1 minute'
+GROUP BY 1
+ORDER BY 1;
+
+"""#,
+        "09_dead_letters.sql": #"""
+-- Which deliveries were given up, and why?
+--
+--   psql -f 09_dead_letters.sql
+--
+-- Columns: destination, failure, dead_letters, first_at, last_at, example_event, example_error.
+-- Cost: reads all dead letters.
+SELECT d.name AS destination, l.failure, count(*) AS dead_letters, min(l.dead_at) AS first_at, max(l.dead_at) AS last_at,
+       (array_agg(l.event_id ORDER BY l.dead_at DESC))[1] AS example_event,
+       (array_agg(l.error_message ORDER BY l.dead_at DESC))[1] AS example_error
+FROM postrider.webhook_dead_letters AS l
+JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
+GROUP BY d.id, l.failure
+ORDER BY dead_letters DESC;
+
+"""#,
+        "10_success_rate_by_hour.sql": #"""
+-- How did each destination do, hour by hour?
+--
+--   psql [-v hours=24] -f 10_success_rate_by_hour.sql
+--
+-- Columns: hour, destination, attempts, delivered, failed, success_percent.
+-- Cost: reads the attempts of those hours.
+\if :{?hours}
+\else
+    \set hours 24
+\endif
+SELECT date_trunc('hour', a.attempted_at) AS hour, d.name AS destination, count(*) AS attempts,
+       count(*) FILTER (WHERE a.outcome = 0) AS delivered, count(*) FILTER (WHERE a.outcome <> 0) AS failed,
+       round(100.0 * count(*) FILTER (WHERE a.outcome = 0) / count(*), 2) AS success_percent
+FROM postrider.webhook_attempts AS a
+JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 3
+GROUP BY 1, d.id
+ORDER BY 1 DESC, failed DESC, 2;
+
+"""#,
+        "11_unwanted_event_types.sql": #"""
+-- Which event types does nobody subscribe to?
+--
+--   psql [-v hours=24] -f 11_unwanted_event_types.sql
+--
+-- Patterns alone decide here; a destination that is scoped to an organization or person counts as a subscriber.
+-- Columns: event_type, events, last_at, event_sources.
+-- Cost: reads the events of those hours.
+\if :{?hours}
+\else
+    \set hours 24
+\endif
+SELECT t.event_type, t.events, t.last_at, t.event_sources
+FROM (
+    SELECT event_type, count(*) AS events, max(created_at) AS last_at,
+           array_to_string(array_agg(DISTINCT event_source), ', ') AS event_sources
+    FROM postrider.webhook_event_log
+    WHERE id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
+    GROUP BY event_type
+) AS t
+WHERE NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                  WHERE d.deleted_at IS NULL AND postrider.matches(d.event_types, t.event_type))
+ORDER BY t.events DESC;
+
+"""#,
+        "12_silent_destinations.sql": #"""
+-- Which destinations got nothing?
+--
+--   psql [-v hours=24] -f 12_silent_destinations.sql
+--
+-- Columns: destination, kind, is_active, inactive_reason, event_types, matching_events (in those hours), waiting.
+-- Cost: reads the attempts and events of those hours.
+\if :{?hours}
+\else
+    \set hours 24
+\endif
+WITH busy AS (
+    SELECT DISTINCT destination_id FROM postrider.webhook_attempts
+    WHERE event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
+), seen AS (
+    SELECT event_type, organization_id, user_id, count(*) AS events FROM postrider.webhook_event_log
+    WHERE id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
+    GROUP BY event_type, organization_id, user_id
+)
+SELECT d.name AS destination, d.kind, d.is_active, d.inactive_reason, d.event_types,
+       (SELECT coalesce(sum(s.events), 0) FROM seen AS s
+        WHERE postrider.matches(d.event_types, s.event_type)
+          AND (d.organization_id IS NULL OR d.organization_id = s.organization_id)
+          AND (d.user_id IS NULL OR d.user_id = s.user_id)) AS matching_events,
+       (SELECT count(*) FROM postrider.webhook_retries AS r WHERE r.destination_id = d.id) AS waiting
+FROM postrider.webhook_destinations AS d
+WHERE d.deleted_at IS NULL AND d.id NOT IN (SELECT destination_id FROM busy)
+ORDER BY matching_events DESC, d.name;
+
+"""#,
+        "13_workers.sql": #"""
+-- Which workers are there, and what do they hold?
+--
+--   psql -f 13_workers.sql
+--
+-- Columns: worker_id, host, process_id, version, state (working, dead, stopped), started_at, heartbeat_age, claims,
+--          in_flight, oldest_claim_age. Workers that stopped more than an hour ago are left out unless they hold claims.
+-- Cost: two small tables.
+SELECT w.id AS worker_id, w.host, w.process_id, w.version,
+       CASE WHEN NOT w.alive THEN 'stopped' WHEN w.lease_until < clock_timestamp() THEN 'dead' ELSE 'working' END AS state,
+       w.started_at, clock_timestamp() - w.heartbeat_at AS heartbeat_age, count(c.id) AS claims,
+       coalesce(sum(cardinality(c.event_ids)), 0) AS in_flight, clock_timestamp() - min(c.claimed_at) AS oldest_claim_age
+FROM postrider.webhook_workers AS w
+LEFT JOIN postrider.webhook_claims AS c ON c.worker_id = w.id
+GROUP BY w.id
+HAVING w.alive OR w.heartbeat_at > clock_timestamp() - interval '1 hour' OR count(c.id) > 0
+ORDER BY w.id DESC;
+
+"""#,
+        "14_xmin_holders.sql": #"""
+-- What keeps vacuum from cleaning the queue? (Long transactions are the first cause of a slow queue.)
+--
+--   psql -f 14_xmin_holders.sql
+--
+-- Columns: what, who, age_transactions, since, detail. Oldest first; no row is best.
+-- Cost: catalog views. Text of other people's statements needs pg_read_all_stats.
+SELECT x.what, x.who, x.age_transactions, x.since, x.detail
+FROM (
+    SELECT 'session ' || a.pid AS what, concat_ws(' ', a.usename, a.application_name, host(a.client_addr)) AS who,
+           age(coalesce(a.backend_xmin, a.backend_xid)) AS age_transactions, a.xact_start AS since,
+           a.state || ': ' || left(a.query, 80) AS detail
+    FROM pg_stat_activity AS a
+    WHERE coalesce(a.backend_xmin, a.backend_xid) IS NOT NULL AND a.pid <> pg_backend_pid()
+    UNION ALL
+    SELECT 'replication slot ' || s.slot_name, s.slot_type, age(coalesce(s.xmin, s.catalog_xmin)), NULL,
+           CASE WHEN s.active THEN 'active' ELSE 'INACTIVE: drop it if nothing uses it' END
+    FROM pg_replication_slots AS s WHERE coalesce(s.xmin, s.catalog_xmin) IS NOT NULL
+    UNION ALL
+    SELECT 'prepared transaction ' || p.gid, p.owner, age(p.transaction), p.prepared, 'COMMIT PREPARED or ROLLBACK PREPARED'
+    FROM pg_prepared_xacts AS p
+    UNION ALL
+    SELECT 'standby ' || r.application_name, host(r.client_addr), age(r.backend_xmin), NULL, 'hot_standby_feedback'
+    FROM pg_stat_replication AS r WHERE r.backend_xmin IS NOT NULL
+) AS x
+ORDER BY x.age_transactions DESC;
+
+"""#,
+        "15_bloat.sql": #"""
+-- Are the tables that churn being cleaned?
+--
+--   psql -f 15_bloat.sql
+--
+-- Columns: table_name, size, indexes_size, live_rows, dead_rows, dead_percent, last_vacuum, last_analyze. A queue that is
+-- large and mostly dead means that vacuum cannot clean: see 14_xmin_holders.sql.
+-- Cost: statistics only.
+SELECT s.relname AS table_name, pg_size_pretty(pg_table_size(s.relid)) AS size,
+       pg_size_pretty(pg_indexes_size(s.relid)) AS indexes_size, s.n_live_tup AS live_rows, s.n_dead_tup AS dead_rows,
+       round(100.0 * s.n_dead_tup / nullif(s.n_live_tup + s.n_dead_tup, 0), 1) AS dead_percent,
+       greatest(s.last_vacuum, s.last_autovacuum) AS last_vacuum, greatest(s.last_analyze, s.last_autoanalyze) AS last_analyze
+FROM pg_stat_user_tables AS s
+WHERE s.schemaname = 'postrider'
+  AND s.relname IN ('webhook_queue', 'webhook_claims', 'webhook_retries', 'webhook_tallies', 'webhook_workers',
+                    'webhook_dead_letters', 'webhook_routing')
+ORDER BY pg_total_relation_size(s.relid) DESC;
+
+"""#,
+        "16_partitions.sql": #"""
+-- Which partitions are there, from when to when, how large?
+--
+--   psql -f 16_partitions.sql
+--
+-- Columns: parent, partition, from_time, to_time (null: open), estimated_rows, size, total_size (with indexes and TOAST).
+-- Cost: catalogs and file sizes only.
+SELECT i.inhparent::regclass::text AS parent, c.relname AS partition,
+       postrider.event_id_time(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'FROM \(''([^'']*)''')::uuid) AS from_time,
+       postrider.event_id_time(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([^'']*)''')::uuid) AS to_time,
+       greatest(c.reltuples, 0)::bigint AS estimated_rows, pg_size_pretty(pg_relation_size(c.oid)) AS size,
+       pg_size_pretty(pg_total_relation_size(c.oid)) AS total_size
+FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent IN ('postrider.webhook_event_log'::regclass, 'postrider.webhook_attempts'::regclass)
+ORDER BY 1, 3 NULLS FIRST;
+
+"""#,
+        "17_latency.sql": #"""
+-- How long from an event's insert to its delivery, minute by minute?
+--
+--   psql [-v minutes=15] -f 17_latency.sql
+--
+-- From the insert, not the commit: a long transaction of the producer counts into it. First attempts that delivered.
+-- Columns: minute, deliveries, p50_ms, p95_ms, p99_ms, max_ms.
+-- Cost: reads the attempts and events of those minutes.
+\if :{?minutes}
+\else
+    \set minutes 15
+\endif
+SELECT date_trunc('minute', e.created_at) AS minute, count(*) AS deliveries,
+       round((1000 * percentile_cont(0.50) WITHIN GROUP (ORDER BY l.seconds))::numeric, 1) AS p50_ms,
+       round((1000 * percentile_cont(0.95) WITHIN GROUP (ORDER BY l.seconds))::numeric, 1) AS p95_ms,
+       round((1000 * percentile_cont(0.99) WITHIN GROUP (ORDER BY l.seconds))::numeric, 1) AS p99_ms,
+       round((1000 * max(l.seconds))::numeric, 1) AS max_ms
+FROM postrider.webhook_attempts AS a
+JOIN postrider.webhook_event_log AS e ON e.id = a.event_id
+CROSS JOIN LATERAL (SELECT date_part('epoch', a.attempted_at - e.created_at) AS seconds) AS l
+WHERE a.event_id >= postrider.event_id_at(now() - :'minutes'::float8 * interval '1 minute')
+  AND e.id >= postrider.event_id_at(now() - :'minutes'::float8 * interval '1 minute')
+  AND a.outcome = 0 AND a.attempt_number = 1
+GROUP BY 1
+ORDER BY 1 DESC;
+
+"""#,
+        "18_duplicates.sql": #"""
+-- Which attempts were made twice? (After a crash that is expected: the request may have been made, its record lost.)
+--
+--   psql [-v hours=24] -f 18_duplicates.sql
+--
+-- Columns: event_id, destination, attempt_number, times, workers, first_at, last_at. Receivers saw the same webhook-id.
+-- Cost: reads the attempts of those hours.
+\if :{?hours}
+\else
+    \set hours 24
+\endif
+SELECT a.event_id, d.name AS destination, a.attempt_number, count(*) AS times,
+       array_agg(DISTINCT a.worker_id) AS workers, min(a.attempted_at) AS first_at, max(a.attempted_at) AS last_at
+FROM postrider.webhook_attempts AS a
+JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
+GROUP BY a.event_id, d.id, a.attempt_number
+HAVING count(*) > 1
+ORDER BY first_at DESC
+LIMIT 200;
+
+"""#,
+        "19_event_types.sql": #"""
+-- Who gets which event types?
+--
+--   psql [-v hours=24] -f 19_event_types.sql
+--
+-- Columns: event_type, events (in those hours), destinations, names (active ones, by pattern).
+-- Cost: reads the events of those hours.
+\if :{?hours}
+\else
+    \set hours 24
+\endif
+SELECT t.event_type, t.events, count(d.id) AS destinations, string_agg(d.name, ', ' ORDER BY d.name) AS names
+FROM (SELECT event_type, count(*) AS events FROM postrider.webhook_event_log
+      WHERE id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
+      GROUP BY event_type) AS t
+LEFT JOIN postrider.webhook_destinations AS d
+    ON d.deleted_at IS NULL AND d.is_active AND postrider.matches(d.event_types, t.event_type)
+GROUP BY t.event_type, t.events
+ORDER BY t.events DESC;
+
+"""#,
+        "20_overview.sql": #"""
+-- How is it going, on one page?
+--
+--   psql -f 20_overview.sql
+--
+-- First the queue (one row), then every destination (one row each, the busiest troubles first).
+-- Cost: reads the queue, the claims, the retries and the dead letters.
+SELECT waiting, oldest_waiting_age, in_flight, retries_due, retries_later, retries_parked, next_retry_at, dead_letters,
+       workers_alive
+FROM postrider.webhook_queue_status;
+SELECT name, kind, is_active, inactive_reason, success_count, failure_count, retries_due, retries_later, retries_parked,
+       next_retry_at, dead_letters
+FROM postrider.webhook_destination_status
+ORDER BY dead_letters DESC, retries_due + retries_later + retries_parked DESC, name;
+
+"""#,
+    ]
 }
 
 /// The named statements of `sql/queries`, with the headings they have there.
