@@ -56,6 +56,15 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
+        .target(name: "TestSupport", dependencies: ["Postgres"], path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(name: "OutboxTests", dependencies: ["Outbox"], exclude: ["verify.py"], swiftSettings: settings),
+        .testTarget(
+            name: "Scenarios",
+            dependencies: [
+                "postrider", "Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], path: "Tests/Scenarios", swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

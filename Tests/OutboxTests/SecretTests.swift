@@ -44,7 +44,7 @@ import Testing
         let header = try HeaderField(name: "Authorization", value: "Bearer " + text)
         let destination = try Fixture.destination(name, secrets: [secret], headers: [header])
         var builder = RequestBuilder()
-        _ = try builder.request(
+        let request = try builder.request(
             event: Fixture.event(), destination: destination, deliveryID: "d", attempt: 1, unixSeconds: 0
         )
         var shown = "\(secret) \(destination) \(header) \([secret]) \(String(reflecting: secret)) \(builder)"
@@ -54,6 +54,9 @@ import Testing
         dump(destination, to: &shown)
         dump(header, to: &shown)
         dump(builder, to: &shown)
+        dump(try PreparedDestination(destination), to: &shown)
+        dump(request, to: &shown)
+        shown += "\(request) \(String(reflecting: request)) \(String(reflecting: builder))"
         dump(SubscriptionTable([destination]), to: &shown)
         #expect(shown.contains("redacted"))
         #expect(!shown.contains(text))

@@ -11,7 +11,7 @@ import Testing
         "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
 
     private func sign(_ secret: String, _ form: SecretForm, _ recipe: SignatureRecipe, head: String) throws -> String {
-        let signer = try #require(Signer(Secret(secret, form: form), recipe: recipe))
+        let signer = try #require(try Signer(Secret(secret, form: form), recipe: recipe))
         var output: [UInt8] = []
         try signer.appendSignature(head: Array(head.utf8), body: Array(Self.body.utf8), tail: [], to: &output)
         return String(decoding: output, as: UTF8.self)

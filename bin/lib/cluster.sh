@@ -63,9 +63,11 @@ find_server() {
     die "Postgres does not run as root, and neither user postgres nor user nobody exists."
 }
 
-# pg_server PROGRAM ARGUMENT…: runs a server program as the server's user, with an environment of its own.
+# pg_server PROGRAM ARGUMENT…: runs a server program as the server's user, with an environment of its own, and away
+# from the clone, which may lie where that user cannot look.
 pg_server() (
     close_inherited_files
+    cd /
     as_server env -i "PATH=$PATH" LC_ALL=C "$server_programs/$1" "${@:2}" </dev/null
 )
 
@@ -110,7 +112,7 @@ initialize_cluster() {
         "${settings[@]}"
     )
     # Of two lines the later wins, so a caller's setting may repeat one of these.
-    printf '%s\n' "${settings[@]}" >>"$cluster_folder/data/postgresql.conf"
+    printf '%s\n' "${settings[@]}" | as_server tee -a "$cluster_folder/data/postgresql.conf" >/dev/null
 }
 
 cluster_failed() {

@@ -29,7 +29,7 @@ FNR == 1 { finish() }
 heading && /^--/ {
     sub(/^-- ?/, "")
     # What goes on from the line above is indented in the heading; other lines are points of their own.
-    doc = doc ($0 ~ /^ / ? "    ///  " $0 : "    /// - " $0) "\n"
+    doc = doc (sub(/^ +/, "") ? "    ///   " : "    /// - ") $0 "\n"
     next
 }
 

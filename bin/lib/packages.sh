@@ -69,9 +69,9 @@ install_packages() {
     fi
     may_install || die "Install them with this line, then run this command again:" "" \
         "    sudo apt-get update && sudo apt-get install -y --no-install-recommends $*"
-    note "installing with apt-get"
+    note "installing with apt-get (a minute or so)"
     # An index that cannot be renewed is no reason to stop: what is needed may be in the cache.
-    as_root apt-get update -q >/dev/null || note "apt-get update failed; trying with the index that is there"
+    as_root apt-get update -q >/dev/null 2>&1 || note "apt-get update failed; trying with the index that is there"
     case " $* " in
     *" postgresql "*) without_system_cluster apt_install "$@" ;;
     *) apt_install "$@" ;;
@@ -79,15 +79,14 @@ install_packages() {
 }
 
 apt_install() {
-    local package names=()
+    local package names=() output
     for package; do
         # The package postgresql is an empty one that depends on the release's own postgresql-NN.
         [[ $package != postgresql ]] || package=$(release_server_package)
         names+=("$package")
     done
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-        -o DPkg::Lock::Timeout=300 "${names[@]}" ||
-        die "apt-get could not install: ${names[*]} (its own message stands above)."
+    output=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 "${names[@]}" 2>&1) || die "$output" "" "apt-get could not install: ${names[*]}"
 }
 
 release_server_package() {

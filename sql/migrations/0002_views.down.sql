@@ -7,3 +7,5 @@ DROP FUNCTION postrider.delete_destination(), postrider.update_destination(), po
     postrider.rotate_secret(uuid, text, interval), postrider.set_secret(integer, text, interval),
     postrider.secret_hint(integer), postrider.new_secret(text), postrider.random_bytes_32(),
     postrider.matches(text[], text);
+
+DELETE FROM postrider.webhook_migrations WHERE version = 2;

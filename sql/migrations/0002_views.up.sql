@@ -555,3 +555,5 @@ COMMENT ON COLUMN postrider.webhook_destination_status.next_retry_at IS 'Earlies
 COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters.';
 COMMENT ON COLUMN postrider.webhook_destination_status.last_dead_at IS 'When the latest dead letter was made; null when none.';
 COMMENT ON COLUMN postrider.webhook_destination_status.destination_id IS 'Short id in the tables of the road of an event.';
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (2, 'views');

@@ -22,3 +22,5 @@ DROP TABLE postrider.webhook_attachments;
 DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass), postrider.with_descendants(regclass),
     postrider.event_id_in_statement(bigint, uuid, bigint), postrider.event_id_ticks(),
     postrider.emit(text, jsonb, text, text, text, text, integer, text, text), postrider.checked_event_type(text, text);
+
+DELETE FROM postrider.webhook_migrations WHERE version = 3;

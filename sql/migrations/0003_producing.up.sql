@@ -767,3 +767,5 @@ COMMENT ON COLUMN postrider.webhook_attachment_check.relation IS 'The table or p
 COMMENT ON COLUMN postrider.webhook_attachment_check.operation IS 'Operation whose trigger is at fault; null when it is not a trigger.';
 COMMENT ON COLUMN postrider.webhook_attachment_check.problem IS 'What is wrong.';
 COMMENT ON COLUMN postrider.webhook_attachment_check.cure IS 'The statement that mends it.';
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (3, 'producing');

@@ -88,7 +88,8 @@ struct Answer {
         for wanted in names where name.isCaseless(wanted) {
             let value = Self.trim(line[(colon + 1)...])
             headers.append(
-                Response.Header(name: String(decoding: wanted, as: UTF8.self), value: String(decoding: value, as: UTF8.self)))
+                Response.Header(
+                    name: String(decoding: wanted, as: UTF8.self), value: String(decoding: value, as: UTF8.self)))
         }
         return true
     }

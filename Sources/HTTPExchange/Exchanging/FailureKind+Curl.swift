@@ -47,7 +47,8 @@ extension Transfer {
         case .headersTooLarge: return Failure(kind: .tooLarge, message: "the answer's headers exceed 64 KiB")
         case .bodyTooLarge: return Failure(kind: .tooLarge, message: "the answer's body exceeds its limit")
         case .switchesProtocol: return Failure(kind: .protocolError, message: "the receiver switches protocols (101)")
-        case .encodesTransfer: return Failure(kind: .protocolError, message: "the answer has a compressed transfer coding")
+        case .encodesTransfer:
+            return Failure(kind: .protocolError, message: "the answer has a compressed transfer coding")
         case nil: break
         }
         let kind = FailureKind(code)

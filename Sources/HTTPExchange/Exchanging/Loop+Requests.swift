@@ -138,7 +138,9 @@ extension Loop {
     func expireWaiting(now: Int64) {
         let failure = Failure(kind: .timeout, message: "the time ran out during the name lookup")
         nextWaitingDeadline = .max
-        removeWaiting { $0.deadline <= now } then: { entry in
+        removeWaiting {
+            $0.deadline <= now
+        } then: { entry in
             let waited = Int((now - entry.startedAt) / 1_000)
             hand(
                 .failed(token: entry.job.request.token, failure, timings: Timings(dns: waited, total: waited)),
@@ -156,7 +158,9 @@ extension Loop {
             release(transfer)
             hand(exchange, to: job.reply)
         }
-        removeWaiting { isMeant($0.job) } then: { entry in
+        removeWaiting {
+            isMeant($0.job)
+        } then: { entry in
             hand(.cancelled(token: entry.job.request.token), to: entry.job.reply)
         }
     }

@@ -2,7 +2,6 @@
 // Called by: Exchanger and name lookups from any thread; emptied by the loop.
 
 import CLibCurl
-import CLibCurl
 import Glibc
 import Synchronization
 

@@ -77,7 +77,8 @@ final class RequestMemory {
     private static func copy(_ line: String, to target: UnsafeMutablePointer<CChar>) -> Int {
         var line = line
         return line.withUTF8 { bytes in
-            UnsafeMutableRawBufferPointer(start: target, count: bytes.count).copyMemory(from: UnsafeRawBufferPointer(bytes))
+            UnsafeMutableRawBufferPointer(start: target, count: bytes.count).copyMemory(
+                from: UnsafeRawBufferPointer(bytes))
             return bytes.count
         }
     }

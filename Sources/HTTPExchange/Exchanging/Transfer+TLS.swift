@@ -24,7 +24,9 @@ extension Transfer {
         sockets.counters.tlsHandshakes.increment()
         var info: UnsafeMutablePointer<curl_tlssessioninfo>?
         clibcurl_easy_get_tls(easy, &info)
-        guard let info, info.pointee.backend == CURLSSLBACKEND_OPENSSL, let session = info.pointee.internals else { return }
+        guard let info, info.pointee.backend == CURLSSLBACKEND_OPENSSL, let session = info.pointee.internals else {
+            return
+        }
         if Self.sessionReused?(session) == 1 { sockets.counters.tlsSessionsReused.increment() }
     }
 }

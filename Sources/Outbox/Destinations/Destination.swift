@@ -15,7 +15,12 @@ public final class Destination: Sendable, Identifiable {
     /// The number by which deliveries refer to it.
     public let id: Int32
     /// The id that people and receivers see.
-    public let uuid: String
+    public var uuid: String {
+        switch identity {
+        case .uuid(let id): id.description
+        case .text(let text): text
+        }
+    }
     /// Endpoint or n8n workflow.
     public let kind: Kind
     /// Its name, for people.
@@ -45,6 +50,14 @@ public final class Destination: Sendable, Identifiable {
     /// Which statuses are never retried.
     public let finalStatuses: FinalStatuses
 
+    /// A uuid costs 16 bytes instead of 80, which counts with 100,000 destinations.
+    private enum Identity {
+        case uuid(EventID)
+        case text(String)
+    }
+
+    private let identity: Identity
+
     /// Makes a destination.
     ///
     /// - Throws: `DestinationError` when parts do not fit together: a custom header that the profile sends itself or
@@ -72,7 +85,9 @@ public final class Destination: Sendable, Identifiable {
         guard timeout > .zero else { throw .timeout }
         guard maxConcurrency > 0 else { throw .concurrency }
         self.id = id
-        self.uuid = uuid
+        // Only the canonical text survives the way through 16 bytes.
+        let parsed = EventID(uuid)
+        identity = if let parsed, parsed.description == uuid { .uuid(parsed) } else { .text(uuid) }
         self.kind = kind
         self.name = name
         self.url = url

@@ -6,11 +6,16 @@ public struct DestinationURL: Hashable, Sendable, CustomStringConvertible {
     /// The URL as it is sent, exactly as it was given.
     public let text: String
     /// The host in lower case, without the brackets of IPv6 literals.
-    public let host: String
+    public var host: String {
+        String(decoding: text.utf8.dropFirst(Int(hostOffset)).prefix(Int(hostLength)), as: UTF8.self).lowercased()
+    }
     /// The port, also when it was not written.
     public let port: UInt16
     /// Whether it is `http`, which must be allowed by setting.
     public let isPlainHTTP: Bool
+
+    private let hostOffset: UInt16
+    private let hostLength: UInt16
 
     /// The longest URL, in bytes.
     public static let maximumLength = 2048
@@ -30,7 +35,8 @@ public struct DestinationURL: Hashable, Sendable, CustomStringConvertible {
         let (host, port) = try Self.authority(rest[..<authorityEnd])
         try Self.checkTarget(rest[authorityEnd...])
         self.text = text
-        self.host = host
+        hostOffset = UInt16(host.startIndex)
+        hostLength = UInt16(host.count)
         self.port = port ?? (isPlain ? 80 : 443)
         isPlainHTTP = isPlain
     }
@@ -40,19 +46,20 @@ public struct DestinationURL: Hashable, Sendable, CustomStringConvertible {
 
     // MARK: Parts
 
-    private static func authority(_ text: ArraySlice<UInt8>) throws(DestinationURLError) -> (String, UInt16?) {
+    private static func authority(_ text: ArraySlice<UInt8>) throws(DestinationURLError) -> (ArraySlice<UInt8>, UInt16?)
+    {
         if text.contains(UInt8(ascii: "@")) { throw .userInformation }
         if text.contains(UInt8(ascii: "%")) { throw .percentInHost }
         if text.first == UInt8(ascii: "[") {
             guard let close = text.firstIndex(of: UInt8(ascii: "]")) else { throw .host("the bracket is not closed") }
             let literal = text[(text.startIndex + 1)..<close]
             guard HostName.isIPv6(literal) else { throw .host("not an IPv6 address between the brackets") }
-            return (string(literal.map(lowercased)), try port(text[(close + 1)...]))
+            return (literal, try port(text[(close + 1)...]))
         }
         let colon = text.firstIndex(of: UInt8(ascii: ":")) ?? text.endIndex
-        let host = text[..<colon].map(lowercased)
-        if let fault = HostName.fault(host) { throw .host(fault) }
-        return (string(host), try port(text[colon...]))
+        let host = text[..<colon]
+        if let fault = HostName.fault(host.map(lowercased)) { throw .host(fault) }
+        return (host, try port(text[colon...]))
     }
 
     private static func port(_ text: ArraySlice<UInt8>) throws(DestinationURLError) -> UInt16? {

@@ -12,9 +12,7 @@ public struct HeaderField: Hashable, Sendable, CustomStringConvertible, CustomRe
     /// - Throws: `HeaderFieldError`; also for names that belong to HTTP itself, such as `Host`.
     public init(name: String, value: String) throws(HeaderFieldError) {
         try Self.validateName(name)
-        if Self.reserved.contains(name.lowercased()) || name.lowercased().hasPrefix("proxy-") {
-            throw .reserved(name)
-        }
+        try Self.validateOwner(name)
         try Self.validateValue(value)
         self.name = name
         self.value = value
@@ -39,6 +37,14 @@ public struct HeaderField: Hashable, Sendable, CustomStringConvertible, CustomRe
         if name.isEmpty { throw .emptyName }
         if name.utf8.count > 128 { throw .tooLong(limit: 128) }
         for byte in name.utf8 where !isToken(byte) { throw .nameByte(byte) }
+    }
+
+    /// Checks that a name does not belong to HTTP itself.
+    ///
+    /// - Throws: `HeaderFieldError.reserved`.
+    static func validateOwner(_ name: String) throws(HeaderFieldError) {
+        let lower = name.lowercased()
+        if reserved.contains(lower) || lower.hasPrefix("proxy-") { throw .reserved(name) }
     }
 
     /// Checks a value: at most 8192 bytes, no control character but tab, no space at either end.

@@ -1,4 +1,4 @@
-// The built-in wire formats. What the source systems left open is chosen here and written down in WIRE.md, which a
+// The built-in wire formats. What the source systems left open is chosen here and written down in docs/wire.md, which a
 // test compares with what is really sent.
 
 extension Profile {
@@ -41,7 +41,7 @@ extension Profile {
             envelope:
                 #"{"id":"{event.id}","type":"{event.type}","timestamp":"{event.created_at}","data":{data}}"#,
             headers: [
-                "X-Webhook-Signature: {signature}", "X-Webhook-Event: {event.type}", "X-Webhook-Delivery: {event.id}",
+                "X-Webhook-Signature: {signature}", "X-Webhook-Event: {event.type}", "X-Webhook-Id: {event.id}",
             ],
             signature: SignatureRecipe(signs: "{body}")
         )

@@ -82,12 +82,11 @@ public final class Profile: Sendable {
 
     private static func compile(_ lines: [String], hasSignature: Bool) throws(ProfileError) -> [HeaderTemplate] {
         var templates: [HeaderTemplate] = []
+        var names: Set<String> = ["content-type", "user-agent"]
         for line in lines {
             let template = try HeaderTemplate(line)
             if template.value.uses(.signature), !hasSignature { throw .signatureWithoutRecipe(header: template.name) }
-            if templates.contains(where: { $0.name.lowercased() == template.name.lowercased() }) {
-                throw .repeatedHeader(template.name)
-            }
+            if !names.insert(template.name.lowercased()).inserted { throw .repeatedHeader(template.name) }
             templates.append(template)
         }
         return templates
@@ -126,6 +125,7 @@ struct HeaderTemplate: Sendable, Hashable {
         let text = line[line.index(after: colon)...].drop { $0 == " " }
         do {
             try HeaderField.validateName(name)
+            try HeaderField.validateOwner(name)
             try HeaderField.validateValue(String(text))
         } catch {
             throw .header(name, error)

@@ -21,31 +21,36 @@ public struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConver
         case ed25519(Curve25519.Signing.PrivateKey)
     }
 
-    let key: Key
     private let text: SymmetricKey
+    private let form: SecretForm
+    /// Whether this secret signs with Ed25519.
+    public let isAsymmetric: Bool
 
     /// Reads a secret.
     ///
     /// - Throws: `SecretError`, which never contains the text.
     public init(_ text: String, form: SecretForm) throws(SecretError) {
-        guard !text.isEmpty else { throw .empty }
+        let key = try Self.key(text, form: form)
         self.text = SymmetricKey(data: Array(text.utf8))
-        switch form {
-        case .text, .prefixedText: key = .hmac(self.text)
-        case .standard: key = try Self.standardKey(text)
-        }
+        self.form = form
+        isAsymmetric = if case .ed25519 = key { true } else { false }
     }
+
+    /// The key, decoded anew: kept only where it is used, because most destinations are idle.
+    ///
+    /// - Throws: `SecretError`, never for a secret that exists.
+    func makeKey() throws(SecretError) -> Key { try Self.key(reveal(), form: form) }
 
     /// Makes a new secret of 32 random bytes in the form of a profile.
     public static func generate(form: SecretForm, using generator: inout some RandomNumberGenerator) -> Secret {
         let random = randomBytes(32, using: &generator)
-        let text: String
-        switch form {
-        case .text: text = hex(random)
-        case .prefixedText: text = "whsec_" + hex(random)
-        case .standard: text = "whsec_" + Base64.text(random)
-        }
-        return Secret(text: text, key: form == .standard ? .hmac(SymmetricKey(data: random)) : nil)
+        let text =
+            switch form {
+            case .text: hex(random)
+            case .prefixedText: "whsec_" + hex(random)
+            case .standard: "whsec_" + Base64.text(random)
+            }
+        return Secret(generated: text, form: form, isAsymmetric: false)
     }
 
     /// Makes a new Ed25519 secret, `whsk_…`, for profiles that know asymmetric signatures.
@@ -54,13 +59,15 @@ public struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConver
     public static func generateEd25519(using generator: inout some RandomNumberGenerator) throws(SecretError) -> Secret
     {
         let seed = randomBytes(32, using: &generator)
-        guard let key = try? Curve25519.Signing.PrivateKey(rawRepresentation: seed) else { throw .undecodable }
-        return Secret(text: "whsk_" + Base64.text(seed + Array(key.publicKey.rawRepresentation)), key: .ed25519(key))
+        let key = try privateKey(seed)
+        let text = "whsk_" + Base64.text(seed + Array(key.publicKey.rawRepresentation))
+        return Secret(generated: text, form: .standard, isAsymmetric: true)
     }
 
-    private init(text: String, key: Key?) {
+    private init(generated text: String, form: SecretForm, isAsymmetric: Bool) {
         self.text = SymmetricKey(data: Array(text.utf8))
-        self.key = key ?? .hmac(self.text)
+        self.form = form
+        self.isAsymmetric = isAsymmetric
     }
 
     /// The text of the secret: to be shown once after it was generated, or to be encrypted and stored.
@@ -70,13 +77,8 @@ public struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConver
 
     /// `whpk_` and the base64 of the public key, for receivers; nil for HMAC secrets.
     public var publicKeyText: String? {
-        guard case .ed25519(let key) = key else { return nil }
+        guard isAsymmetric, case .ed25519(let key)? = try? makeKey() else { return nil }
         return "whpk_" + Base64.text(Array(key.publicKey.rawRepresentation))
-    }
-
-    /// Tells whether this secret signs with Ed25519.
-    public var isAsymmetric: Bool {
-        if case .ed25519 = key { true } else { false }
     }
 
     /// Always `Secret(redacted)`.
@@ -86,21 +88,29 @@ public struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConver
     /// A mirror without children, so that `dump` finds nothing.
     public var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
 
-    private static func standardKey(_ text: String) throws(SecretError) -> Key {
+    private static func key(_ text: String, form: SecretForm) throws(SecretError) -> Key {
+        if text.isEmpty { throw .empty }
+        guard form == .standard else { return .hmac(SymmetricKey(data: Array(text.utf8))) }
         if text.hasPrefix("whpk_") { throw .publicKey }
-        if text.hasPrefix("whsk_") {
-            guard let bytes = Base64.decode(text.utf8.dropFirst(5)), bytes.count == 32 || bytes.count == 64,
-                let key = try? Curve25519.Signing.PrivateKey(rawRepresentation: bytes.prefix(32))
-            else { throw .undecodable }
-            if bytes.count == 64, Array(key.publicKey.rawRepresentation) != Array(bytes.suffix(32)) {
-                throw .mismatchedPublicKey
-            }
-            return .ed25519(key)
-        }
+        if text.hasPrefix("whsk_") { return .ed25519(try privateKey(Base64.decode(text.utf8.dropFirst(5)) ?? [])) }
         let encoded = text.utf8.dropFirst(text.hasPrefix("whsec_") ? 6 : 0)
         if encoded.isEmpty { throw .empty }
         guard let bytes = Base64.decode(encoded), !bytes.isEmpty else { throw .undecodable }
         return .hmac(SymmetricKey(data: bytes))
+    }
+
+    /// Makes a key of its seed, which its public key may follow.
+    private static func privateKey(_ bytes: [UInt8]) throws(SecretError) -> Curve25519.Signing.PrivateKey {
+        let key: Curve25519.Signing.PrivateKey
+        do {
+            key = try Curve25519.Signing.PrivateKey(rawRepresentation: bytes.prefix(32))
+        } catch {
+            throw .undecodable
+        }
+        if bytes.count == 32 { return key }
+        guard bytes.count == 64 else { throw .undecodable }
+        guard Array(key.publicKey.rawRepresentation) == Array(bytes.suffix(32)) else { throw .mismatchedPublicKey }
+        return key
     }
 
     private static func randomBytes(_ count: Int, using generator: inout some RandomNumberGenerator) -> [UInt8] {

@@ -4,7 +4,7 @@
 import Crypto
 
 /// Signs messages that come in pieces.
-struct Signer: Sendable {
+struct Signer: Sendable, CustomStringConvertible, CustomReflectable {
     private enum Algorithm: Sendable {
         case hmac(HMAC<SHA256>)
         case ed25519(Curve25519.Signing.PrivateKey)
@@ -15,9 +15,11 @@ struct Signer: Sendable {
     private let encoding: SignatureRecipe.Encoding
 
     /// Prepares a secret; nil when the recipe has no room for signatures of its kind.
-    init?(_ secret: Secret, recipe: SignatureRecipe) {
+    ///
+    /// - Throws: `SecretError`, never for a secret that exists.
+    init?(_ secret: Secret, recipe: SignatureRecipe) throws(SecretError) {
         encoding = recipe.encoding
-        switch secret.key {
+        switch try secret.makeKey() {
         case .hmac(let key):
             algorithm = .hmac(HMAC<SHA256>(key: key))
             prefix = Array(recipe.prefix.utf8)
@@ -27,6 +29,10 @@ struct Signer: Sendable {
             prefix = Array(recipePrefix.utf8)
         }
     }
+
+    /// Always `Signer(redacted)`: the state of an HMAC is as good as its key.
+    var description: String { "Signer(redacted)" }
+    var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
 
     /// Appends prefix and signature of `head + body + tail`, as text.
     ///

@@ -52,7 +52,7 @@ struct Template: Sendable, Hashable {
     let text: String
     let segments: [Segment]
 
-    /// Compiles a template. A brace begins a variable only when a lower-case letter follows it, which never happens in
+    /// Compiles a template. Braces make a variable only around letters, dots and underscores, which never happens in
     /// JSON outside of strings.
     ///
     /// - Throws: `ProfileError` for unknown variables and for those that the role does not know.
@@ -105,13 +105,20 @@ private struct TemplateCompiler {
         return segments
     }
 
-    /// The index of the closing brace, when a variable begins at `index`.
+    /// The index of the closing brace, when a variable begins at `index`: nothing but the characters of names between.
     private func variableEnd(from index: Int, in text: [UInt8]) -> Int? {
-        guard text[index] == UInt8(ascii: "{"), index + 1 < text.count, isLetter(text[index + 1]) else { return nil }
-        return text[index...].firstIndex(of: UInt8(ascii: "}"))
+        guard text[index] == UInt8(ascii: "{") else { return nil }
+        let end = text[(index + 1)...].firstIndex { !isNameByte($0) } ?? text.endIndex
+        guard end > index + 1, end < text.endIndex, text[end] == UInt8(ascii: "}") else { return nil }
+        return end
     }
 
-    private func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
+    private func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: "."): true
+        default: false
+        }
+    }
 
     private mutating func appendVariable(_ name: String) throws(ProfileError) {
         guard let variable = Template.Variable(rawValue: name) else { throw .unknownVariable(name) }

@@ -1,7 +1,7 @@
 // What of a destination's requests is the same every time, worked out once. Kept by the request builder.
 
 /// A destination with its key schedules done and its constant header lines written.
-final class PreparedDestination: Sendable {
+final class PreparedDestination: Sendable, CustomReflectable {
     /// A header line whose value changes from request to request.
     struct VariableHeader: Sendable {
         /// Name, colon and space.
@@ -21,11 +21,12 @@ final class PreparedDestination: Sendable {
     let signsCanonicalBody: Bool
     let destinationID: [UInt8]
 
-    init(_ destination: Destination) {
+    /// - Throws: `SecretError`, never for a destination that exists.
+    init(_ destination: Destination) throws(SecretError) {
         let profile = destination.profile
         self.destination = destination
         destinationID = Array(destination.uuid.utf8)
-        signers = Self.signers(of: destination)
+        signers = try Self.signers(of: destination)
         separator = Array((profile.signature?.separator ?? "").utf8)
         let segments = profile.signedTemplate?.segments ?? []
         let body = segments.firstIndex(where: Profile.isBody) ?? segments.endIndex
@@ -35,10 +36,18 @@ final class PreparedDestination: Sendable {
         (constantLines, variableHeaders) = Self.headers(of: destination, isSigned: !signers.isEmpty)
     }
 
-    private static func signers(of destination: Destination) -> [Signer] {
+    /// Custom headers and key schedules are credentials: a dump sees the destination alone, which hides them itself.
+    var customMirror: Mirror { Mirror(self, children: ["destination": destination]) }
+
+    private static func signers(of destination: Destination) throws(SecretError) -> [Signer] {
         guard let recipe = destination.profile.signature else { return [] }
         let room = recipe.separator == nil ? 1 : destination.secrets.count
-        return destination.secrets.prefix(room).compactMap { Signer($0, recipe: recipe) }
+        var signers: [Signer] = []
+        for secret in destination.secrets.prefix(room) {
+            // Destinations refuse secrets for which there is no room.
+            if let signer = try Signer(secret, recipe: recipe) { signers.append(signer) }
+        }
+        return signers
     }
 
     private static func headers(of destination: Destination, isSigned: Bool) -> ([String], [VariableHeader]) {

@@ -65,7 +65,8 @@ struct DestinationRow {
             id: id, uuid: uuid, kind: kind == "n8n" ? .n8n : .endpoint, name: name, url: DestinationURL(url),
             patterns: eventTypes.map { try EventPattern($0) }, organization: organization, user: user,
             profile: profile, secrets: secrets.map { try Secret($0, form: form) },
-            headers: try headers.map { try HeaderField(name: $0.name, value: $0.value) }, retry: try retryPolicy(), timeout: timeout,
+            headers: try headers.map { try HeaderField(name: $0.name, value: $0.value) }, retry: try retryPolicy(),
+            timeout: timeout,
             maxConcurrency: maxConcurrency, isEnabled: isActive, finalStatuses: try FinalStatuses(finalStatuses))
     }
 

@@ -1088,6 +1088,8 @@ COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead let
 COMMENT ON COLUMN postrider.webhook_destination_status.last_dead_at IS 'When the latest dead letter was made; null when none.';
 COMMENT ON COLUMN postrider.webhook_destination_status.destination_id IS 'Short id in the tables of the road of an event.';
 
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (2, 'views');
+
 """#, down: #"""
 -- Undoes 0002. No data is lost: views and functions only.
 DROP VIEW postrider.webhook_destination_status, postrider.webhook_queue_status;
@@ -1098,6 +1100,8 @@ DROP FUNCTION postrider.delete_destination(), postrider.update_destination(), po
     postrider.rotate_secret(uuid, text, interval), postrider.set_secret(integer, text, interval),
     postrider.secret_hint(integer), postrider.new_secret(text), postrider.random_bytes_32(),
     postrider.matches(text[], text);
+
+DELETE FROM postrider.webhook_migrations WHERE version = 2;
 
 """#),
         (version: 3, name: "producing", up: #"""
@@ -1871,6 +1875,8 @@ COMMENT ON COLUMN postrider.webhook_attachment_check.operation IS 'Operation who
 COMMENT ON COLUMN postrider.webhook_attachment_check.problem IS 'What is wrong.';
 COMMENT ON COLUMN postrider.webhook_attachment_check.cure IS 'The statement that mends it.';
 
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (3, 'producing');
+
 """#, down: #"""
 -- Undoes 0003. Every attachment ends: tables make no events any more. Events that exist stay.
 SELECT postrider.drop_truncate_guards(id) FROM postrider.webhook_attachments;
@@ -1896,6 +1902,8 @@ DROP TABLE postrider.webhook_attachments;
 DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass), postrider.with_descendants(regclass),
     postrider.event_id_in_statement(bigint, uuid, bigint), postrider.event_id_ticks(),
     postrider.emit(text, jsonb, text, text, text, text, integer, text, text), postrider.checked_event_type(text, text);
+
+DELETE FROM postrider.webhook_migrations WHERE version = 3;
 
 """#),
     ]
@@ -2661,8 +2669,8 @@ ORDER BY dead_letters DESC, retries_due + retries_later + retries_parked DESC, n
 enum Queries {
     /// `AttemptRecordDelivered`; rows: none
     /// - params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
-    ///          $4 attempt numbers smallint[], $5 statuses smallint[], $6 durations in µs int[], $7 ages in µs int[],
-    ///          $8 response bodies text[] with nulls
+    ///   $4 attempt numbers smallint[], $5 statuses smallint[], $6 durations in µs int[], $7 ages in µs int[],
+    ///   $8 response bodies text[] with nulls
     /// - index: none: append only
     /// - Not fenced: the receiver did get the request, whoever holds the claim now.
     static let attemptRecordDelivered = Statement(
@@ -2678,9 +2686,9 @@ FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integ
 
     /// `AttemptRecordFailed`; rows: one: how many were recorded, how many retries and dead letters they made
     /// - params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
-    ///          $4 attempt numbers smallint[], $5 statuses smallint[] with nulls, $6 durations in µs int[],
-    ///          $7 ages in µs int[], $8 response bodies text[] with nulls, $9 failures text[], $10 error messages text[],
-    ///          $11 waits in ms bigint[]: null for a dead letter, -1 to park, $12 claims bigint[]
+    ///   $4 attempt numbers smallint[], $5 statuses smallint[] with nulls, $6 durations in µs int[],
+    ///   $7 ages in µs int[], $8 response bodies text[] with nulls, $9 failures text[], $10 error messages text[],
+    ///   $11 waits in ms bigint[]: null for a dead letter, -1 to park, $12 claims bigint[]
     /// - index: webhook_claims_pkey
     static let attemptRecordFailed = Statement(
         name: "AttemptRecordFailed",
@@ -2724,7 +2732,7 @@ SELECT (SELECT count(*) FROM attempt), (SELECT count(*) FROM retry), (SELECT cou
 
     /// `DeliverySnooze`; rows: none
     /// - params: $1 worker bigint, then one element for each delivery: $2 events uuid[], $3 destinations int[],
-    ///          $4 attempt numbers smallint[], $5 waits in ms bigint[] (-1 to park), $6 claims bigint[]
+    ///   $4 attempt numbers smallint[], $5 waits in ms bigint[] (-1 to park), $6 claims bigint[]
     /// - index: webhook_claims_pkey
     /// - Puts deliveries back that were not attempted: their attempt number stays.
     static let deliverySnooze = Statement(

@@ -97,7 +97,8 @@ public struct Migrator: Sendable {
         for attempt in 1...Self.attempts {
             do {
                 return try await changeOnce(migration, sql: sql)
-            } catch let error as PostgresError where error.sqlState == Self.lockNotAvailable && attempt < Self.attempts {
+            } catch let error as PostgresError where error.sqlState == Self.lockNotAvailable && attempt < Self.attempts
+            {
                 try await Task.sleep(for: .milliseconds(100 + 50 * attempt))
             }
         }

@@ -18,7 +18,9 @@ public struct Settlement: Sendable {
     public init() {}
 
     /// True when there is nothing to write.
-    public var isEmpty: Bool { delivered.events.isEmpty && failed.events.isEmpty && snoozed.events.isEmpty && finished.isEmpty }
+    public var isEmpty: Bool {
+        delivered.events.isEmpty && failed.events.isEmpty && snoozed.events.isEmpty && finished.isEmpty
+    }
 
     /// How many attempts and snoozes it holds.
     public var count: Int { delivered.events.count + failed.events.count + snoozed.events.count }

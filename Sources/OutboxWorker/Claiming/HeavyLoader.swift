@@ -1,8 +1,8 @@
 // Large payloads, loaded one by one. Claims leave them in Postgres so that a batch fits into memory.
 
 internal import Logging
-internal import OutboxStore
 internal import Outbox
+internal import OutboxStore
 internal import Postgres
 
 /// Loads the payloads that claims left behind and hands each to the dispatcher, while there is room for it.

@@ -1,8 +1,8 @@
 // What the tasks of one life of a worker share. Made by Life, handed to each task.
 
 internal import Logging
-internal import OutboxStore
 internal import Outbox
+internal import OutboxStore
 
 /// One life of a worker: from its registration to its farewell, or until it is declared dead.
 struct LifeContext: Sendable {

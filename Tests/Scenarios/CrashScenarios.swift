@@ -1,0 +1,77 @@
+// Workers that are stopped, killed or paused, as processes of the built program.
+
+import Foundation
+import Glibc
+import HTTPExchange
+import OutboxWorker
+import Postgres
+import Testing
+
+@Suite(.serialized) struct CrashScenarios {
+    @Test func killedWorkersWorkIsDeliveredByAnother() async throws {
+        let outpost = try await Outpost()
+        let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 20) }
+        try await outpost.endpoint(receiver.url())
+        let victim = try WorkerProcess(outpost)
+        let survivor = try WorkerProcess(outpost)
+        try await eventually("two workers") { try await outpost.count("postrider.webhook_workers WHERE has_lock") == 2 }
+        try await outpost.sql(
+            "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, 3000) AS i"
+        )
+        try await receiver.wait(for: 300)
+        #expect(victim.killAndWait(), "the fault was injected")
+        let held = try await outpost.count("postrider.webhook_claims")
+        #expect(held > 0, "the victim died with work in its hands")
+        try await outpost.settled()
+        #expect(Set(receiver.received.map(\.id)).count == 3000)
+        #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == 3000)
+        #expect(survivor.stop() == 0)
+    }
+
+    @Test func stoppedWorkerFinishesAndGivesBackTheRest() async throws {
+        let outpost = try await Outpost()
+        let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 50) }
+        try await outpost.endpoint(receiver.url())
+        let first = try WorkerProcess(outpost)
+        try await outpost.sql(
+            "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, 1000) AS i"
+        )
+        try await receiver.wait(for: 100)
+        #expect(first.stop() == 0)
+        #expect(try await outpost.count("postrider.webhook_claims") == 0)
+        #expect(try await outpost.count("postrider.webhook_workers WHERE alive") == 0)
+        let sofar = receiver.received.count
+        #expect(try await outpost.count("postrider.webhook_attempts") == sofar)
+        let second = try WorkerProcess(outpost)
+        try await outpost.settled()
+        #expect(receiver.received.count == 1000)
+        #expect(Set(receiver.received.map(\.id)).count == 1000)
+        #expect(second.stop() == 0)
+    }
+
+    @Test func pausedWorkerChangesNothingAfterItWasReplaced() async throws {
+        let outpost = try await Outpost()
+        let receiver = try Receiver { _, place in Reply(status: place % 2 == 0 ? 500 : 200, delayMilliseconds: 30) }
+        try await outpost.endpoint(receiver.url(), settings: "max_attempts = 30, base_delay_ms = 10, max_delay_ms = 20")
+        let zombie = try WorkerProcess(outpost)
+        try await outpost.sql(
+            "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, 600) AS i"
+        )
+        try await receiver.wait(for: 50)
+        zombie.signal(SIGSTOP)
+        let survivor = try WorkerProcess(outpost)
+        try await eventually("the paused worker to be declared dead") {
+            try await outpost.count("postrider.webhook_workers WHERE NOT alive") == 1
+        }
+        zombie.signal(SIGCONT)
+        try await outpost.settled()
+        try await eventually("the paused worker to begin a new life") {
+            try await outpost.count("postrider.webhook_workers WHERE alive") == 2
+        }
+        #expect(Set(receiver.received.map(\.id)).count == 600)
+        #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == 600)
+        #expect(try await outpost.count("postrider.webhook_claims") == 0)
+        #expect(zombie.stop() == 0)
+        #expect(survivor.stop() == 0)
+    }
+}

@@ -1,0 +1,111 @@
+// A real Postgres for tests. Used by every suite that needs a database.
+
+internal import Foundation
+internal import Glibc
+internal import Postgres
+internal import Synchronization
+
+/// The Postgres server of a test run: the one of `POSTRIDER_TEST_DATABASE_URL`, which `bin/test` sets, or a private
+/// cluster that is started at first use and removed at exit.
+public enum TestCluster {
+    /// What goes wrong before a test can begin.
+    public struct Failure: Error, CustomStringConvertible {
+        /// What was tried and what came of it.
+        public let description: String
+    }
+
+    private static let started = Mutex<Result<PrivateCluster, Failure>?>(nil)
+
+    /// A superuser's URL of the server's maintenance database.
+    ///
+    /// - Throws: ``Failure`` when there is no server and none can be started.
+    public static func url() throws -> String {
+        if let url = ProcessInfo.processInfo.environment["POSTRIDER_TEST_DATABASE_URL"] { return url }
+        let result = started.withLock { started in
+            if let started { return started }
+            let result = Result { () throws(Failure) in try PrivateCluster() }
+            started = result
+            atexit { TestCluster.stop() }
+            return result
+        }
+        return try result.get().url
+    }
+
+    /// Creates an empty database and gives a superuser's URL of it.
+    ///
+    /// - Throws: ``Failure``, `PostgresError`.
+    public static func freshDatabase() async throws -> String {
+        let url = try url()
+        let name = "test_" + UUID().uuidString.lowercased().replacingOccurrences(of: "-", with: "")
+        let connection = try await Connection.open(ConnectionSettings(url: url))
+        _ = try await connection.script("CREATE DATABASE \(name)", name: "create test database")
+        await connection.close()
+        return replacingDatabase(of: url, with: name)
+    }
+
+    /// The same URL with another database name in its path.
+    static func replacingDatabase(of url: String, with name: String) -> String {
+        let parts = url.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let scheme = parts[0].range(of: "://")?.upperBound ?? parts[0].startIndex
+        let slash = parts[0][scheme...].firstIndex(of: "/") ?? parts[0].endIndex
+        return parts[0][..<slash] + "/\(name)" + (parts.count > 1 ? "?\(parts[1])" : "")
+    }
+
+    private static func stop() {
+        let cluster = started.withLock { started in
+            defer { started = nil }
+            return started
+        }
+        if case .success(let cluster) = cluster { cluster.remove() }
+    }
+}
+
+/// A cluster in a temporary folder. Postgres refuses to run as root, so root starts it as the user `postgres`.
+private struct PrivateCluster: Sendable {
+    let url: String
+    private let folder: String
+    private let binaries: String
+
+    init() throws(TestCluster.Failure) {
+        binaries = try Self.findBinaries()
+        folder = NSTemporaryDirectory() + "postrider-test-\(getpid())"
+        let port = Int.random(in: 20_000..<60_000)
+        url = "postgres://postgres@127.0.0.1:\(port)/postgres"
+        try Self.run("mkdir -p \(folder)" + (getuid() == 0 ? " && chown postgres \(folder)" : ""))
+        try Self.runAsServer("\(binaries)/initdb -D \(folder)/data -U postgres -A trust -E UTF8 --locale=C.UTF-8")
+        let options = "-p \(port) -k \(folder) -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
+        try Self.runAsServer("\(binaries)/pg_ctl -D \(folder)/data -l \(folder)/log -w -o '\(options)' start")
+    }
+
+    func remove() {
+        try? Self.runAsServer("\(binaries)/pg_ctl -D \(folder)/data -m immediate -w stop")
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    private static func findBinaries() throws(TestCluster.Failure) -> String {
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")) ?? []
+        guard let newest = versions.max(by: { (Int($0) ?? 0) < (Int($1) ?? 0) }) else {
+            throw TestCluster.Failure(description: "no Postgres server: apt-get install postgresql")
+        }
+        return "/usr/lib/postgresql/\(newest)/bin"
+    }
+
+    private static func runAsServer(_ command: String) throws(TestCluster.Failure) {
+        try run(getuid() == 0 ? "cd / && runuser -u postgres -- \(command)" : command)
+    }
+
+    private static func run(_ command: String) throws(TestCluster.Failure) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "\(command) >/dev/null 2>&1"]
+        do {
+            try process.run()
+        } catch {
+            throw TestCluster.Failure(description: "\(error)")
+        }
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw TestCluster.Failure(description: "exit status \(process.terminationStatus) of \(command)")
+        }
+    }
+}
