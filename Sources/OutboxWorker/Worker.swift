@@ -1,6 +1,7 @@
 // The worker as a service. Run by `postrider worker`, by the demo and by tests.
 
 public import Logging
+internal import Postgres
 public import ServiceLifecycle
 internal import Synchronization
 
@@ -28,8 +29,10 @@ public struct Worker: Service {
     public func run() async throws {
         let switchboard = Switchboard()
         try await withGracefulShutdownHandler {
+            var isFirst = true
             while !switchboard.isStopped {
-                let life = try await Life.begin(settings, identity: identity, logger: logger)
+                let life = try await begin(retries: !isFirst)
+                isFirst = false
                 switchboard.connect { life.stop() }
                 do {
                     return try await life.run()
@@ -40,6 +43,20 @@ public struct Worker: Service {
             }
         } onGracefulShutdown: {
             switchboard.stop()
+        }
+    }
+}
+
+extension Worker {
+    /// Begins a life. The first must succeed at once, so that a wrong setting is told; a later one waits for Postgres.
+    private func begin(retries: Bool) async throws -> Life {
+        while true {
+            do {
+                return try await Life.begin(settings, identity: identity, logger: logger)
+            } catch let error as PostgresError where retries && error.isConnectionFailure {
+                logger.warning("no connection to Postgres", metadata: ["error": "\(error)"])
+                try await Task.sleep(for: .milliseconds(500))
+            }
         }
     }
 }

@@ -19,7 +19,8 @@ import Testing
     func theExampleOfEveryProfileIsWhatIsSent(_ name: String) throws {
         let request = try Fixture.request(Fixture.event(), Fixture.destination(name))
         let secret = Fixture.secretText(for: try Fixture.profile(name))
-        let example = "Secret `\(secret)`:\n\n```http\n" + request.headers.joined(separator: "\n") + "\n\n"
+        let example =
+            "Secret `\(secret)`:\n\n```http\n" + request.headers.joined(separator: "\n") + "\n\n"
             + request.text + "\n```\n"
         #expect(try document().contains("### \(name)\n"))
         #expect(try document().contains(example), "\(example)")

@@ -75,3 +75,53 @@ import Testing
         #expect(survivor.stop() == 0)
     }
 }
+
+@Suite(.serialized) struct DatabaseScenarios {
+    @Test func connectionsKilledUnderLoadLoseNothing() async throws {
+        let outpost = try await Outpost()
+        let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 2) }
+        try await outpost.endpoint(receiver.url())
+        var killed = 0
+        try await outpost.withWorkers(2) {
+            for _ in 0..<20 {
+                try await outpost.sql(
+                    "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, 200) AS i"
+                )
+                killed += try await outpost.sql(
+                    """
+                    SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid()
+                    """)[0].int(0)
+            }
+            try await outpost.settled()
+        }
+        #expect(killed > 20, "the faults were injected")
+        #expect(Set(receiver.received.map(\.id)).count == 4000)
+        #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == 4000)
+        #expect(try await outpost.count("postrider.webhook_claims") == 0)
+    }
+
+    @Test func claimWhoseAnswerWasLostIsFound() async throws {
+        let outpost = try await Outpost()
+        let receiver = try Receiver()
+        try await outpost.endpoint(receiver.url())
+        try await outpost.withWorkers {
+            // As if the worker had claimed and its connection had died before the answer came.
+            let id = try await outpost.sql(
+                """
+                WITH event AS (
+                    INSERT INTO postrider.webhook_event_log (event_type, data) VALUES ('a.b', '{}') RETURNING id
+                ), claim AS (
+                    INSERT INTO postrider.webhook_claims (worker_id, event_ids, claimed_at)
+                    SELECT (SELECT max(id) FROM postrider.webhook_workers), ARRAY[id], clock_timestamp() - interval '1 minute'
+                    FROM event
+                )
+                SELECT id::text FROM event
+                """)[0].string(0)
+            try await outpost.sql("DELETE FROM postrider.webhook_queue")
+            try await receiver.wait(for: 1)
+            #expect(receiver.received.map(\.id).contains(id))
+            try await outpost.settled()
+        }
+    }
+}

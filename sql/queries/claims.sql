@@ -124,6 +124,13 @@ UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_time
 FROM grabbed WHERE c.id = grabbed.id
 RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues;
 
+-- name: ClaimForgotten   rows: claims of this worker that it does not know
+-- params: $1 worker bigint, $2 known claims bigint[], $3 at least so old interval
+-- index: none: claims are few
+-- A claim whose answer was lost with the connection: its worker lives, so nobody else would ever take it over.
+SELECT id, event_ids, destination_ids, attempt_numbers, rescues FROM postrider.webhook_claims
+WHERE worker_id = $1 AND NOT id = ANY ($2) AND claimed_at <= clock_timestamp() - $3::interval;
+
 -- name: EventLoad   rows: one for each of the events that still exists, in the order given
 -- params: $1 events uuid[]
 -- index: webhook_event_log_pkey

@@ -29,6 +29,22 @@ public enum RescueStore {
         return try await load(rows, on: connection)
     }
 
+    /// Claims that a worker holds and does not know of (`ClaimForgotten`).
+    ///
+    /// - Parameters:
+    ///   - worker: the worker itself.
+    ///   - known: the claims it knows.
+    ///   - age: only claims at least so old.
+    /// - Throws: `PostgresError`.
+    public static func forgotten(
+        worker: Int64, known: [Int64], olderThan age: Duration, on connection: Connection
+    ) async throws -> [Rescue] {
+        let microseconds = age.components.seconds * 1_000_000 + age.components.attoseconds / 1_000_000_000_000
+        let rows = try await connection.query(
+            Queries.claimForgotten, [.int8(worker), .int8s(known), .interval(microseconds: microseconds)])
+        return try await load(rows, on: connection)
+    }
+
     private static func load(_ rows: Rows, on connection: Connection) async throws -> [Rescue] {
         var rescues: [Rescue] = []
         for index in 0..<rows.count {

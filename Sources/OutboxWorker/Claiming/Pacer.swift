@@ -18,6 +18,9 @@ struct Pacer: Sendable {
     private var lastClaimAt: Int64 = .min / 2
     private var releasedAt: Int64 = .min / 2
     private var isHungry = true
+    /// How many queue rows the next claim looks at, when it is less than the events it wants: after a claim that shows
+    /// rows of many events. Rows that are looked at are locked, and other workers pass over them.
+    private var rowLimit: Int?
 
     /// Whether the bell should be held.
     private(set) var holdsBell = false
@@ -30,14 +33,25 @@ struct Pacer: Sendable {
     /// Something rang: look at once.
     mutating func ring() { isHungry = true }
 
+    /// How many queue rows a claim should look at.
+    func rows(forEvents wanted: Int) -> Int { min(wanted, rowLimit ?? wanted) }
+
     /// A claim was answered.
     ///
     /// - Parameters:
     ///   - events: how many events came.
-    ///   - wanted: how many could have come; as many or more mean that there are more.
+    ///   - wanted: how many were asked for; each row looked at has at least one.
     mutating func claimed(_ events: Int, wanted: Int, at now: Int64) {
+        let rows = rows(forEvents: wanted)
         lastClaimAt = now
-        isHungry = events >= wanted
+        isHungry = events >= rows
+        if events > wanted {
+            rowLimit = max(4, wanted / 16)
+        } else if events < wanted, events >= rows {
+            rowLimit = rows * 4
+        } else if events < rows {
+            rowLimit = nil
+        }
         windowEvents += events
         roll(at: now)
     }

@@ -16,6 +16,8 @@ final class WorkCycle: Sendable {
     static let flushCount = 128
     /// Claims smaller than this wait for room, unless little is in memory; 64.
     static let smallestClaim = 64
+    /// How often lanes that are paused or stalled are looked after; 100 ms.
+    static let reliefInterval: Int64 = 100_000
     /// How often a pipeline may be refused by a working server before the life is given up; 5.
     static let patience = 5
 
@@ -56,6 +58,7 @@ final class WorkCycle: Sendable {
                 if try await self.turn(&turn, connection) { return }
                 refusals = 0
             } catch let error as PostgresError {
+                turn.isInDoubt = true
                 refusals = error.isConnectionFailure ? 0 : refusals + 1
                 context.logger.error("work cycle failed", metadata: ["error": "\(error)"])
                 guard refusals < Self.patience else { throw error }
@@ -71,14 +74,24 @@ final class WorkCycle: Sendable {
         /// Kept until the server has confirmed it.
         var settlement = Settlement()
         var firstUnrecordedAt: Int64?
-        /// Claims that were read but cannot be routed yet, because the routing is older than they are.
-        var eventsPerRow = 1.0
+        var relievedAt: Int64 = 0
+        /// True after a turn whose answer was lost: it may have claimed something.
+        var isInDoubt = false
     }
 
     /// One turn; true when all is done.
     private func turn(_ turn: inout Turn, _ connection: Connection) async throws -> Bool {
         let now = MonotonicTime.now()
-        context.dispatcher.relieve()
+        if now - turn.relievedAt > Self.reliefInterval {
+            context.dispatcher.relieve()
+            turn.relievedAt = now
+        }
+        if turn.isInDoubt {
+            for rescue in try await context.forgottenClaims(olderThan: .zero) {
+                context.accept(rescue.claim, settled: rescue.settled)
+            }
+            turn.isInDoubt = false
+        }
         if isRung.exchange(false, ordering: .acquiring) {
             turn.pacer.ring()
             turn.agenda.lookSoon(at: now)
@@ -138,8 +151,7 @@ final class WorkCycle: Sendable {
 
     /// How long nothing needs to be done, in microseconds.
     private func rest(_ turn: Turn, _ gauge: Dispatcher.Gauge, stops: Bool, _ now: Int64) -> Int64 {
-        // Lanes that are paused or stalled are looked after ten times a second.
-        var until = now + 100_000
+        var until = now + Self.reliefInterval
         if let first = turn.firstUnrecordedAt { until = min(until, first + Self.flushDelay) }
         if !stops {
             if gauge.room > 0 { until = min(until, max(turn.pacer.nextClaim(at: now), now + 200)) }
@@ -158,7 +170,7 @@ final class WorkCycle: Sendable {
         if !plan.retries.isEmpty { steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries)) }
         if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
         if plan.events > 0 {
-            let rows = max(1, Double(plan.events) / turn.eventsPerRow).rounded(.up)
+            let rows = turn.pacer.rows(forEvents: plan.events)
             steps.append(ClaimStore.claimEvents(worker: worker, events: Int32(plan.events), rows: Int32(rows)))
         }
         // Last, so that its answer is at least as new as the claims.
@@ -176,6 +188,7 @@ final class WorkCycle: Sendable {
                 metadata: ["claims": "\(finished.count - results[recorded - 1].count)"])
         }
         turn.settlement = Settlement()
+        context.dispatcher.recorded()
         let now = MonotonicTime.now()
         for hint in context.dispatcher.takeRetryHints() {
             turn.agenda.add(destination: hint.destination, milliseconds: hint.milliseconds, at: now)

@@ -2,24 +2,35 @@
 
 internal import Synchronization
 
-/// The wish to hold the doorbell lock, and a stream that tells of changes.
+/// The wish to hold the doorbell lock, and streams that tell of changes.
 final class Bell: Sendable {
-    private let wish = Mutex(false)
-    private let entrance: AsyncStream<Bool>.Continuation
-    /// Every change of the wish, the newest last; read by one task.
-    let changes: AsyncStream<Bool>
+    private struct State {
+        var isWanted = false
+        var listener: AsyncStream<Bool>.Continuation?
+    }
 
-    init() { (changes, entrance) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1)) }
+    private let state = Mutex(State())
 
     /// States the wish; told on only when it changes.
     func want(held: Bool) {
-        let isNew = wish.withLock { wish in
-            defer { wish = held }
-            return wish != held
+        state.withLock { state in
+            guard state.isWanted != held else { return }
+            state.isWanted = held
+            state.listener?.yield(held)
         }
-        if isNew { entrance.yield(held) }
     }
 
-    /// The wish as it is now.
-    var isWanted: Bool { wish.withLock { $0 } }
+    /// The wish as it is now and every change of it, of which only the newest is kept.
+    ///
+    /// A new stream for each control connection, which ends the one before: a stream whose reader was cancelled never
+    /// gives anything again.
+    func wishes() -> AsyncStream<Bool> {
+        let (stream, entrance) = AsyncStream<Bool>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        state.withLock { state in
+            state.listener?.finish()
+            state.listener = entrance
+            entrance.yield(state.isWanted)
+        }
+        return stream
+    }
 }

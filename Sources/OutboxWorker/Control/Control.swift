@@ -119,7 +119,8 @@ struct Control: Sendable {
         for rescue in rescues { context.accept(rescue.claim, settled: rescue.settled) }
     }
 
-    /// Looks after claims that no living worker holds, once a second, and does the upkeep of the tables once a minute.
+    /// Looks after claims that no living worker holds, once a second, and after claims of this worker's own that it does
+    /// not know, because the answer to a claim was lost; does the upkeep of the tables once a minute.
     func sweepForever() async throws {
         var turns = 0
         while true {
@@ -137,6 +138,7 @@ struct Control: Sendable {
                 try await RescueStore.sweep(worker: context.worker, most: Self.claimsAtOnce, on: connection)
             }
             accept(rescues)
+            accept(try await context.forgottenClaims(olderThan: .seconds(5)))
             if maintains { try await context.links.aside { try await WorkerStore.maintain(on: $0) } }
         } catch {
             context.logger.warning("sweep failed", metadata: ["error": "\(error)"])
@@ -159,8 +161,7 @@ struct Control: Sendable {
 
     private func tendBell(_ connection: Connection) async throws {
         var isHeld = false
-        if context.bell.isWanted { isHeld = try await WorkerStore.setBell(held: true, on: connection) }
-        for await wish in context.bell.changes where wish != isHeld {
+        for await wish in context.bell.wishes() where wish != isHeld {
             isHeld = try await WorkerStore.setBell(held: wish, on: connection)
             // Somebody may have found the bell held just before it was let go.
             if !isHeld { cycle.ring() }

@@ -22,6 +22,22 @@ struct LifeContext: Sendable {
         dispatcher.accept(heavyLoader.take(claim, settled: settled, dispatcher: dispatcher), settled: settled)
     }
 
+    /// Claims that the database holds for this worker and that the worker does not know: the answer to a claim was lost
+    /// with its connection. Empty nearly always.
+    ///
+    /// - Parameter age: only claims at least so old, so that an answer on its way is not taken for a lost one.
+    /// - Throws: `PostgresError`.
+    func forgottenClaims(olderThan age: Duration) async throws -> [Rescue] {
+        let known = dispatcher.knownClaims()
+        let forgotten = try await links.aside { [worker] connection in
+            try await RescueStore.forgotten(worker: worker, known: known, olderThan: age, on: connection)
+        }
+        if !forgotten.isEmpty {
+            logger.warning("found claims whose answer was lost", metadata: ["claims": "\(forgotten.count)"])
+        }
+        return forgotten
+    }
+
     /// Disables destinations whose receivers asked for it, aside from the road of events.
     func disable(_ destinations: [(destination: Int32, reason: String)]) {
         // A task of its own: the cycle must not wait for it, and what fails here is asked for again by the next answer.

@@ -20,6 +20,9 @@ struct DispatchState: Sendable {
         let deliveryID: String
     }
 
+    /// So many lanes may stand without work before they are forgotten; 4,096.
+    static let mostIdleLanes = 4096
+
     private let maxInFlight: Int
     private(set) var routing: RoutingTable
     private var lanes: [Int32: Lane] = [:]
@@ -31,6 +34,8 @@ struct DispatchState: Sendable {
     private var openClaims: [Int64: Int] = [:]
     /// What became of deliveries since it was last taken.
     private(set) var settlement = Settlement()
+    /// The finished claims of the settlement that was taken and is not confirmed.
+    private var beingRecorded: [Int64] = []
     /// Destinations to be disabled because their receivers said so, with the reason.
     private(set) var disabled: [(destination: Int32, reason: String)] = []
     /// When retries that this worker made are due, in milliseconds from when they were made.
@@ -51,6 +56,9 @@ struct DispatchState: Sendable {
 
     /// Claims that are not finished.
     var openClaimCount: Int { openClaims.count }
+
+    /// Claims that are not finished, or whose finish is not recorded.
+    var knownClaims: [Int64] { Array(openClaims.keys) + settlement.finishedClaims + beingRecorded }
 
     // MARK: Work comes in
 
@@ -207,8 +215,12 @@ struct DispatchState: Sendable {
     /// Takes what is to be recorded, and what was learnt beside it.
     mutating func takeSettlement() -> Settlement {
         defer { settlement = Settlement() }
+        beingRecorded = settlement.finishedClaims
         return settlement
     }
+
+    /// What was taken last is recorded.
+    mutating func recorded() { beingRecorded = [] }
 
     /// Takes the due times of retries made since the last call.
     mutating func takeRetryHints() -> [(destination: Int32, milliseconds: Int64)] {
@@ -224,6 +236,7 @@ struct DispatchState: Sendable {
 
     /// Gives back to Postgres what waits behind stalled or paused destinations, and lists lanes whose pause has ended.
     mutating func relieve(at now: Int64) {
+        if lanes.count > Self.mostIdleLanes { forgetIdleLanes() }
         guard waiting > 0 else { return }
         for id in lanes.keys where lanes[id]?.waiting.isEmpty == false {
             giveBack(from: id, at: now, all: isDraining || lanes[id]?.destination.isEnabled == false)
@@ -252,14 +265,20 @@ struct DispatchState: Sendable {
 
     /// Exchanges the routing; lanes of changed destinations follow.
     mutating func setRouting(_ table: RoutingTable) {
+        // Two loads may end in the wrong order.
+        guard table.version >= routing.version else { return }
         routing = table
         for id in lanes.keys {
             guard let destination = table[id] else { continue }
             lanes[id]?.destination = destination
             lanes[id]?.keptBytes = table.keptBytes(of: id)
         }
-        // Lanes are as many as destinations with work, not as destinations.
-        lanes = lanes.filter { !$0.value.waiting.isEmpty || $0.value.inFlight > 0 || $0.value.isListed }
+        forgetIdleLanes()
+    }
+
+    /// Keeps lanes as many as destinations with work, not as destinations. A pause asked for by a receiver is kept too.
+    private mutating func forgetIdleLanes() {
+        lanes = lanes.filter { $0.value.isInUse }
     }
 }
 

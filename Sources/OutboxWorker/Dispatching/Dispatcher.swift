@@ -144,14 +144,20 @@ final class Dispatcher: Sendable {
         }
     }
 
-    /// Takes everything that is to be recorded.
+    /// Takes everything that is to be recorded; ``recorded()`` follows before the next.
     func takeSettlement() -> Settlement { state.withLock { $0.takeSettlement() } }
+
+    /// What was taken is in the database.
+    func recorded() { state.withLock { $0.recorded() } }
 
     /// Takes the due times of retries made since the last call, in milliseconds from then.
     func takeRetryHints() -> [(destination: Int32, milliseconds: Int64)] { state.withLock { $0.takeRetryHints() } }
 
     /// Takes the destinations to be disabled.
     func takeDisabled() -> [(destination: Int32, reason: String)] { state.withLock { $0.takeDisabled() } }
+
+    /// The claims in memory: open ones, and finished ones whose finish is not confirmed.
+    func knownClaims() -> [Int64] { state.withLock { $0.knownClaims } }
 
     /// How many retries of each destination could start soon.
     func retryRoom(of destinations: [Int32]) -> [Int] {

@@ -40,6 +40,9 @@ struct Lane: Sendable {
             || destination.profile.signature?.signs.contains("{delivery.id}") == true
     }
 
+    /// Whether forgetting the lane would forget something that matters.
+    var isInUse: Bool { !waiting.isEmpty || inFlight > 0 || isListed || pausedUntil > 0 }
+
     /// How long the lane has been without progress.
     func stall(at now: Int64) -> Int64 { inFlight == 0 ? 0 : max(0, now - lastProgress) }
 

@@ -116,6 +116,6 @@ extension Connection {
     /// Returns when the sender's kernel has acknowledged all that was written.
     func waitUntilDelivered() {
         var left: Int32 = 0
-        repeat { ioctl(socket, UInt(TIOCOUTQ), &left) } while left > 0
+        repeat { _ = ioctl(socket, UInt(TIOCOUTQ), &left) } while left > 0
     }
 }
