@@ -1,0 +1,96 @@
+// The command line of the driver.
+
+/// What is measured and how much of it.
+struct Options {
+    /// The subcommands, in the order of `all`.
+    static let scenarios = ["receiver", "drain", "latency", "producers", "cpu"]
+
+    var scenarios: [String] = []
+    var json: String?
+    var postrider = Toolbox.variable("POSTRIDER") ?? ".build/release/postrider"
+    var commit = "unknown"
+    var runs = 3
+    var events = 200_000
+    var workers = 2
+    var clients = 16
+    var rates = [200, 1000, 5000]
+    var seconds = 10
+    var destinations = 1
+    var fanOut = 1
+
+    /// The help text.
+    static let usage = """
+        bench: measures Postrider on the Postgres server that DATABASE_URL names (as superuser).
+
+          bench drain       a queue that is full: events a second until all is delivered and recorded, CPU, memory,
+                            write-ahead log; beside it a bare C program that does the least possible
+          bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
+          bench producers   commit rate of clients: without trigger, with it, with workers running
+          bench cpu         workers that idle, and workers at 1,000 events/s: CPU, memory, wake-ups
+          bench receiver    the receiver itself
+          bench all         all of these
+
+          --quick               few events, short, one run: all of it in under two minutes
+          --json FILE           the figures as JSON; - for standard output, and the table then goes to standard error
+          --runs N              runs of each measurement, default 3; tables show medians
+          --events N            events of a drain, default 200000
+          --workers N           worker processes, default 2
+          --clients N           producing clients flat out, default 16
+          --rates A,B,…         events a second of latency, default 200,1000,5000
+          --seconds N           length of a steady measurement, default 10
+          --destinations N      endpoints of a drain, default 1
+          --fan-out N           to how many of them each event goes, default 1
+          --postrider PATH      the program to measure, default .build/release/postrider
+          --commit TEXT         its version, for the report
+
+        Figures are of this machine at this time; compare ratios, which are made in the same run.
+        """
+
+    /// Reads arguments.
+    ///
+    /// - Throws: ``BenchError`` with status 64 for what is not understood.
+    init(_ arguments: [String]) throws {
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            switch argument {
+            case "all": scenarios = Options.scenarios
+            case "--quick": makeQuick()
+            case _ where Options.scenarios.contains(argument): scenarios.append(argument)
+            case _ where argument.hasPrefix("--"): try set(argument, rest.popFirst())
+            default: throw BenchError("\(argument) is no measurement; see bench --help.", status: 64)
+            }
+        }
+        guard !scenarios.isEmpty else { throw BenchError("Which measurement? See bench --help.", status: 64) }
+        guard fanOut <= destinations else { throw BenchError("--fan-out is at most --destinations.", status: 64) }
+    }
+
+    private mutating func makeQuick() {
+        (runs, events, seconds) = (1, 20_000, 2)
+    }
+
+    private mutating func set(_ option: String, _ value: String?) throws {
+        guard let value else { throw BenchError("\(option) takes a value; see bench --help.", status: 64) }
+        switch option {
+        case "--json": json = value
+        case "--postrider": postrider = value
+        case "--commit": commit = value
+        case "--runs": runs = try Options.number(option, value, 1...100)
+        case "--events": events = try Options.number(option, value, 1...50_000_000)
+        case "--workers": workers = try Options.number(option, value, 1...32)
+        case "--clients": clients = try Options.number(option, value, 1...64)
+        case "--rates": rates = try value.split(separator: ",").map { try Options.number(option, $0, 1...50_000) }
+        case "--seconds": seconds = try Options.number(option, value, 1...3600)
+        case "--destinations": destinations = try Options.number(option, value, 1...64)
+        case "--fan-out": fanOut = try Options.number(option, value, 1...64)
+        default: throw BenchError("\(option) is unknown; see bench --help.", status: 64)
+        }
+    }
+
+    private static func number(_ option: String, _ text: some StringProtocol, _ range: ClosedRange<Int>) throws -> Int {
+        guard let number = Int(text), range.contains(number) else {
+            throw BenchError(
+                "\(option) takes a number from \(range.lowerBound) to \(range.upperBound), not \(text).", status: 64)
+        }
+        return number
+    }
+}

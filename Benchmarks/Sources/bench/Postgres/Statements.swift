@@ -1,0 +1,86 @@
+// Every SQL statement of the benchmark. Payloads have about 300 bytes as JSON text.
+
+/// SQL by purpose.
+enum Statements {
+    /// End of the write-ahead log in bytes.
+    static let walPosition = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
+
+    /// Inserts events of the types `bench.t0` … set-based: numbers `$1` to `$2`, `$3` types.
+    static let fill = """
+        INSERT INTO postrider.webhook_events (event_type, data)
+        SELECT 'bench.t' || n % $3::bigint, jsonb_build_object('id', n, 'name', 'Lead ' || n,
+            'email', 'lead' || n || '@example.com', 'status', 'new', 'note', repeat('All work and no play. ', 9))
+        FROM generate_series($1::bigint, $2::bigint) AS n
+        """
+
+    /// Whether nothing waits and nothing is in flight; the caller asks only once the receiver has everything, for the
+    /// probe of a queue full of dead rows is not free.
+    static let isDrained = """
+        SELECT (NOT EXISTS (SELECT FROM postrider.webhook_queue)
+            AND NOT EXISTS (SELECT FROM postrider.webhook_claims))::integer
+        """
+
+    /// Recorded attempts that delivered.
+    static let delivered = "SELECT count(*) FROM postrider.webhook_attempts WHERE outcome = 0"
+
+    /// Deliveries that wait for a retry or are dead.
+    static let failed = """
+        SELECT (SELECT count(*) FROM postrider.webhook_retries) + (SELECT count(*) FROM postrider.webhook_dead_letters)
+        """
+
+    /// Events that wait in the queue.
+    static let backlog = "SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) FROM postrider.webhook_queue"
+
+    /// A domain table.
+    static let domainTable = """
+        CREATE SCHEMA bench;
+        CREATE TABLE bench.leads (id bigint PRIMARY KEY, name text NOT NULL, email text NOT NULL, status text NOT NULL,
+            note text NOT NULL)
+        """
+
+    /// Makes events of its inserts.
+    static let attach = "SELECT postrider.attach('bench.leads', event_type => 'bench.lead')"
+
+    /// One domain row, number `$1`.
+    static let insertLead = """
+        INSERT INTO bench.leads (id, name, email, status, note) VALUES ($1::bigint, 'Lead ' || $1::bigint,
+            'lead' || $1::bigint || '@example.com', 'new', repeat('All work and no play. ', 9))
+        """
+
+    /// Event id and domain key of every event.
+    static let eventsByLead = "SELECT id, record_id FROM postrider.webhook_event_log WHERE record_id IS NOT NULL"
+
+    /// Keeps the doorbell silent for as long as the session lives, as a worker does that is awake.
+    static let silenceDoorbell = "SELECT pg_advisory_lock_shared(7741, 1)"
+
+    /// The tables of the bare program.
+    static let bareTables = """
+        CREATE SCHEMA bare;
+        CREATE TABLE bare.events (id bigint PRIMARY KEY, public_id uuid NOT NULL, event_type text NOT NULL,
+            data text NOT NULL);
+        CREATE TABLE bare.queue (id bigint PRIMARY KEY);
+        CREATE TABLE bare.deliveries (delivered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            event_ids bigint[] NOT NULL)
+        """
+
+    /// Events of the bare program, numbers `$1` to `$2`.
+    static let bareFill = """
+        WITH added AS (
+            INSERT INTO bare.events (id, public_id, event_type, data)
+            SELECT n, gen_random_uuid(), 'bench.t0', jsonb_build_object('id', n, 'name', 'Lead ' || n,
+                'email', 'lead' || n || '@example.com', 'status', 'new', 'note', repeat('All work and no play. ', 9))
+            FROM generate_series($1::bigint, $2::bigint) AS n
+            RETURNING id
+        )
+        INSERT INTO bare.queue (id) SELECT id FROM added
+        """
+
+    /// Events that the bare program has written down as delivered.
+    static let bareDelivered = "SELECT coalesce(sum(cardinality(event_ids)), 0) FROM bare.deliveries"
+
+    /// Version, and the settings that decide what a commit costs.
+    static let settings = """
+        SELECT name, current_setting(name) FROM unnest(ARRAY['server_version', 'fsync', 'synchronous_commit',
+            'full_page_writes', 'wal_level', 'shared_buffers', 'max_wal_size', 'checkpoint_timeout']) AS name
+        """
+}

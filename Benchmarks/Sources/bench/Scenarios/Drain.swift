@@ -1,0 +1,100 @@
+// A queue that is full before the workers start: how fast is it delivered and recorded, and at what cost.
+
+/// The drain of a filled queue.
+struct Drain {
+    /// How the variant's name begins.
+    static let variant = "Postrider"
+    /// Unit of the rate in steady state.
+    static let sinceFirst = "/s from first request to last record"
+    /// Unit of the rate that counts the start of the processes in.
+    static let sinceStart = "/s from start of the processes"
+
+    let events: Int
+    let workers: Int
+    let destinations: Int
+    let fanOut: Int
+
+    private var deliveries: Int { events * fanOut }
+
+    /// Fills, starts workers, waits until everything is recorded.
+    ///
+    /// - Throws: ``BenchError`` when the workers fail or do not come to an end.
+    func measure(_ stage: Stage) throws -> [Sample] {
+        let receiver = try Receiver(stage.toolbox, ports: destinations, count: deliveries)
+        defer { receiver.end() }
+        try stage.createEndpoints(receiver, fanOut: fanOut)
+        let filled = try fill(stage)
+        let start = Clock.microsecondsSince1970
+        let (wal, serverCPU) = (try stage.server.walBytes(), stage.server.cpuMicroseconds)
+        let workers = try Workers(stage.toolbox, count: workers, databaseURL: stage.url)
+        defer { workers.end() }
+        let end = try waitUntilRecorded(stage, receiver, workers)
+        let costs = [
+            Sample("worker CPU per delivery", workers.cpuMicroseconds / Double(deliveries), "µs"),
+            Sample("Postgres CPU per delivery", (stage.server.cpuMicroseconds - serverCPU) / Double(deliveries), "µs"),
+            Sample("peak memory of a worker", workers.peakMemory / 1_000_000, "MB"),
+            Sample("WAL of an insert", filled.wal / Double(events), "B/event"),
+            Sample("WAL of the rest", (try stage.server.walBytes() - wal) / Double(deliveries), "B/delivery"),
+        ]
+        // Late duplicates, of a request that was repeated after all, would still come in now.
+        try Interruption.sleep(seconds: 0.3)
+        let arrived = try receiver.figures()
+        let rates = [
+            Sample("deliveries", rate(since: arrived.first_us, until: end), Drain.sinceFirst),
+            Sample("deliveries with start", rate(since: start, until: end), Drain.sinceStart),
+            Sample("first request after", Double(arrived.first_us - start) / 1000, "ms from start"),
+        ]
+        return rates + costs + (try losses(stage, arrived))
+    }
+
+    private func fill(_ stage: Stage) throws -> (wal: Double, seconds: Double) {
+        let (wal, start) = (try stage.server.walBytes(), Clock.seconds)
+        for first in stride(from: 1, through: events, by: 10_000) {
+            try Interruption.check()
+            try stage.database.rows(
+                Statements.fill, "\(first)", "\(min(events, first + 9_999))", "\(destinations)")
+        }
+        let filled = (try stage.server.walBytes() - wal, Clock.seconds - start)
+        // Statistics as a running system has them, and no checkpoint in the middle of the measurement.
+        try stage.database.run("ANALYZE")
+        try stage.database.run("CHECKPOINT")
+        return filled
+    }
+
+    // The receiver says when the last request came; only then is Postgres asked, each millisecond, whether it is
+    // recorded. Asking all the time would take CPU from what is measured.
+    private func waitUntilRecorded(_ stage: Stage, _ receiver: Receiver, _ workers: Workers) throws -> Int64 {
+        let deadline = Clock.seconds + 60 + Double(deliveries) / 500
+        var nextLook = Clock.seconds + 5
+        while try !receiver.reachedCount() {
+            try workers.check()
+            if Clock.seconds > deadline { throw BenchError("The queue was not drained in time.") }
+            // Everything recorded and yet not everything arrived: deliveries failed or were lost. The figures tell.
+            if Clock.seconds > nextLook {
+                if try isDrained(stage) { break }
+                nextLook = Clock.seconds + 1
+            }
+        }
+        while try !isDrained(stage) {
+            try Interruption.sleep(seconds: 0.001)
+            if Clock.seconds > deadline { throw BenchError("All was delivered, but not all was recorded in time.") }
+        }
+        return Clock.microsecondsSince1970
+    }
+
+    private func isDrained(_ stage: Stage) throws -> Bool { try stage.database.number(Statements.isDrained) == 1 }
+
+    private func rate(since start: Int64, until end: Int64) -> Double {
+        Double(deliveries) * 1_000_000 / Double(max(1, end - start))
+    }
+
+    private func losses(_ stage: Stage, _ arrived: ReceiverFigures) throws -> [Sample] {
+        [
+            Sample("lost", Double(deliveries - arrived.distinct)),
+            Sample("duplicates", Double(arrived.duplicates)),
+            Sample("not recorded", Double(deliveries) - (try stage.database.number(Statements.delivered))),
+            Sample("failed", try stage.database.number(Statements.failed)),
+            Sample("connections", Double(arrived.connections)),
+        ]
+    }
+}

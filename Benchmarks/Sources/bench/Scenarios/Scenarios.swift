@@ -1,0 +1,74 @@
+// The measurements by name. Bench runs them.
+
+/// What every scenario is given.
+struct Scenarios {
+    /// Programs.
+    let toolbox: Toolbox
+    /// The server.
+    let server: Server
+    /// How much to measure.
+    let options: Options
+
+    /// Runs one scenario once and adds its figures.
+    ///
+    /// - Throws: ``BenchError`` when it cannot be measured.
+    func run(_ name: String, into report: inout Report) throws {
+        switch name {
+        case "receiver": report.add(name, "itself, 64 connections", try receiverItself())
+        case "drain": try drains(&report)
+        case "latency":
+            for rate in options.rates {
+                let latency = Latency(rate: rate, seconds: options.seconds, workers: options.workers)
+                let variant = "\(Table.number(Double(rate))) events/s, \(options.workers) workers"
+                report.add(name, variant, try Stage.with(toolbox, server, latency.measure))
+            }
+        case "producers":
+            for variant in ProducerVariant.allCases {
+                let producers = Producers(
+                    variant: variant, clients: options.clients, seconds: options.seconds, workers: options.workers)
+                let title = "\(variant.rawValue), \(options.clients) clients"
+                report.add(name, title, try Stage.with(toolbox, server, producers.measure))
+            }
+        default:
+            let steady = Steady(seconds: options.seconds, workers: options.workers)
+            let figures = try Stage.with(toolbox, server, steady.measure)
+            report.add(name, "idle, \(options.workers) workers", figures.idle)
+            report.add(name, "1,000 events/s, \(options.workers) workers", figures.busy)
+        }
+    }
+
+    private func drains(_ report: inout Report) throws {
+        let drain = Drain(
+            events: options.events, workers: options.workers, destinations: options.destinations,
+            fanOut: options.fanOut)
+        let events = "\(Table.number(Double(options.events))) events"
+        var variant = "\(Drain.variant), \(options.workers) workers, \(events)"
+        if options.destinations > 1 {
+            variant += ", \(options.destinations) destinations, fan-out \(options.fanOut)"
+        }
+        report.add("drain", variant, try Stage.with(toolbox, server, drain.measure))
+        let ceiling = Ceiling(events: options.events, processes: options.workers)
+        report.add(
+            "drain", "\(Ceiling.variant), \(options.workers) processes, \(events)",
+            try ceiling.measure(toolbox, server))
+    }
+
+    private func receiverItself() throws -> [Sample] {
+        struct Loaded: Decodable {
+            let requests: Double
+            let elapsed_us: Double
+        }
+        let receiver = try Receiver(toolbox)
+        defer { receiver.end() }
+        let loader = try toolbox.start("bench-loader", ["--port", "\(receiver.ports[0])", "--seconds", "2"])
+        defer { loader.end() }
+        let loaded = try decode(Loaded.self, loader.finish(within: 30).last ?? "")
+        let figures = try receiver.figures()
+        let cost = Double(figures.cpu_us) / Double(max(1, figures.requests))
+        return [
+            Sample("requests", loaded.requests * 1_000_000 / loaded.elapsed_us, "POST/s"),
+            Sample("receiver CPU per request", cost, "µs"),
+            Sample("requests of one core", 1_000_000 / max(0.001, cost), "POST/s"),
+        ]
+    }
+}

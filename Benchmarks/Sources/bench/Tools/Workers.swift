@@ -1,0 +1,42 @@
+// The worker processes under test, and what they cost.
+
+import Glibc
+
+/// Running `postrider worker` processes on one database.
+final class Workers {
+    private let children: [Child]
+
+    /// Starts them. They are ready when the first event arrives.
+    ///
+    /// - Throws: ``BenchError`` when one cannot be started.
+    init(_ toolbox: Toolbox, count: Int, databaseURL: String) throws {
+        children = try (0..<count).map { _ in
+            try toolbox.startPostrider(["worker"], databaseURL: databaseURL)
+        }
+    }
+
+    /// CPU of all of them so far, in microseconds.
+    var cpuMicroseconds: Double { children.reduce(0) { $0 + ProcessFigures.cpuMicroseconds($1.pid) } }
+
+    /// Highest resident memory of the largest of them, in bytes.
+    var peakMemory: Double { children.map { ProcessFigures.memoryBytes($0.pid).peak }.max() ?? 0 }
+
+    /// Present resident memory of the largest of them, in bytes.
+    var memory: Double { children.map { ProcessFigures.memoryBytes($0.pid).now }.max() ?? 0 }
+
+    /// How often the largest sleeper of them was woken so far.
+    var wakeUps: Double { children.map { ProcessFigures.wakeUps($0.pid) }.max() ?? 0 }
+
+    /// Fails when one of them has ended.
+    ///
+    /// - Throws: ``BenchError`` with what it said.
+    func check() throws {
+        for child in children where child.hasEnded { _ = try child.line(within: 0) }
+    }
+
+    /// Asks all to end, then waits for each.
+    func end() {
+        children.forEach { $0.signal(SIGTERM) }
+        children.forEach { $0.end() }
+    }
+}

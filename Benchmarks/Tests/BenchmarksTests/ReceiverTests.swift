@@ -1,0 +1,131 @@
+// The receiver and its children, over real sockets.
+
+import FoundationEssentials
+import Glibc
+import Testing
+
+@testable import bench
+
+/// The receiver over real sockets: what it counts is what every figure rests on.
+@Suite struct ReceiverTests {
+    @Test func requestsInPiecesAndPipelinedAreEachAnsweredOnce() throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let receiver = try Receiver(toolbox, records: true)
+        defer { receiver.end() }
+        let client = try Client(port: receiver.ports[0])
+        let request = { (id: String) in
+            "POST / HTTP/1.1\r\nHost: x\r\nWebhook-Id: \(id)\r\nContent-Length: 5\r\n\r\nhello"
+        }
+        let bytes = Array((request("a") + request("b") + request("a")).utf8)
+        // Cut within a name, at the empty line and within a body, then the rest in one piece.
+        for range in [0..<20, 20..<60, 60..<63, 63..<66, 66..<bytes.count] { try client.send(Array(bytes[range])) }
+        #expect(try client.answers(3) == 3)
+        let figures = try receiver.figures()
+        #expect(figures.requests == 3)
+        #expect(figures.distinct == 2)
+        #expect(figures.duplicates == 1)
+        #expect(figures.connections == 1)
+        #expect(try receiver.arrivals().count == 3)
+    }
+
+    @Test func theSameIdAtAnotherPortIsNoDuplicate() throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let receiver = try Receiver(toolbox, ports: 2)
+        defer { receiver.end() }
+        for port in receiver.ports {
+            let client = try Client(port: port)
+            try client.send(Array("POST / HTTP/1.1\r\nwebhook-id: a\r\nContent-Length: 0\r\n\r\n".utf8))
+            #expect(try client.answers(1) == 1)
+        }
+        let figures = try receiver.figures()
+        #expect(figures.distinct == 2)
+        #expect(figures.duplicates == 0)
+    }
+
+    @Test func aBodyLargerThanTheBufferIsOneRequest() throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let receiver = try Receiver(toolbox)
+        defer { receiver.end() }
+        let client = try Client(port: receiver.ports[0])
+        try client.send(Array("POST / HTTP/1.1\r\nwebhook-id: a\r\nContent-Length: 200000\r\n\r\n".utf8))
+        try client.send([UInt8](repeating: 120, count: 200_000))
+        #expect(try client.answers(1) == 1)
+        #expect(try receiver.figures().requests == 1)
+    }
+
+    @Test func theCountIsSaidOnceItIsReached() throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let receiver = try Receiver(toolbox, count: 2)
+        defer { receiver.end() }
+        let client = try Client(port: receiver.ports[0])
+        for id in ["a", "a", "b"] {
+            try client.send(Array("POST / HTTP/1.1\r\nwebhook-id: \(id)\r\nContent-Length: 0\r\n\r\n".utf8))
+        }
+        #expect(try client.answers(3) == 3)
+        var isReached = false
+        for _ in 0..<100 where !isReached { isReached = try receiver.reachedCount() }
+        #expect(isReached)
+    }
+
+    @Test func aChildEndsWithItsOwner() throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let child = try toolbox.start("bench-receiver", [])
+        _ = try child.line(within: 10)
+        #expect(kill(child.pid, 0) == 0)
+        child.end()
+        #expect(kill(child.pid, 0) == -1)
+        #expect(errno == ESRCH)
+    }
+}
+
+/// A client with a blocking socket.
+private final class Client {
+    private let socket: Int32
+
+    init(port: Int) throws {
+        socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard connected == 0 else { throw BenchError("The receiver takes no connection.") }
+        var on: Int32 = 1
+        setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    deinit { close(socket) }
+
+    func send(_ bytes: [UInt8]) throws {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes[done...].withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, 0) }
+            guard count > 0 else { throw BenchError("The receiver has closed the connection.") }
+            done += count
+        }
+    }
+
+    /// Reads until so many answers are there, or for two seconds; gives how many came.
+    func answers(_ wanted: Int) throws -> Int {
+        var text = ""
+        var poll = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+        while text.split(separator: "HTTP/1.1 200 OK").count < wanted || !text.hasSuffix("\r\n\r\n"),
+            Glibc.poll(&poll, 1, 2000) > 0
+        {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            let count = recv(socket, &buffer, buffer.count, 0)
+            guard count > 0 else { break }
+            text += String(decoding: buffer[..<count], as: UTF8.self)
+        }
+        return text.split(separator: "HTTP/1.1 200 OK").count
+    }
+}
