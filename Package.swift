@@ -51,13 +51,17 @@ let package = Package(
                 "Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         .target(name: "TestSupport", dependencies: ["Postgres"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], exclude: ["verify.py"], swiftSettings: settings),
+        .testTarget(
+            name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "Scenarios",
             dependencies: [

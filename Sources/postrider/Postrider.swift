@@ -9,7 +9,7 @@ struct Postrider: AsyncParsableCommand {
         commandName: "postrider",
         abstract: "A transactional outbox for webhooks that needs nothing but Postgres.",
         version: Version.text,
-        subcommands: [Migrate.self, WorkerCommand.self])
+        subcommands: [Migrate.self, WorkerCommand.self, ListenCommand.self, DemoCommand.self])
 }
 
 /// The program's version.

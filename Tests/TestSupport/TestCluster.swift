@@ -31,16 +31,34 @@ public enum TestCluster {
         return try result.get().url
     }
 
-    /// Creates an empty database and gives a superuser's URL of it.
+    /// Creates an empty database, or a copy of another one, and gives a superuser's URL of it.
+    ///
+    /// - Parameter template: the URL of the database to copy, to which nobody may be connected; nil for an empty one.
+    /// - Throws: ``Failure``, `PostgresError`.
+    public static func freshDatabase(from template: String? = nil) async throws -> String {
+        let name = "test_" + UUID().uuidString.lowercased().replacingOccurrences(of: "-", with: "")
+        let source = template.map { " TEMPLATE \(database(of: $0))" } ?? ""
+        try await administer("CREATE DATABASE \(name)\(source)")
+        return replacingDatabase(of: try url(), with: name)
+    }
+
+    /// Drops a database that ``freshDatabase(from:)`` made, with the connections to it.
     ///
     /// - Throws: ``Failure``, `PostgresError`.
-    public static func freshDatabase() async throws -> String {
-        let url = try url()
-        let name = "test_" + UUID().uuidString.lowercased().replacingOccurrences(of: "-", with: "")
-        let connection = try await Connection.open(ConnectionSettings(url: url))
-        _ = try await connection.script("CREATE DATABASE \(name)", name: "create test database")
+    public static func drop(_ url: String) async throws {
+        try await administer("DROP DATABASE IF EXISTS \(database(of: url)) WITH (FORCE)")
+    }
+
+    private static func administer(_ sql: String) async throws {
+        let connection = try await Connection.open(ConnectionSettings(url: try url()))
+        _ = try await connection.script(sql, name: "administer test databases")
         await connection.close()
-        return replacingDatabase(of: url, with: name)
+    }
+
+    /// The database's name in a URL that this type made.
+    private static func database(of url: String) -> String {
+        let path = url.split(separator: "?", maxSplits: 1)[0]
+        return String(path[path.index(after: path.lastIndex(of: "/") ?? path.startIndex)...])
     }
 
     /// The same URL with another database name in its path.

@@ -10,6 +10,8 @@ final class Signal: Sendable {
         var waiter: CheckedContinuation<Void, Never>?
         /// Tells a late timer of an earlier wait that it has nothing to do with this one.
         var turn: UInt64 = 0
+        /// The last wait whose time was up: a short timer may end before its waiter stands in line, and would find nobody.
+        var expired: UInt64 = 0
     }
 
     private let state = Mutex(State())
@@ -32,7 +34,7 @@ final class Signal: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isReady = state.withLock { state in
-                    if state.isRaised || Task.isCancelled { return true }
+                    if state.isRaised || state.expired == turn || Task.isCancelled { return true }
                     state.waiter = continuation
                     return false
                 }
@@ -48,7 +50,7 @@ final class Signal: Sendable {
     private func wake(turn: UInt64?) {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             if let turn, turn != state.turn { return nil }
-            if turn == nil { state.isRaised = true }
+            if let turn { state.expired = turn } else { state.isRaised = true }
             defer { state.waiter = nil }
             return state.waiter
         }

@@ -10,8 +10,8 @@ internal import Synchronization
 /// A turn sends the settlement of what ended and the next claim through one pipeline: one round trip and one commit for
 /// hundreds of events. Run by one task.
 final class WorkCycle: Sendable {
-    /// A settlement waits for company at most this long; 2 ms.
-    static let flushDelay: Int64 = 2_000
+    /// A settlement waits for company at most this long; 5 ms.
+    static let flushDelay: Int64 = 5_000
     /// A settlement of so many attempts does not wait; 128.
     static let flushCount = 128
     /// Claims smaller than this wait for room, unless little is in memory; 64.
@@ -146,7 +146,7 @@ final class WorkCycle: Sendable {
         let first = turn.firstUnrecordedAt ?? now
         turn.firstUnrecordedAt = first
         return !plan.isEmpty || gauge.unrecorded >= Self.flushCount || now - first >= Self.flushDelay
-            || gauge.outstanding == 0
+            || isStopping.load(ordering: .acquiring)
     }
 
     /// How long nothing needs to be done, in microseconds.

@@ -217,7 +217,7 @@ private struct SignatureChecker: Sendable {
             signature: SignatureRecipe(signs: signs, encoding: recipe.encoding, prefix: recipe.prefix),
             secretForm: form)
         return try Destination(
-            id: 0, uuid: "", name: "signature", url: DestinationURL("https://receiver.invalid/", allowsHTTP: false),
+            id: 0, uuid: "", name: "signature", url: DestinationURL("https://receiver.invalid/"),
             patterns: [], profile: profile, secrets: [secret])
     }
 

@@ -1,0 +1,73 @@
+// One request of `postrider listen` as a line: for people, or as JSON.
+
+internal import Foundation
+
+/// What is told of a request.
+struct RequestReport: Sendable {
+    let receivedAt: Date
+    let request: ReceivedRequest
+    let inspection: Inspection
+    let status: Int
+
+    /// How many characters of a body people see.
+    static let excerpt = 160
+    /// How many characters of a body JSON lines hold.
+    static let longExcerpt = 4096
+
+    /// A line for people: time, answer, signature, type, id, body.
+    var line: String {
+        var parts = [Self.clock.string(from: receivedAt), String(status), signature]
+        parts.append(inspection.eventType ?? "\(request.method) \(request.target)")
+        if let id = inspection.eventID { parts.append(id) }
+        let body = printable(Self.excerpt)
+        if !body.isEmpty { parts.append(body) }
+        return parts.joined(separator: "  ")
+    }
+
+    /// A JSON object in one line.
+    ///
+    /// - Parameter withHeaders: whether all headers are in it, those with credentials too.
+    func json(withHeaders: Bool) -> String {
+        var line = JSONLine()
+        line.add("time", receivedAt.formatted(Self.iso))
+        line.add("method", request.method)
+        line.add("path", request.target)
+        line.add("profile", inspection.profile)
+        line.add("event_type", inspection.eventType)
+        line.add("event_id", inspection.eventID)
+        line.add("signature", inspection.signature.word)
+        line.add("reason", inspection.signature.reason)
+        line.add("status", status)
+        line.add("body_bytes", request.body.count)
+        line.add("body", String(String(decoding: request.body, as: UTF8.self).prefix(Self.longExcerpt)))
+        if withHeaders { line.add("headers", request.headers) }
+        return line.text
+    }
+
+    private var signature: String {
+        switch inspection.signature {
+        case .ok: "signature ok"
+        case .bad(let reason): "signature BAD (\(reason))"
+        case .none: "not signed"
+        case .unchecked: "signature not checked"
+        }
+    }
+
+    /// The beginning of the body in one line; a terminal must not be steered by what a stranger sends.
+    private func printable(_ limit: Int) -> String {
+        let text = String(decoding: request.body.prefix(limit * 4), as: UTF8.self)
+        let scalars = text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : $0 }
+        let line = String(String.UnicodeScalarView(scalars))
+        return line.count > limit ? line.prefix(limit - 1) + "…" : line
+    }
+
+    private static let iso = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+
+    /// Local time with milliseconds.
+    private static let clock: DateFormatter = {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.dateFormat = "HH:mm:ss.SSS"
+        return formatter
+    }()
+}

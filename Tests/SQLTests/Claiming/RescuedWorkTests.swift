@@ -1,0 +1,133 @@
+// What of a rescued claim is still to be done: never what is recorded already, always what is not.
+
+import Outbox
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct RescuedWorkTests {
+    /// Lets a worker die and gives its only claim to another.
+    private func rescue(_ db: TestDatabase, _ dead: Int64) async throws -> Rescue {
+        try await db.expire(dead)
+        let rescuer = try await db.worker("rescuer")
+        let suspect = SuspectedWorker(id: dead, epoch: 1)
+        let rescues = try await RescueStore.takeOver(worker: rescuer, dead: suspect, most: 9, on: db.connection)
+        return try #require(rescues.first)
+    }
+
+    @Test func fanOutComesWithTheDeliveriesThatAreSettled() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(4)
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.deliver(ids[0], 1)
+            settlement.fail(ids[1], 1, next: .retry(afterMilliseconds: 1000), claim: claim.id)
+            settlement.fail(ids[1], 2, next: .dead, claim: claim.id)
+            settlement.snooze(event: ids[2], target: .init(destination: 3, attempt: 1), next: .park, claim: claim.id)
+            try await db.settle(settlement, worker)
+            let rescue = try await rescue(db, worker)
+            // Which destinations are subscribed is for the router to say, so every event comes along.
+            #expect(rescue.claim.ids == ids)
+            #expect(
+                rescue.settled == [
+                    DeliveryKey(event: ids[0], destination: 1), DeliveryKey(event: ids[1], destination: 1),
+                    DeliveryKey(event: ids[1], destination: 2), DeliveryKey(event: ids[2], destination: 3),
+                ])
+        }
+    }
+
+    @Test func factOfALostClaimSettlesNothing() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(1)
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.fail(ids[0], 1, next: .dead, claim: claim.id + 1)
+            try await db.settle(settlement, worker)
+            #expect(try await db.lines("SELECT outcome FROM postrider.webhook_attempts") == ["3"])
+            #expect(try await rescue(db, worker).settled.isEmpty)
+        }
+    }
+
+    @Test func retriesComeWithoutTheTargetsThatAreSettled() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(3)
+            let worker = try await db.worker()
+            let first = try #require(try await db.claim(worker))
+            // All of them failed once; the first also at a second destination.
+            var failures = Settlement()
+            for id in ids { failures.fail(id, 1, next: .retry(afterMilliseconds: 0), claim: first.id) }
+            failures.fail(ids[0], 2, next: .retry(afterMilliseconds: 0), claim: first.id)
+            failures.finish(claim: first.id)
+            try await db.settle(failures, worker)
+            let claim = try #require(try await db.claimRetries(worker, [(id: 1, most: 9), (id: 2, most: 9)]))
+            #expect(claim.work.count == 4)
+            // One is delivered, one is dead, one of the event with two destinations fails again.
+            var outcomes = Settlement()
+            outcomes.deliver(ids[1], 1, number: 2)
+            outcomes.fail(ids[2], 1, number: 2, next: .dead, claim: claim.id)
+            outcomes.fail(ids[0], 2, number: 2, next: .retry(afterMilliseconds: 60_000), claim: claim.id)
+            try await db.settle(outcomes, worker)
+            let rescue = try await rescue(db, worker)
+            #expect(rescue.claim.ids == [ids[0]])
+            #expect(rescue.claim.work[0].target == .init(destination: 1, attempt: 2))
+            #expect(rescue.settled.isEmpty)
+        }
+    }
+
+    @Test func bothRetriesOfOneEventComeWhenNeitherIsSettled() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let first = try #require(try await db.claim(worker))
+            var failures = Settlement()
+            for destination: Int32 in [4, 5] {
+                failures.fail(id, destination, next: .retry(afterMilliseconds: 0), claim: first.id)
+            }
+            failures.finish(claim: first.id)
+            try await db.settle(failures, worker)
+            _ = try #require(try await db.claimRetries(worker, [(id: 4, most: 9), (id: 5, most: 9)]))
+            let rescue = try await rescue(db, worker)
+            #expect(rescue.claim.ids == [id, id])
+            #expect(Set(rescue.claim.work.compactMap { $0.target?.destination }) == [4, 5])
+            #expect(rescue.claim.work.allSatisfy { $0.target?.attempt == 2 })
+        }
+    }
+
+    @Test func fullySettledClaimComesEmptySoThatItCanBeFinished() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let first = try #require(try await db.claim(worker))
+            var failure = Settlement()
+            failure.fail(id, 1, next: .retry(afterMilliseconds: 0), claim: first.id)
+            failure.finish(claim: first.id)
+            try await db.settle(failure, worker)
+            let claim = try #require(try await db.claimRetries(worker, [(id: 1, most: 9)]))
+            var success = Settlement()
+            success.deliver(id, 1, number: 2)
+            try await db.settle(success, worker)
+            let rescue = try await rescue(db, worker)
+            #expect(rescue.claim.id == claim.id)
+            #expect(rescue.claim.work.isEmpty)
+        }
+    }
+
+    @Test func heavyAndErasedEventsAreToldApart() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(2)
+            let heavy = try await db.line(
+                """
+                SELECT postrider.emit('a.large', jsonb_build_object('t',
+                    (SELECT string_agg(sha256(n::text::bytea)::text, '') FROM generate_series(1, 1000) AS n)))
+                """)
+            let worker = try await db.worker()
+            _ = try #require(try await db.claim(worker))
+            try await db.run("DELETE FROM postrider.webhook_event_log WHERE id = '\(ids[0])'")
+            let work = try await rescue(db, worker).claim.work
+            #expect(work.map(\.event.id.description) == [ids[1].description, heavy])
+            #expect(work.map(\.isHeavy) == [false, true])
+        }
+    }
+}

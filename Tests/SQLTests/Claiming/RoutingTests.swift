@@ -1,0 +1,164 @@
+// Destinations as workers load them, also from rows that nobody should have written.
+
+import Outbox
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct RoutingTests {
+    private func load(_ db: TestDatabase) async throws -> Routing { try await RoutingStore.load(on: db.connection) }
+
+    @Test func settingsOfADestinationArriveWhole() async throws {
+        try await withDatabase { db in
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_endpoints (name, url, events, organization_id, user_id, headers,
+                    max_attempts, base_delay_ms, timeout_ms, max_concurrency, keep_response_bytes, profile, secret)
+                VALUES ('sales', 'https://example.com/a?b=c', '{lead.*,deal.won}', 'org', 'user', '{"X-B": "2", "X-A": "1"}',
+                    4, 2000, 5000, 7, 100, 'agentes', 'sixteen characters')
+                """)
+            let routing = try await load(db)
+            let sales = try #require(routing.destinations.first)
+            #expect(routing.faults.isEmpty)
+            #expect(sales.kind == .endpoint && sales.name == "sales" && sales.isEnabled)
+            #expect([sales.organization, sales.user] == ["org", "user"])
+            #expect(sales.headers.map(\.name) == ["X-A", "X-B"])
+            #expect(sales.timeout == .seconds(5))
+            #expect(sales.maxConcurrency == 7)
+            #expect(sales.retry.maxAttempts == 4)
+            #expect(sales.profile.name == "agentes")
+            #expect(sales.secrets.count == 1)
+            #expect(routing.keptResponseBytes == [sales.id: 100])
+            #expect(try await db.line("SELECT id FROM postrider.webhook_endpoints") == sales.uuid)
+        }
+    }
+
+    @Test func workflowsAreDestinationsBesideEndpoints() async throws {
+        try await withDatabase { db in
+            try await db.run(
+                """
+                INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types)
+                VALUES ('onboarding', 'https://n8n.example.com/webhook/onboarding', '{user.registered}')
+                """)
+            let workflow = try #require(try await load(db).destinations.first)
+            #expect(workflow.kind == .n8n && workflow.profile.name == "n8n" && workflow.secrets.isEmpty)
+        }
+    }
+
+    @Test func inactiveDestinationsAreLoadedAndDeletedOnesAreNot() async throws {
+        try await withDatabase { db in
+            let (kept, parked, deleted) = (
+                try await db.endpoint("kept"), try await db.endpoint("parked"), try await db.endpoint("deleted")
+            )
+            try await db.run(
+                """
+                UPDATE postrider.webhook_endpoints SET is_active = false WHERE name = 'parked';
+                DELETE FROM postrider.webhook_endpoints WHERE name = 'deleted'
+                """)
+            let destinations = try await load(db).destinations
+            #expect(destinations.map(\.id) == [kept, parked])
+            #expect(destinations.map(\.isEnabled) == [true, false])
+            #expect(!destinations.map(\.id).contains(deleted))
+        }
+    }
+
+    @Test func secretsThatSignNowAreLoadedNewestFirst() async throws {
+        try await withDatabase { db in
+            let id = try await db.endpoint()
+            for secret in ["second", "third"] {
+                try await db.run(
+                    "SELECT postrider.rotate_secret(id, 'whsec_' || encode('\(secret)-secret-of-24-bytes', 'base64')) "
+                        + "FROM postrider.webhook_endpoints")
+            }
+            #expect(try await load(db).destinations[0].secrets.count == 3)
+            try await db.run(
+                "UPDATE postrider.webhook_secrets SET expires_at = clock_timestamp() - interval '1 second' WHERE version = 2")
+            let secrets = try await load(db).destinations[0].secrets
+            let newest = try await db.line(
+                "SELECT secret FROM postrider.webhook_secrets WHERE destination_id = \(id) ORDER BY version DESC")
+            #expect(secrets.count == 2)
+            #expect(secrets.first?.reveal() == newest)
+        }
+    }
+
+    /// Faults that no check of the table finds, because only the program knows profiles, or somebody went around it.
+    @Test(arguments: [
+        ("profile = 'no-such'", "no-such"),
+        ("url = 'https://[::1'", "url"),
+        ("url = 'https://example.com:99999/'", "port"),
+        ("final_statuses = 'sometimes'", "sometimes"),
+        (#"headers = '{"X A": "1"}'"#, "header"),
+        (#"headers = '{"Host": "other"}'"#, "host"),
+    ])
+    func faultyRowIsParkedAndReported(fault: String, word: String) async throws {
+        try await withDatabase { db in
+            let good = try await db.endpoint("good", events: "a.*")
+            let bad = try await db.endpoint("bad", events: "b.*", settings: fault)
+            let routing = try await load(db)
+            #expect(routing.destinations.map(\.id) == [good, bad])
+            #expect(routing.destinations.map(\.isEnabled) == [true, false])
+            #expect(routing.destinations[1].patterns.map(\.description) == ["b.*"])
+            #expect(routing.faults.map(\.destination) == [bad])
+            #expect(routing.faults[0].wasActive)
+            #expect(routing.faults[0].reason.lowercased().contains(word), "\(routing.faults[0].reason)")
+        }
+    }
+
+    @Test func faultOfASecretDoesNotTellTheSecret() async throws {
+        try await withDatabase { db in
+            try await db.endpoint()
+            try await db.run("UPDATE postrider.webhook_secrets SET secret = 'whsec_not base64 !'")
+            let faults = try await load(db).faults
+            #expect(faults.count == 1)
+            #expect(!faults[0].reason.contains("not base64 !"))
+        }
+    }
+
+    @Test func rowWhosePatternsCannotBeReadIsReported() async throws {
+        try await withDatabase { db in
+            let bad = try await db.endpoint(settings: "event_types = '{a..b}'")
+            let routing = try await load(db)
+            #expect(routing.destinations.isEmpty)
+            #expect(routing.faults.map(\.destination) == [bad])
+        }
+    }
+
+    @Test func everyChangeRaisesTheVersionAndIsAnnounced() async throws {
+        try await withDatabase { db in
+            try await db.endpoint()
+            let listener = try await db.connect()
+            try await listener.listen("postrider_routing")
+            var announced = listener.notifications().makeAsyncIterator()
+            var version = try await load(db).version
+            for change in [
+                "UPDATE postrider.webhook_endpoints SET name = 'other'",
+                "SELECT postrider.rotate_secret(id) FROM postrider.webhook_endpoints",
+                "DELETE FROM postrider.webhook_endpoints",
+            ] {
+                try await db.run(change)
+                let next = try await load(db).version
+                #expect(next > version, "\(change)")
+                #expect(await announced.next()?.channel == "postrider_routing")
+                version = next
+            }
+        }
+    }
+
+    @Test func versionAskedInAPipelineIsTheSame() async throws {
+        try await withDatabase { db in
+            let rows = try await db.connection.pipeline([RoutingStore.version()])
+            #expect(try rows[0][0].int64(0) == (try await load(db).version))
+        }
+    }
+
+    @Test func disablingTellsWhyAndHappensOnce() async throws {
+        try await withDatabase { db in
+            let id = try await db.endpoint()
+            for reason in ["gone (410)", "another reason"] {
+                try await RoutingStore.disable(destination: id, reason: reason, on: db.connection)
+            }
+            #expect(
+                try await db.lines("SELECT is_active, inactive_reason FROM postrider.webhook_endpoints") == ["f|gone (410)"])
+        }
+    }
+}

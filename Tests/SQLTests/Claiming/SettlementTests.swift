@@ -1,0 +1,205 @@
+// What a settlement writes: attempts, retries, dead letters, snoozes, tallies, and the end of claims.
+
+import Outbox
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct SettlementTests {
+    @Test func deliveredAttemptIsWrittenAndChangesNothingElse() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(2)
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.deliver(ids[0], 5, body: "bem-vindo ✓")
+            settlement.deliver(.done(ids[1], 6, 1, body: nil), status: 204)
+            settlement.finish(claim: claim.id)
+            #expect(try await db.settle(settlement, worker) == [claim.id])
+            let attempts = try await db.lines(
+                """
+                SELECT event_id, destination_id, worker_id = \(worker), duration_us, attempt_number, outcome, status_code,
+                       failure, error_message, response_body, next_retry_at
+                FROM postrider.webhook_attempts ORDER BY destination_id
+                """)
+            #expect(
+                attempts == [
+                    "\(ids[0])|5|t|1500|1|0|200|∅|∅|bem-vindo ✓|∅", "\(ids[1])|6|t|1500|1|0|204|∅|∅|∅|∅",
+                ])
+            for table in ["claims", "retries", "dead_letters"] {
+                #expect(try await db.count("postrider.webhook_\(table)") == 0)
+            }
+        }
+    }
+
+    @Test func attemptsAreDatedBackByTheTimeTheyWaited() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.deliver(id, 1)
+            settlement.fail(id, 2, next: .dead, claim: claim.id)
+            // Two seconds of the worker's clock after both exchanges ended.
+            try await db.settle(settlement, worker, now: 2_000_000)
+            let ages = try await db.lines(
+                "SELECT extract(epoch FROM clock_timestamp() - attempted_at) BETWEEN 2 AND 4 FROM postrider.webhook_attempts")
+            #expect(ages == ["t", "t"])
+        }
+    }
+
+    @Test func failedAttemptSchedulesTheNextByTheDatabasesClock() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.fail(id, 1, number: 3, next: .retry(afterMilliseconds: 60_000), claim: claim.id)
+            try await db.settle(settlement, worker)
+            #expect(
+                try await db.line(
+                    """
+                    SELECT destination_id, attempt_number, is_replay,
+                           due_at - clock_timestamp() BETWEEN interval '55 seconds' AND interval '60 seconds'
+                    FROM postrider.webhook_retries
+                    """) == "1|4|f|t")
+            #expect(
+                try await db.line(
+                    """
+                    SELECT a.outcome, a.status_code, a.failure, a.error_message, a.next_retry_at = r.due_at
+                    FROM postrider.webhook_attempts AS a, postrider.webhook_retries AS r
+                    """) == "1|500|server_error|the receiver answered server_error|t")
+        }
+    }
+
+    @Test func deadDeliveryBecomesADeadLetter() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.fail(id, 1, number: 6, next: .dead, claim: claim.id, failure: "connect", status: nil)
+            try await db.settle(settlement, worker)
+            #expect(
+                try await db.line("SELECT outcome, status_code, next_retry_at FROM postrider.webhook_attempts") == "2|∅|∅")
+            #expect(
+                try await db.line(
+                    "SELECT event_id, destination_id, attempts, failure, error_message FROM postrider.webhook_dead_letters")
+                    == "\(id)|1|6|connect|the receiver answered connect")
+            #expect(try await db.count("postrider.webhook_retries") == 0)
+        }
+    }
+
+    @Test func secondDeadLetterOfADeliveryReplacesTheFirst() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.fail(id, 1, number: 6, next: .dead, claim: claim.id)
+            settlement.fail(id, 1, number: 7, next: .dead, claim: claim.id, failure: "timeout", status: nil)
+            try await db.settle(settlement, worker)
+            let letters = "SELECT attempts, failure FROM postrider.webhook_dead_letters"
+            #expect(try await db.lines(letters) == ["7|timeout"])
+            var later = Settlement()
+            later.fail(id, 1, number: 8, next: .dead, claim: claim.id, failure: "dns", status: nil)
+            try await db.settle(later, worker)
+            #expect(try await db.lines(letters) == ["8|dns"])
+        }
+    }
+
+    @Test func parkedDeliveryWaitsForItsDestination() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let destination = try await db.endpoint(settings: "is_active = false")
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.fail(id, destination, next: .park, claim: claim.id, failure: "gone", status: 410)
+            try await db.settle(settlement, worker)
+            #expect(try await db.line("SELECT due_at, attempt_number FROM postrider.webhook_retries") == "infinity|2")
+            #expect(try await db.claimRetries(worker, [(id: destination, most: 1)]) == nil)
+            try await db.run("UPDATE postrider.webhook_endpoints SET is_active = true")
+            #expect(try await db.claimRetries(worker, [(id: destination, most: 1)])?.ids == [id])
+        }
+    }
+
+    @Test func snoozedDeliveryKeepsItsAttemptNumberAndMakesNoAttempt() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(2)
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.snooze(
+                event: ids[0], target: .init(destination: 1, attempt: 1), next: .retry(afterMilliseconds: 5000),
+                claim: claim.id)
+            settlement.snooze(
+                event: ids[1], target: .init(destination: 1, attempt: 4), next: .park, claim: claim.id)
+            settlement.finish(claim: claim.id)
+            try await db.settle(settlement, worker)
+            let retries = "SELECT event_id, attempt_number, due_at = 'infinity' FROM postrider.webhook_retries ORDER BY 2"
+            #expect(try await db.lines(retries) == ["\(ids[0])|1|f", "\(ids[1])|4|t"])
+            #expect(try await db.count("postrider.webhook_attempts") == 0)
+            #expect(try await db.count("postrider.webhook_claims") == 0)
+        }
+    }
+
+    @Test func retryThatExistsIsNotWrittenTwice() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.fail(id, 1, next: .retry(afterMilliseconds: 1000), claim: claim.id)
+            settlement.fail(id, 1, next: .retry(afterMilliseconds: 9000), claim: claim.id)
+            try await db.settle(settlement, worker)
+            #expect(try await db.count("postrider.webhook_retries") == 1)
+            #expect(try await db.count("postrider.webhook_attempts") == 2)
+        }
+    }
+
+    @Test func talliesCountEachDestinationAndFoldToTheSameSum() async throws {
+        try await withDatabase { db in
+            let first = try await db.endpoint("first")
+            let second = try await db.endpoint("second")
+            let ids = try await db.emit(3)
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            for _ in 0..<3 {
+                var settlement = Settlement()
+                settlement.deliver(ids[0], first)
+                settlement.deliver(ids[1], first)
+                settlement.fail(ids[2], first, next: .dead, claim: claim.id)
+                settlement.fail(ids[0], second, next: .dead, claim: claim.id)
+                try await db.settle(settlement, worker)
+            }
+            let counts = "SELECT name, success_count, failure_count FROM postrider.webhook_endpoints ORDER BY name"
+            #expect(try await db.count("postrider.webhook_tallies") == 6)
+            #expect(try await db.lines(counts) == ["first|6|3", "second|0|3"])
+            try await WorkerStore.maintain(on: db.connection)
+            #expect(try await db.count("postrider.webhook_tallies") == 2)
+            #expect(try await db.lines(counts) == ["first|6|3", "second|0|3"])
+        }
+    }
+
+    @Test func emptySettlementHasNoSteps() {
+        #expect(Settlement().isEmpty)
+        #expect(Settlement().steps(worker: 1, now: 0).isEmpty)
+    }
+
+    @Test func settlementIsWrittenAsAWholeOrNotAtAll() async throws {
+        try await withDatabase { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.deliver(id, 1)
+            settlement.finish(claim: claim.id)
+            var steps = settlement.steps(worker: worker, now: 0)
+            steps.append(Step(Statement(name: "fault", sql: "SELECT 1 / 0", prepare: false)))
+            await #expect(throws: PostgresError.self) { try await db.connection.pipeline(steps) }
+            #expect(try await db.count("postrider.webhook_attempts") == 0)
+            #expect(try await db.count("postrider.webhook_claims") == 1)
+        }
+    }
+}

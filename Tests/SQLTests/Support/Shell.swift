@@ -1,0 +1,66 @@
+// The programs of Postgres itself, for what a DBA does without us.
+
+import Foundation
+
+/// Runs psql and pg_dump, which come with every Postgres.
+enum Shell {
+    /// What a program said.
+    struct Output {
+        let status: Int32
+        let text: String
+        let errors: String
+    }
+
+    /// The folder of the package.
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../..")
+        .standardizedFileURL
+
+    /// Every file of a folder of the package, by name.
+    static func files(in folder: String, suffix: String) throws -> [URL] {
+        try FileManager.default.contentsOfDirectory(
+            at: root.appendingPathComponent(folder), includingPropertiesForKeys: nil
+        )
+        .filter { $0.lastPathComponent.hasSuffix(suffix) }
+        .sorted { $0.lastPathComponent < $1.lastPathComponent }
+    }
+
+    /// Runs a program found in `PATH`, off the threads that tasks run on, and waits for its end.
+    static func run(_ arguments: [String]) async throws -> Output {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Result { try runAndWait(arguments) }) }
+        }
+    }
+
+    private static func runAndWait(_ arguments: [String]) throws -> Output {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = arguments
+        let errors = FileManager.default.temporaryDirectory.appendingPathComponent("sqltests-\(UUID()).err")
+        _ = FileManager.default.createFile(atPath: errors.path, contents: nil)
+        defer { try? FileManager.default.removeItem(at: errors) }
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = try FileHandle(forWritingTo: errors)
+        try process.run()
+        let text = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        return Output(
+            status: process.terminationStatus, text: String(decoding: text, as: UTF8.self),
+            errors: try String(contentsOf: errors, encoding: .utf8))
+    }
+
+    /// Runs a file with psql as a DBA would, stopping at the first error; unaligned, tuples with a header.
+    static func psql(_ url: String, file: URL, _ variables: [String: String] = [:]) async throws -> Output {
+        let settings = variables.sorted { $0.key < $1.key }.flatMap { ["-v", "\($0.key)=\($0.value)"] }
+        return try await run(["psql", "-X", "-q", "-A", "-v", "ON_ERROR_STOP=1"] + settings + ["-f", file.path, url])
+    }
+
+    /// The schema of a database as `pg_dump --schema-only` writes it.
+    static func dump(_ url: String) async throws -> String {
+        let output = try await run(["pg_dump", "--schema-only", "--no-owner", url])
+        guard output.status == 0 else { throw NotRefused(sql: output.errors) }
+        // Newer versions write a key of their own into every dump.
+        return output.text.split(separator: "\n", omittingEmptySubsequences: false)
+            .filter { !$0.hasPrefix("\\restrict") && !$0.hasPrefix("\\unrestrict") }.joined(separator: "\n")
+    }
+}

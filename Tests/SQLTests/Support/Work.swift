@@ -1,0 +1,115 @@
+// What workers do to the database, step by step, through the public API of OutboxStore.
+
+import Outbox
+import OutboxStore
+import Postgres
+
+extension TestDatabase {
+    /// Registers a worker.
+    func worker(_ host: String = "test", on other: Connection? = nil) async throws -> Int64 {
+        try await WorkerStore.register(host: host, processID: 1, version: "test", on: other ?? connection)
+    }
+
+    /// Makes an endpoint and gives its `destination_id`.
+    @discardableResult
+    func endpoint(_ name: String = "endpoint", events: String = "*", settings: String = "") async throws -> Int32 {
+        let rows = try await query(
+            """
+            INSERT INTO postrider.webhook_endpoints (name, url, events)
+            VALUES ($1, 'https://example.com/hook', string_to_array($2, ',')) RETURNING destination_id
+            """, [.text(name), .text(events)])
+        let id = Int32(try rows[0].int(0))
+        if !settings.isEmpty { try await run("UPDATE postrider.webhook_destinations SET \(settings) WHERE id = \(id)") }
+        return id
+    }
+
+    /// Emits events, each a statement of its own, and gives their ids.
+    @discardableResult
+    func emit(_ count: Int = 1, _ type: String = "a.b", priority: Int = 1, data: String = "{}") async throws -> [EventID]
+    {
+        var ids: [EventID] = []
+        for _ in 0..<count {
+            let line = try await line("SELECT postrider.emit('\(type)', '\(data)', priority => \(priority))")
+            if let id = EventID(line) { ids.append(id) }
+        }
+        return ids
+    }
+
+    /// Emits events in one statement and gives their ids, ascending.
+    @discardableResult
+    func emitAtOnce(_ count: Int, _ type: String = "a.b", priority: Int = 1) async throws -> [EventID] {
+        let lines = try await lines(
+            """
+            INSERT INTO postrider.webhook_events (event_type, priority, data)
+            SELECT '\(type)', \(priority), '{}' FROM generate_series(1, \(count)) RETURNING id
+            """)
+        return lines.compactMap { EventID($0) }.sorted()
+    }
+
+    /// Claims waiting events.
+    func claim(_ worker: Int64, _ events: Int32 = 100, rows: Int32? = nil) async throws -> Claim? {
+        try await connection.claim(worker, events, rows: rows)
+    }
+
+    /// Claims due retries.
+    func claimRetries(_ worker: Int64, _ destinations: [(id: Int32, most: Int32)]) async throws -> Claim? {
+        let rows = try await connection.pipeline([ClaimStore.claimRetries(worker: worker, destinations: destinations)])
+        return try ClaimStore.readClaim(rows[0], isRetry: true)
+    }
+
+    /// Writes a settlement; gives the claims that its worker gave up.
+    @discardableResult
+    func settle(_ settlement: Settlement, _ worker: Int64, now: Int64 = 0) async throws -> [Int64] {
+        let results = try await connection.pipeline(settlement.steps(worker: worker, now: now))
+        guard !settlement.finishedClaims.isEmpty, let last = results.last else { return [] }
+        return try last.map { try $0.int64(0) }
+    }
+
+    /// Lets the lease of a worker run out long ago.
+    func expire(_ worker: Int64) async throws {
+        try await run(
+            """
+            UPDATE postrider.webhook_workers SET lease_until = clock_timestamp() - interval '1 second',
+                heartbeat_at = clock_timestamp() - interval '3 seconds' WHERE id = \(worker)
+            """)
+    }
+}
+
+extension Connection {
+    /// Claims waiting events.
+    func claim(_ worker: Int64, _ events: Int32 = 100, rows: Int32? = nil) async throws -> Claim? {
+        let step = ClaimStore.claimEvents(worker: worker, events: events, rows: rows ?? events)
+        return try ClaimStore.readClaim(try await pipeline([step])[0], isRetry: false)
+    }
+}
+
+extension Claim {
+    /// The ids of its events, in the order of the claim.
+    var ids: [EventID] { work.map(\.event.id) }
+}
+
+extension Settlement {
+    /// Adds an attempt that delivered.
+    mutating func deliver(_ event: EventID, _ destination: Int32, number: Int16 = 1, body: String? = nil) {
+        deliver(.done(event, destination, number, body: body), status: 200)
+    }
+
+    /// Adds an attempt that failed with a 500, unless another failure is named.
+    mutating func fail(
+        _ event: EventID, _ destination: Int32, number: Int16 = 1, next: NextStep, claim: Int64,
+        failure: String = "server_error", status: Int16? = 500
+    ) {
+        fail(
+            .done(event, destination, number, body: nil), status: status, failure: failure,
+            message: "the receiver answered \(failure)", next: next, claim: claim)
+    }
+}
+
+extension FinishedAttempt {
+    /// An attempt of 1.5 ms that ended when the worker's clock began.
+    static func done(_ event: EventID, _ destination: Int32, _ number: Int16, body: String?) -> FinishedAttempt {
+        FinishedAttempt(
+            event: event, destination: destination, number: number, duration: 1500, endedAt: 0,
+            body: body.map { Array($0.utf8) })
+    }
+}
