@@ -8,8 +8,32 @@ struct Postrider: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "postrider",
         abstract: "A transactional outbox for webhooks that needs nothing but Postgres.",
+        discussion: """
+            DATABASE_URL (or libpq's PG* variables) says where Postgres is; docs/configuration.md lists every variable.
+
+            Exit status: 0 done; 1 failed; 3 not found; 4 no connection to Postgres; 5 the schema is missing, too old or
+            too new; 64 wrong words on the command line.
+            """,
         version: Version.text,
-        subcommands: [Migrate.self, WorkerCommand.self, ListenCommand.self, DemoCommand.self])
+        subcommands: [
+            Migrate.self, WorkerCommand.self, DemoCommand.self, Doctor.self, Emit.self, Attach.self, Detach.self,
+            Attachments.self, Endpoints.self, N8n.self, Events.self, Deliveries.self, DeadLetters.self, Replay.self,
+            Stats.self, ListenCommand.self,
+        ])
+
+    /// Parses and runs; every error becomes one line and an exit status.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            CommandFailure.end(with: error)
+        }
+    }
 }
 
 /// The program's version.

@@ -112,18 +112,20 @@ private struct PrivateCluster: Sendable {
         try run(getuid() == 0 ? "cd / && runuser -u postgres -- \(command)" : command)
     }
 
+    /// Runs a shell command and waits for its end.
+    ///
+    /// Not Foundation's `Process`: that takes a child for ended when its end of a socket closes, and a server that is
+    /// started here inherits the socket and keeps it open.
     private static func run(_ command: String) throws(TestCluster.Failure) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "\(command) >/dev/null 2>&1"]
-        do {
-            try process.run()
-        } catch {
-            throw TestCluster.Failure(description: "\(error)")
+        let words = ["/bin/sh", "-c", "\(command) >/dev/null 2>&1 </dev/null"]
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        defer { for argument in arguments { free(argument) } }
+        var child: pid_t = 0
+        var status: Int32 = 0
+        guard posix_spawn(&child, "/bin/sh", nil, nil, &arguments, environ) == 0 else {
+            throw TestCluster.Failure(description: "cannot run \(command)")
         }
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw TestCluster.Failure(description: "exit status \(process.terminationStatus) of \(command)")
-        }
+        while waitpid(child, &status, 0) < 0, errno == EINTR {}
+        guard status == 0 else { throw TestCluster.Failure(description: "wait status \(status) of \(command)") }
     }
 }

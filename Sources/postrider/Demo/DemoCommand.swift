@@ -27,8 +27,7 @@ struct DemoCommand: AsyncParsableCommand {
     func run() async throws {
         let log = DemoLog()
         let start = ContinuousClock.now
-        let settings = ConnectionSettings(url: ProcessInfo.processInfo.environment["DATABASE_URL"])
-        let stage = try await DemoStage(settings: settings, log: log)
+        let stage = try await DemoStage(settings: Settings.load().database, log: log)
         var ending = await play(on: stage)
         if keep, case .played(true) = ending {
             do {
@@ -37,6 +36,7 @@ struct DemoCommand: AsyncParsableCommand {
                 ending = .failed("\(error)")
             }
         }
+        if case .failed = ending { tellLastWords(of: stage) }
         let left = await stage.close()
         for problem in left { log.failure(problem) }
         let seconds = String(format: "%.1f", (ContinuousClock.now - start) / .seconds(1))
@@ -46,7 +46,9 @@ struct DemoCommand: AsyncParsableCommand {
         case .failed(let reason):
             log.failure(reason)
             throw ExitCode.failure
-        case .interrupted: throw ExitCode(130)
+        case .interrupted:
+            log.result(left.isEmpty ? "interrupted; cleaned up" : "interrupted")
+            throw ExitCode(130)
         }
     }
 
@@ -75,15 +77,26 @@ struct DemoCommand: AsyncParsableCommand {
         }
     }
 
+    /// What the workers wrote last, which often tells why something did not happen.
+    private func tellLastWords(of stage: DemoStage) {
+        for worker in stage.workers where !worker.lastWords.isEmpty {
+            stage.log.result("\(worker.name) wrote last:")
+            for line in worker.lastWords.split(separator: "\n") { stage.log.action("  \(line)") }
+        }
+    }
+
     private func tellHowToLookAround(_ stage: DemoStage) async throws {
-        let (processes, folder) = try await stage.leaveRunning()
+        let (processes, folder, isOwnFolder) = try await stage.leaveRunning()
         let log = stage.log
         log.title("Left running: two workers and three receivers")
         log.result("what arrives       tail -f \(folder.path)/receiver-*.log")
         log.result("make an event      psql \"$DATABASE_URL\" -c \"SELECT postrider.emit('payment.confirmed', '{}')\"")
         log.result("was it delivered?  psql \"$DATABASE_URL\" -c \"SELECT * FROM postrider.webhook_deliveries")
         log.result("                     ORDER BY webhook_event_id DESC LIMIT 10\"")
+        // bin/demo, whose folder it is then, has a command for what comes next.
+        guard isOwnFolder else { return }
         log.result("end it             kill \(processes.map { String($0.id) }.joined(separator: " "))")
-        log.result("remove it          psql \"$DATABASE_URL\" -c 'DROP SCHEMA agentes, postrider_attached, postrider CASCADE'")
+        log.result("remove its traces  psql \"$DATABASE_URL\" \\")
+        log.result("                     -c 'DROP SCHEMA agentes, postrider_attached, postrider CASCADE'")
     }
 }

@@ -45,7 +45,8 @@ enum DemoSQL {
         SELECT $1, $2, $3, 'person', 'message ' || n FROM generate_series(1, $4::integer) AS n
         """)
     static let template = text(
-        "template", "SELECT agentes.apply_template(a, 'sales-pt-br', 'Você vende com gentileza.') FROM agentes.agents AS a")
+        "template",
+        "SELECT agentes.apply_template(a, 'sales-pt-br', 'Você vende com gentileza.') FROM agentes.agents AS a")
     static let onboarding = text(
         "onboarding",
         """
@@ -67,12 +68,15 @@ enum DemoSQL {
         """)
     static let whatsappConnects = text(
         "whatsapp connects",
-        "UPDATE agentes.external_integrations SET status = 'connected', connected_at = now() WHERE provider = 'whatsapp'")
+        """
+        UPDATE agentes.external_integrations SET status = 'connected', connected_at = now() WHERE provider = 'whatsapp'
+        """)
     static let payment = text(
         "payment",
         """
-        SELECT postrider.emit('payment.confirmed', jsonb_build_object('amount', 99.90, 'currency', 'BRL', 'user_id', $2::uuid),
-                              organization_id => $1::text, user_id => $2::text, priority => 0)
+        SELECT postrider.emit('payment.confirmed',
+                   jsonb_build_object('amount', 99.90, 'currency', 'BRL', 'user_id', $2::uuid),
+                   organization_id => $1::text, user_id => $2::text, priority => 0)
         """)
 
     /// Billing is the second endpoint: Standard Webhooks, payments only, short delays so that people see retries.

@@ -101,8 +101,8 @@ final class DemoStage: Sendable {
 
     /// Puts `postrider listen` in the place of the receivers and leaves it running with the workers.
     ///
-    /// - Returns: the processes that stay, and the folder with their logs.
-    func leaveRunning() async throws -> (processes: [DemoProcess], folder: URL) {
+    /// - Returns: the processes that stay, the folder with their logs, and whether the demo made that folder itself.
+    func leaveRunning() async throws -> (processes: [DemoProcess], folder: URL, isOwnFolder: Bool) {
         let folder = try folder()
         await receivers.stop()
         var listeners: [DemoProcess] = []
@@ -119,7 +119,7 @@ final class DemoStage: Sendable {
         }
         if workers.count(where: \.isRunning) < 2 { try await startWorkers() }
         await connection.close()
-        return (workers.filter(\.isRunning) + listeners, folder)
+        return (workers.filter(\.isRunning) + listeners, folder, state.withLock { $0.ownsFolder })
     }
 
     // MARK: Parts
@@ -131,7 +131,10 @@ final class DemoStage: Sendable {
         let folder = URL(fileURLWithPath: given ?? NSTemporaryDirectory() + "postrider-demo-\(getpid())")
         try FileManager.default.createDirectory(
             at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        state.withLock { $0.folder = folder; $0.ownsFolder = given == nil }
+        state.withLock { state in
+            state.folder = folder
+            state.ownsFolder = given == nil
+        }
         return folder
     }
 
@@ -145,11 +148,11 @@ final class DemoStage: Sendable {
             if version > 0 { try await migrator.down(to: 0) }
             version = 0
         } else if hasExample {
-            throw DemoError("the database has a schema agentes already; the demo wants to make its own. Give it another one")
+            throw DemoError("the database has a schema agentes already, which the demo would make: give it another one")
         } else if version > 0 {
             try await migrator.up()
             guard try await !connection.query(DemoSQL.holdsAnything).one().bool(0) else {
-                throw DemoError("the schema postrider of this database holds events or endpoints. Give the demo another one")
+                throw DemoError("the database's schema postrider is in use: give the demo another database")
             }
         }
         state.withLock { $0.versionBefore = version }
@@ -159,7 +162,10 @@ final class DemoStage: Sendable {
         for file in ["domain.sql", "attachments.sql"] { try await example(file) }
         let results = try await example(
             "endpoints.sql",
-            ["endpoint_url": receivers.url(.agentes) + "/agentes", "n8n_url": receivers.url(.n8n), "endpoint_secret": ""])
+            [
+                "endpoint_url": receivers.url(.agentes) + "/agentes", "n8n_url": receivers.url(.n8n),
+                "endpoint_secret": "",
+            ])
         guard let row = results.first?.first, let column = results[0].column(named: "secret"),
             let secret = row.text(column)
         else { throw DemoError("the example's endpoint has no secret") }

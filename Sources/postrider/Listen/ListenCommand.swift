@@ -1,6 +1,7 @@
 // `postrider listen`.
 
 internal import ArgumentParser
+internal import FlyingSocks
 internal import Foundation
 internal import Outbox
 internal import UnixSignals
@@ -61,8 +62,14 @@ struct ListenCommand: AsyncParsableCommand {
             throw ValidationError(error.description)
         }
         let listener = Listener(verifier: verifier, plan: try plan(), limit: count, format: format())
-        let server = try ReceiverServer(host: host, port: port) { listener.answer($0) }
-        try await serve(server, listener)
+        do {
+            let server = try ReceiverServer(host: host, port: port) { listener.answer($0) }
+            try await serve(server, listener)
+        } catch let error as SocketError {
+            throw CommandFailure.failed("cannot listen on \(host) port \(port): \(error.localizedDescription)")
+        } catch let error as ReceiverError {
+            throw CommandFailure.failed(error.description)
+        }
         Self.tell(json ? listener.totals.json : listener.totals.line)
     }
 
@@ -77,12 +84,27 @@ struct ListenCommand: AsyncParsableCommand {
     private func serve(_ server: ReceiverServer, _ listener: Listener) async throws {
         let signals = await UnixSignalsSequence(trapping: [.sigint, .sigterm])
         let isLimited = count != nil
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await server.run() }
-            group.addTask { for await _ in signals { return } }
-            if isLimited { group.addTask { await listener.waitUntilFull() } }
-            Self.tell("listening on \(try await server.url())")
-            _ = try await group.next()
+        // Each child tells whether its end is the end of listening.
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await server.run()
+                return true
+            }
+            group.addTask {
+                for await _ in signals { break }
+                return true
+            }
+            group.addTask {
+                Self.tell("listening on \(try await server.url())")
+                return false
+            }
+            if isLimited {
+                group.addTask {
+                    await listener.waitUntilFull()
+                    return true
+                }
+            }
+            while try await group.next() == false {}
             // The answer to the last request is on its way; a connection that is idle ends at once.
             await server.stop()
             group.cancelAll()

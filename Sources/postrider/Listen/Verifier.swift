@@ -96,9 +96,10 @@ private struct ProfileReader: Sendable {
         self.profile = profile
         headers = profile.headers.map { HeaderPattern($0) }
         signed = profile.signature.map { TextPattern($0.signs) }
-        checkers = try profile.signature.map { recipe in
-            try secrets.map { try SignatureChecker(secret: $0, recipe: recipe, form: profile.secretForm) }
-        } ?? []
+        checkers =
+            try profile.signature.map { recipe in
+                try secrets.map { try SignatureChecker(secret: $0, recipe: recipe, form: profile.secretForm) }
+            } ?? []
         idInBody = EnvelopePattern("event.id", in: profile.envelope)
         typeInBody = EnvelopePattern("event.type", in: profile.envelope)
     }

@@ -4,13 +4,89 @@ internal import ArgumentParser
 internal import OutboxStore
 internal import Postgres
 
-/// Brings the schema up.
+/// Brings the schema up or down, or tells where it is.
 struct Migrate: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Bring the database's schema up or down.")
+    static let configuration = CommandConfiguration(
+        abstract: "Bring the database's schema up or down.",
+        discussion: """
+            Any number may run at once: one does the work, the others wait. Producers are never held up for more than a
+            second. The same SQL lies under sql/migrations and can be applied with psql.
+            """,
+        subcommands: [Up.self, Down.self, Status.self], defaultSubcommand: Up.self)
 
-    func run() async throws {
-        let connection = try await Connection.open(ConnectionSettings(url: ProcessInfoEnvironment()["DATABASE_URL"]))
-        try await Migrator(connection: connection).up { print("applied \($0.version) \($0.name)") }
-        await connection.close()
+    /// `postrider migrate up`.
+    struct Up: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Apply what is missing (the default).")
+        @Option(help: "Stop at this version.") var to: Int?
+        @Flag(help: "Print the SQL that would run, and run nothing.") var dryRun = false
+
+        func run() async throws {
+            try await Session.with { session in
+                let migrator = Migrator(connection: session.raw)
+                if dryRun {
+                    let pending = try await migrator.pending(upTo: to)
+                    if pending.isEmpty { Session.remark("nothing to apply") }
+                    for migration in pending { print("-- \(migration.version) \(migration.name)\n\(migration.up)") }
+                    return
+                }
+                try await migrator.up(to: to) { print("applied \($0.version) \($0.name)") }
+                print("the schema is at version \(try await migrator.version())")
+            }
+        }
+    }
+
+    /// `postrider migrate down`.
+    struct Down: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Undo migrations, the newest first. --to 0 removes everything.")
+        @Option(help: "The version to go back to.") var to: Int
+        @Flag(help: "Print the SQL that would run, and run nothing.") var dryRun = false
+        @Flag(help: "Do not ask.") var yes = false
+
+        func run() async throws {
+            try await Session.with { session in
+                let migrator = Migrator(connection: session.raw)
+                let current = try await migrator.version()
+                let undone = Migration.all.reversed().filter { $0.version > to && $0.version <= current }
+                if dryRun {
+                    for migration in undone { print("-- \(migration.version) \(migration.name)\n\(migration.down)") }
+                    return
+                }
+                if undone.contains(where: { $0.version == 1 }) { try await tellLoss(session) }
+                guard undone.isEmpty || yes || Session.confirms("Undo \(undone.count) migrations?") else {
+                    throw CommandFailure.failed("not undone: add --yes")
+                }
+                try await migrator.down(to: to) { print("undone \($0.version) \($0.name)") }
+                print("the schema is at version \(try await migrator.version())")
+            }
+        }
+
+        /// Says what goes with the schema before it goes.
+        private func tellLoss(_ session: Session) async throws {
+            let rows = try await session.raw.script(
+                """
+                SELECT (SELECT count(*) FROM postrider.webhook_event_log),
+                       (SELECT count(*) FROM postrider.webhook_destinations WHERE deleted_at IS NULL)
+                """, name: "MigrateLoss")
+            guard let row = rows.last?.first else { return }
+            Session.remark("this removes \(row.text(0) ?? "?") events and \(row.text(1) ?? "?") destinations for good")
+        }
+    }
+
+    /// `postrider migrate status`.
+    struct Status: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Tell which migrations were applied, and when.")
+
+        func run() async throws {
+            try await Session.with { session in
+                let applied = try await Migrator(connection: session.raw).applied()
+                var table = Table(headings: ["version", "name", "applied at"])
+                for migration in Migration.all {
+                    let done = applied.first { $0.version == migration.version }
+                    table.rows.append(["\(migration.version)", migration.name, done?.appliedAt ?? "-"])
+                }
+                for line in table.lines() { print(line) }
+            }
+        }
     }
 }

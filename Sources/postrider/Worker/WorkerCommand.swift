@@ -1,36 +1,66 @@
 // `postrider worker`.
 
 internal import ArgumentParser
-internal import HTTPExchange
+internal import Foundation
 internal import Logging
+internal import OutboxStore
 internal import OutboxWorker
 internal import Postgres
 internal import ServiceLifecycle
 internal import UnixSignals
-internal import Glibc
 
 /// Delivers events until told to stop.
 struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "worker", abstract: "Claim events, deliver them and record what became of them.")
+        commandName: "worker",
+        abstract: "Claim events, deliver them, and record what became of them.",
+        discussion: """
+            Run as many as you like; they share the work. SIGTERM or Ctrl-C stops in order: what is in flight ends and
+            is recorded, the rest is given back. A second signal ends the process at once.
+            """)
 
     func run() async throws {
-        let environment = ProcessInfoEnvironment()
-        var settings = WorkerSettings(database: ConnectionSettings(url: environment["DATABASE_URL"]))
-        settings.allowsHTTP = environment["POSTRIDER_ALLOW_HTTP"] == "true"
-        settings.exchanger.addressGuard = AddressGuard(
-            allowing: try Network.list(environment["POSTRIDER_ALLOW_NETWORKS"] ?? ""))
+        let settings = try await Settings.load()
+        try await checkSchema(settings)
+        var logger = Logger(label: "postrider", factory: { StreamLogHandler.standardError(label: $0) })
+        logger.logLevel = settings.logLevel
         let worker = Worker(
-            settings: settings,
-            identity: WorkerIdentity(host: "localhost", processID: getpid(), version: Version.text),
-            logger: Logger(label: "postrider"))
-        let group = ServiceGroup(
-            services: [worker], gracefulShutdownSignals: [.sigterm, .sigint],
-            logger: Logger(label: "postrider.services"))
+            settings: settings.worker,
+            identity: WorkerIdentity(
+                host: ProcessInfo.processInfo.hostName, processID: ProcessInfo.processInfo.processIdentifier,
+                version: Version.text),
+            logger: logger)
+        var quiet = logger
+        quiet.logLevel = .warning
+        let group = ServiceGroup(services: [worker], gracefulShutdownSignals: [], logger: quiet)
+        // Listened to from before the start, so that no signal finds nobody. Ends with the process.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let listener = Task { await Self.obey(signals, group) }
         try await group.run()
+        listener.cancel()
     }
-}
 
-struct ProcessInfoEnvironment {
-    subscript(name: String) -> String? { getenv(name).map { String(cString: $0) } }
+    /// The first signal stops in order, the second at once with the status that shells expect.
+    private static func obey(_ signals: UnixSignalsSequence, _ group: ServiceGroup) async {
+        var isStopping = false
+        for await signal in signals {
+            if isStopping { Foundation.exit(signal == .sigint ? 130 : 143) }
+            isStopping = true
+            await group.triggerGracefulShutdown()
+        }
+    }
+
+    /// Refuses a schema that this program does not fit, before anything is claimed.
+    private func checkSchema(_ settings: Settings) async throws {
+        let connection = try await Connection.open(settings.database)
+        defer { Task { await connection.close() } }
+        let version = try await Migrator(connection: connection).version()
+        let wanted = Migration.all.last?.version ?? 0
+        guard version == wanted else {
+            throw CommandFailure.schema(
+                version == 0
+                    ? "there is no schema postrider: run postrider migrate"
+                    : "the schema has version \(version), this program needs \(wanted): run postrider migrate")
+        }
+    }
 }

@@ -137,7 +137,7 @@ import Testing
             #expect(claim.work[0].event.data.isEmpty)
             #expect(claim.work[1].event.data.count == 100_009)
             let payload = try await ClaimStore.payload(of: claim.ids[0], on: db.connection)
-            #expect(payload?.count == 66_009)
+            #expect(payload?.count == 67_009)
             #expect(try await ClaimStore.payload(of: EventID(high: 1, low: 1), on: db.connection) == nil)
         }
     }

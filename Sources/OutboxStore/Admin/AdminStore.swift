@@ -1,0 +1,75 @@
+// Questions and orders of administrators. Called by the command line.
+
+public import Postgres
+
+/// A question or an order: a JSON document in, JSON documents out.
+///
+/// The statements stand in `sql/queries/administration.sql`, with the members of each document.
+public struct AdminRequest: Sendable {
+    let statement: Statement
+
+    private init(_ statement: Statement) { self.statement = statement }
+
+    /// Creates an endpoint.
+    public static let endpointCreate = AdminRequest(Queries.endpointCreate)
+    /// Lists endpoints, or shows one.
+    public static let endpointList = AdminRequest(Queries.endpointList)
+    /// Changes an endpoint.
+    public static let endpointUpdate = AdminRequest(Queries.endpointUpdate)
+    /// Deletes an endpoint.
+    public static let endpointDelete = AdminRequest(Queries.endpointDelete)
+    /// Creates an n8n workflow.
+    public static let workflowCreate = AdminRequest(Queries.workflowCreate)
+    /// Lists n8n workflows, or shows one.
+    public static let workflowList = AdminRequest(Queries.workflowList)
+    /// Changes an n8n workflow.
+    public static let workflowUpdate = AdminRequest(Queries.workflowUpdate)
+    /// Deletes an n8n workflow.
+    public static let workflowDelete = AdminRequest(Queries.workflowDelete)
+    /// Gives a destination a new secret beside the old one.
+    public static let secretRotate = AdminRequest(Queries.secretRotate)
+    /// Emits an event.
+    public static let eventEmit = AdminRequest(Queries.eventEmit)
+    /// Lists events.
+    public static let eventList = AdminRequest(Queries.eventList)
+    /// Shows an event with its deliveries and attempts.
+    public static let eventShow = AdminRequest(Queries.eventShow)
+    /// Lists deliveries.
+    public static let deliveryList = AdminRequest(Queries.deliveryList)
+    /// Shows a delivery with its attempts.
+    public static let deliveryShow = AdminRequest(Queries.deliveryShow)
+    /// Lists dead letters.
+    public static let deadLetterList = AdminRequest(Queries.deadLetterList)
+    /// Counts what a replay would send.
+    public static let replayPlan = AdminRequest(Queries.replayPlan)
+    /// Replays.
+    public static let replayRun = AdminRequest(Queries.replayRun)
+    /// Tells what waits.
+    public static let queueStatus = AdminRequest(Queries.queueStatus)
+    /// Lists attachments.
+    public static let attachmentList = AdminRequest(Queries.attachmentList)
+    /// Attaches a table.
+    public static let attachmentCreate = AdminRequest(Queries.attachmentCreate)
+    /// Detaches a table.
+    public static let attachmentDelete = AdminRequest(Queries.attachmentDelete)
+    /// Looks at everything that may be wrong.
+    public static let diagnosis = AdminRequest(Queries.diagnosis)
+}
+
+/// Runs requests of administrators.
+public enum AdminStore {
+    /// Runs a request.
+    ///
+    /// - Parameters:
+    ///   - request: what to do.
+    ///   - document: its JSON document.
+    /// - Returns: one JSON text a row.
+    /// - Throws: `PostgresError`; SQLSTATE 22023 with a hint for input that is not accepted.
+    public static func run(
+        _ request: AdminRequest, _ document: [UInt8], on connection: Connection
+    ) async throws -> [[UInt8]] {
+        let statement = Statement(name: request.statement.name, sql: request.statement.sql, prepare: false)
+        let rows = try await connection.query(statement, [.utf8(document)])
+        return try (0..<rows.count).map { try rows[$0].bytes(0) }
+    }
+}

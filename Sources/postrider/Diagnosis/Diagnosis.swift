@@ -1,0 +1,97 @@
+// From what the database tells about itself to findings. Pure; used by `postrider doctor`.
+
+internal import Foundation
+internal import OutboxWorker
+
+/// The answer to the question `Diagnosis`, judged.
+struct Diagnosis {
+    let record: Record
+    let settings: Settings
+    /// Now, on this machine's clock, in seconds since 1970.
+    var now = Date().timeIntervalSince1970
+
+    /// Everything that was looked at, in the order of the road of an event.
+    func findings() -> [Finding] {
+        [server(), clock(), producing(), partitions(), queue(), workers(), snapshots(), plainHTTP()] + attachments()
+    }
+
+    private func server() -> Finding {
+        record.isTrue("in_recovery")
+            ? Finding(.fail, "server", "is a standby, nothing can be claimed", "DATABASE_URL with the primary")
+            : Finding(.ok, "server", "Postgres \(record["server_version"])")
+    }
+
+    private func clock() -> Finding {
+        let skew = abs(now - (record.number("now_s") ?? now))
+        let text = "\(String(format: "%.1f", skew)) s apart from the database's"
+        return skew > 60
+            ? Finding(.warn, "clock", text + ": receivers may refuse signatures", "synchronise this machine's clock")
+            : Finding(.ok, "clock", text)
+    }
+
+    private func producing() -> Finding {
+        record.isTrue("enqueue_enabled")
+            ? Finding(.ok, "enqueue trigger", "enabled")
+            : Finding(
+                .fail, "enqueue trigger", "events are written and never queued",
+                "ALTER TABLE postrider.webhook_event_log ENABLE TRIGGER webhook_enqueue")
+    }
+
+    private func partitions() -> Finding {
+        let weeks = Int(record.number("weeks_ahead") ?? 0)
+        return weeks < 2
+            ? Finding(
+                .warn, "partitions", "made \(weeks) weeks ahead", "run a worker, or SELECT postrider.ensure_partitions()")
+            : Finding(.ok, "partitions", "made \(weeks) weeks ahead")
+    }
+
+    private func queue() -> Finding {
+        let oldest = record.number("oldest_waiting_s") ?? 0
+        let waiting = record.record("queue")["waiting"]
+        let text = "\(waiting) waiting, the oldest for \(Int(oldest)) s; \(record.record("queue")["dead_letters"]) dead letters"
+        return oldest > 60 ? Finding(.warn, "queue", text, "start more workers") : Finding(.ok, "queue", text)
+    }
+
+    private func workers() -> Finding {
+        let alive = Int(record.number("workers_alive") ?? 0)
+        let silent = Int(record.number("workers_silent") ?? 0)
+        if silent > 0 {
+            return Finding(.warn, "workers", "\(alive) alive, \(silent) silent", "start a worker: it takes over")
+        }
+        return alive == 0
+            ? Finding(.warn, "workers", "none runs", "postrider worker") : Finding(.ok, "workers", "\(alive) alive")
+    }
+
+    private func snapshots() -> Finding {
+        let age = Int(record.number("oldest_xmin_s") ?? 0)
+        let prepared = Int(record.number("prepared_transactions") ?? 0)
+        let slots = Int(record.number("inactive_slots") ?? 0)
+        if age > 300 {
+            return Finding(
+                .warn, "snapshots", "a transaction has been open for \(age) s: vacuum cannot clean the queue",
+                "SELECT pg_terminate_backend(\(record["oldest_xmin_pid"]))")
+        }
+        if prepared + slots > 0 {
+            return Finding(
+                .warn, "snapshots", "\(prepared) prepared transactions, \(slots) unused replication slots hold back vacuum",
+                "sql/audits/14_xmin_holders.sql")
+        }
+        return Finding(.ok, "snapshots", "the oldest is \(age) s old")
+    }
+
+    private func plainHTTP() -> Finding {
+        let count = Int(record.number("plain_http") ?? 0)
+        guard count > 0, !settings.worker.allowsHTTP else { return Finding(.ok, "plain http", "\(count) destinations") }
+        return Finding(
+            .warn, "plain http", "\(count) active destinations have http URLs, which are refused",
+            "POSTRIDER_ALLOW_HTTP=true, or https URLs")
+    }
+
+    private func attachments() -> [Finding] {
+        let faults = record.records("faults")
+        if faults.isEmpty { return [Finding(.ok, "attachments", "\(record["attachments"]), all with their triggers")] }
+        return faults.map {
+            Finding(.fail, "attachment \($0["name"]) of \($0["table_name"])", $0["problem"], $0["cure"])
+        }
+    }
+}

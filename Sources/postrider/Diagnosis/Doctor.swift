@@ -1,0 +1,111 @@
+// `postrider doctor`: each check one line, with the cure.
+
+internal import ArgumentParser
+internal import Foundation
+internal import OutboxStore
+internal import OutboxWorker
+internal import Postgres
+
+/// Looks for everything that may keep events from being delivered.
+struct Doctor: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Look for what may keep events from being delivered. Exit status 1 when something does.")
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let settings = try await Settings.load()
+        var findings: [Finding] = []
+        try await Session.with { session in
+            let version = try await Migrator(connection: session.raw).version()
+            let wanted = Migration.all.last?.version ?? 0
+            guard version == wanted else {
+                return findings.append(
+                    Finding(.fail, "schema", "version \(version), this program needs \(wanted)", "postrider migrate"))
+            }
+            findings.append(Finding(.ok, "schema", "version \(version)"))
+            findings.append(await Hearing.check(settings))
+            for record in try await session.run(.diagnosis) {
+                findings += Diagnosis(record: record, settings: settings).findings()
+            }
+        }
+        for finding in findings { print(output.json ? finding.json : finding.line) }
+        if findings.contains(where: { $0.level == .fail }) { throw ExitCode(1) }
+    }
+}
+
+/// What one check found.
+struct Finding {
+    /// How bad it is.
+    enum Level: String {
+        case ok
+        case warn
+        case fail
+    }
+
+    let level: Level
+    let check: String
+    let text: String
+    let cure: String?
+
+    init(_ level: Level, _ check: String, _ text: String, _ cure: String? = nil) {
+        self.level = level
+        self.check = check
+        self.text = text
+        self.cure = cure
+    }
+
+    /// One line for people.
+    var line: String {
+        let start = level.rawValue.padding(toLength: 5, withPad: " ", startingAt: 0)
+        return "\(start) \(check): \(text)" + (cure.map { " → \($0)" } ?? "")
+    }
+
+    /// One line for machines.
+    var json: String {
+        let members = ["level": level.rawValue, "check": check, "text": text, "cure": cure ?? ""]
+        guard let data = try? JSONSerialization.data(withJSONObject: members, options: [.sortedKeys]) else { return "{}" }
+        return String(decoding: data, as: UTF8.self)
+    }
+}
+
+/// Whether notifications arrive, which a pooler or a standby in between prevents.
+enum Hearing {
+    /// Listens on one connection and notifies on another.
+    static func check(_ settings: Settings) async -> Finding {
+        do {
+            let isHeard = try await probe(settings)
+            return isHeard
+                ? Finding(.ok, "notifications", "arrive")
+                : Finding(
+                    .warn, "notifications", "do not arrive: workers poll instead, recovery takes longer",
+                    "POSTRIDER_DIRECT_DATABASE_URL with a direct connection")
+        } catch {
+            return Finding(.warn, "notifications", "could not be tried: \(error)")
+        }
+    }
+
+    private static func probe(_ settings: Settings) async throws -> Bool {
+        let ear = try await Connection.open(settings.worker.directDatabase ?? settings.database)
+        let mouth = try await Connection.open(settings.database)
+        let channel = "postrider_probe_\(UInt32.random(in: 0 ... .max))"
+        let notifications = ear.notifications()
+        try await ear.listen(channel)
+        _ = try await mouth.query(
+            Statement(name: "DoctorNotify", sql: "SELECT pg_notify($1, '')", prepare: false), [.text(channel)])
+        let isHeard = await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                for await one in notifications where one.channel == channel { return true }
+                return false
+            }
+            group.addTask {
+                try? await Task.sleep(for: .milliseconds(1000))
+                return false
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? false
+        }
+        await ear.close()
+        await mouth.close()
+        return isHeard
+    }
+}

@@ -1,0 +1,118 @@
+// What `postrider endpoints` and `postrider n8n` do: the same, on two kinds of destination.
+
+internal import ArgumentParser
+internal import Foundation
+internal import HTTPExchange
+internal import Outbox
+internal import OutboxStore
+
+/// The requests and words of one kind of destination.
+struct DestinationKind: Sendable {
+    let noun: String
+    let create: AdminRequest
+    let list: AdminRequest
+    let update: AdminRequest
+    let delete: AdminRequest
+
+    static let endpoint = DestinationKind(
+        noun: "endpoint", create: .endpointCreate, list: .endpointList, update: .endpointUpdate,
+        delete: .endpointDelete)
+    static let workflow = DestinationKind(
+        noun: "n8n workflow", create: .workflowCreate, list: .workflowList, update: .workflowUpdate,
+        delete: .workflowDelete)
+
+    /// The profile of a name.
+    ///
+    /// - Throws: ``CommandFailure`` that names the profiles there are.
+    static func profile(_ name: String) throws -> Profile {
+        guard let profile = Profile.builtIn[name] else {
+            let names = Profile.builtIn.keys.sorted().joined(separator: ", ")
+            throw CommandFailure.failed("there is no profile \(name.debugDescription); there are \(names)")
+        }
+        return profile
+    }
+
+    /// A URL that may be stored.
+    ///
+    /// - Throws: ``CommandFailure`` with the rule that it breaks.
+    static func url(_ text: String) throws -> String {
+        do {
+            let url = try DestinationURL(text)
+            let isAllowed = ProcessInfo.processInfo.environment["POSTRIDER_ALLOW_HTTP"].map { $0 != "false" } ?? false
+            if url.isPlainHTTP, !isAllowed {
+                Session.remark("note: workers send to plain http only with POSTRIDER_ALLOW_HTTP=true")
+            }
+            return url.text
+        } catch {
+            throw CommandFailure.failed("--url: \(error)")
+        }
+    }
+
+    /// Patterns out of a comma list.
+    ///
+    /// - Throws: ``CommandFailure`` with what is wrong.
+    static func patterns(_ list: String) throws -> [String] {
+        let patterns = list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        guard !patterns.isEmpty else { throw CommandFailure.failed("--events needs at least one type") }
+        for pattern in patterns {
+            do { _ = try EventPattern(pattern) } catch { throw CommandFailure.failed("--events: \(error)") }
+        }
+        return patterns
+    }
+
+    /// The one destination of an id or a name.
+    ///
+    /// - Throws: ``CommandFailure`` when there is none, or more than one of that name.
+    func find(_ name: String, _ session: Session) async throws -> Record {
+        let found = try await session.run(list, ["id": name])
+        guard let first = found.first else { throw CommandFailure.notFound("there is no \(noun) \(name.debugDescription)") }
+        guard found.count == 1 else {
+            throw CommandFailure.failed("\(found.count) of the name \(name.debugDescription): use an id")
+        }
+        return first
+    }
+
+    /// Prints destinations.
+    func show(_ records: [Record], json: Bool) {
+        Session.show(
+            records,
+            [
+                ("id", "id"), ("name", "name"), ("active", "is_active"), ("events", "events"), ("profile", "profile"),
+                ("succeeded", "success_count"), ("failed", "failure_count"), ("url", "url"),
+            ], json: json)
+    }
+
+    /// Prints what was created: the id alone on standard output, the secret once.
+    static func tellCreated(_ record: Record, hadSecret: Bool, json: Bool) {
+        if json { return print(record.text) }
+        print(record["id"])
+        if !hadSecret, !record["secret"].isEmpty {
+            Session.remark("secret, shown this once: \(record["secret"])")
+        }
+    }
+
+    /// Switches a destination on or off.
+    func setActive(_ name: String, _ isActive: Bool) async throws {
+        try await Session.with { session in
+            let id = try await find(name, session)["id"]
+            _ = try await session.run(update, ["id": id, "is_active": isActive])
+            print(id)
+        }
+    }
+
+    /// Sends one signed request from this process, under the rules of workers.
+    func test(_ name: String) async throws {
+        let settings = try await Settings.load()
+        let (id, destination) = try await Session.with { session in
+            let record = try await find(name, session)
+            let routing = try await RoutingStore.load(on: session.raw)
+            guard let destination = routing.destinations.first(where: { $0.uuid == record["id"] }) else {
+                throw CommandFailure.failed("the \(noun) cannot be used: " + (routing.faults.map(\.reason).first ?? ""))
+            }
+            return (record["id"], destination)
+        }
+        let exchange = try await DestinationTest.send(to: destination, settings)
+        print("\(noun) \(id): \(exchange.summary)")
+        guard exchange.isDelivered else { throw CommandFailure.failed("the test request was not accepted") }
+    }
+}

@@ -1,0 +1,119 @@
+// The options that endpoints and n8n workflows share, and their checks.
+
+internal import ArgumentParser
+internal import Foundation
+internal import Outbox
+
+/// Settings of a destination. What is not given keeps its value, or gets the default.
+struct DestinationOptions: ParsableArguments {
+    @Option(help: "Only events of this organization.") var organization: String?
+    @Option(help: "Only events of this user.") var user: String?
+    @Option(help: ArgumentHelp("Extra request header; can be repeated.", valueName: "name=value")) var header: [String] = []
+    @Option(help: "Attempts in all, the first included (6).") var maxAttempts: Int?
+    @Option(help: "Wait before the second attempt (30s).") var baseDelay: TimeArgument?
+    @Option(help: "Each wait is the one before times this (2).") var factor: Double?
+    @Option(help: "No wait is longer (1h).") var maxDelay: TimeArgument?
+    @Option(help: "Random part of each wait, 0 to 1 (0.1).") var jitter: Double?
+    @Option(help: ArgumentHelp("The waits themselves instead: 5s,1m,10m.", valueName: "list")) var delays: String?
+    @Option(help: "Longest time of one exchange (30s).") var timeout: TimeArgument?
+    @Option(help: ArgumentHelp("Statuses that are not retried: 4xx, or 400-407,410.", valueName: "list"))
+    var finalStatuses: String?
+    @Option(help: "Requests in flight at once from one worker (64).") var concurrency: Int?
+
+    /// The columns that were given, checked as far as it can be done here.
+    ///
+    /// - Throws: ``CommandFailure`` with what is wrong.
+    func columns() throws -> [String: Any?] {
+        var columns: [String: Any?] = [:]
+        if let organization { columns["organization_id"] = organization }
+        if let user { columns["user_id"] = user }
+        if !header.isEmpty { columns["headers"] = try headers() }
+        if let maxAttempts { columns["max_attempts"] = maxAttempts }
+        if let baseDelay { columns["base_delay_ms"] = baseDelay.milliseconds }
+        if let factor { columns["delay_factor"] = factor }
+        if let maxDelay { columns["max_delay_ms"] = maxDelay.milliseconds }
+        if let jitter { columns["jitter"] = jitter }
+        if let delays { columns["delays_ms"] = try waits(delays) }
+        if let timeout { columns["timeout_ms"] = timeout.milliseconds }
+        if let finalStatuses {
+            try check("--final-statuses") { _ = try FinalStatuses(finalStatuses) }
+            columns["final_statuses"] = finalStatuses
+        }
+        if let concurrency { columns["max_concurrency"] = concurrency }
+        try check("retry policy") {
+            _ = try RetryPolicy(
+                maxAttempts: maxAttempts ?? 6, growth: .exponential(factor: factor ?? 2),
+                baseDelay: baseDelay?.duration ?? .zero, maxDelay: maxDelay?.duration ?? .seconds(3600),
+                jitter: jitter ?? 0.1)
+        }
+        return columns
+    }
+
+    private func headers() throws -> [String: String] {
+        var headers: [String: String] = [:]
+        for line in header {
+            guard let equals = line.firstIndex(of: "=") else {
+                throw CommandFailure.failed("--header needs NAME=VALUE, not \(line.debugDescription)")
+            }
+            let name = String(line[..<equals])
+            let value = String(line[line.index(after: equals)...])
+            try check("--header") { _ = try HeaderField(name: name, value: value) }
+            headers[name] = value
+        }
+        return headers
+    }
+
+    private func waits(_ list: String) throws -> [Int64] {
+        try list.split(separator: ",").map { part in
+            guard let time = TimeArgument(argument: String(part)) else {
+                throw CommandFailure.failed("--delays: \(part.debugDescription) is no time such as 30s")
+            }
+            return time.milliseconds
+        }
+    }
+
+    private func check(_ what: String, _ body: () throws -> Void) throws {
+        do { try body() } catch { throw CommandFailure.failed("\(what): \(error)") }
+    }
+}
+
+/// Where a secret comes from: never from the command line itself, which every user of the machine can read.
+struct SecretOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("File whose first line is the secret.", valueName: "file")) var secretFile: String?
+    @Option(help: ArgumentHelp("Environment variable that holds the secret.", valueName: "variable")) var secretEnv: String?
+    @Flag(help: "Read the secret from standard input.") var secretStdin = false
+
+    func validate() throws {
+        let given = [secretFile != nil, secretEnv != nil, secretStdin].filter { $0 }.count
+        if given > 1 { throw ValidationError("give one of --secret-file, --secret-env and --secret-stdin") }
+    }
+
+    /// The secret; nil when none was given.
+    ///
+    /// - Throws: ``CommandFailure`` when it cannot be read, is empty, or does not fit the profile.
+    func secret(for profile: Profile) throws -> String? {
+        guard let text = try read() else { return nil }
+        do {
+            _ = try Secret(text, form: profile.secretForm)
+        } catch {
+            throw CommandFailure.failed("the secret does not fit profile \(profile.name): \(error)")
+        }
+        return text
+    }
+
+    private func read() throws -> String? {
+        if let secretEnv {
+            guard let text = ProcessInfo.processInfo.environment[secretEnv] else {
+                throw CommandFailure.failed("there is no environment variable \(secretEnv)")
+            }
+            return text
+        }
+        if let secretFile {
+            guard let text = try? String(contentsOfFile: secretFile, encoding: .utf8) else {
+                throw CommandFailure.failed("cannot read \(secretFile)")
+            }
+            return text.split(separator: "\n", maxSplits: 1).first.map(String.init) ?? ""
+        }
+        return secretStdin ? readLine() ?? "" : nil
+    }
+}

@@ -1,0 +1,53 @@
+// One test request to a destination, as `postrider endpoints test` sends it.
+
+internal import Foundation
+internal import HTTPExchange
+internal import Outbox
+internal import OutboxWorker
+
+/// A test event, sent once and not recorded.
+struct DestinationTest {
+    let isDelivered: Bool
+    let summary: String
+
+    /// The type of the test event.
+    static let eventType = "postrider.test"
+
+    /// Sends the request and judges the answer as a worker would.
+    ///
+    /// - Throws: `RequestError` when it cannot be built; `ExchangerError`.
+    static func send(to destination: Destination, _ settings: Settings) async throws -> DestinationTest {
+        let exchanger = try Exchanger(settings: settings.worker.exchanger) { _ in }
+        let now = Date().timeIntervalSince1970
+        var random = SystemRandomNumberGenerator()
+        let id = EventID(
+            high: UInt64(now * 1000) << 16 | 0x7000 | random.next() & 0xFFF,
+            low: random.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000)
+        let event = Event(
+            id: id, type: eventType, createdAtMicroseconds: Int64(now * 1_000_000), organization: destination.organization,
+            user: destination.user, recordID: nil, orderingKey: nil, priority: 1, data: Array(#"{"test": true}"#.utf8))
+        var builder = RequestBuilder()
+        let prepared = try builder.request(
+            event: event, destination: destination, deliveryID: DeliveryID.text(event: id, destination: destination.id),
+            attempt: 1, unixSeconds: Int64(now))
+        let exchange = await exchanger.perform(
+            Request(
+                url: destination.url.text, headers: prepared.headers, body: prepared.body,
+                timeout: destination.timeout, allowsHTTP: settings.worker.allowsHTTP))
+        await exchanger.shutdown()
+        return DestinationTest(exchange)
+    }
+
+    private init(_ exchange: Exchange) {
+        let milliseconds = exchange.timings.total / 1000
+        switch exchange.result {
+        case .response(let response):
+            isDelivered = (200...299).contains(response.status)
+            let body = String(decoding: response.body.prefix(200), as: UTF8.self)
+            summary = "status \(response.status) in \(milliseconds) ms" + (body.isEmpty ? "" : ": \(body)")
+        case .failure(let failure):
+            isDelivered = false
+            summary = "\(failure.kind.rawValue) after \(milliseconds) ms: \(failure.message)"
+        }
+    }
+}

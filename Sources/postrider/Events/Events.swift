@@ -1,0 +1,198 @@
+// `postrider events`, `deliveries`, `dead-letters`, `stats`.
+
+internal import ArgumentParser
+internal import OutboxStore
+
+/// What most lists take.
+struct ListOptions: ParsableArguments {
+    @Option(help: "How far back.") var since = TimeArgument.day
+    @Option(help: "At most so many.") var limit = 50
+
+    func validate() throws {
+        if limit < 1 { throw ValidationError("--limit must be at least 1") }
+    }
+}
+
+/// Events.
+struct Events: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List events, or show one with its deliveries and attempts.", subcommands: [List.self, Show.self])
+
+    /// `postrider events list`.
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List events, newest first.")
+        @Option(help: "pending, processing, completed or failed.") var status: String?
+        @Option(help: "A type, or a pattern such as lead.*.") var type: String?
+        @Option(help: "Of one organization.") var organization: String?
+        @OptionGroup var list: ListOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.with { session in
+                let records = try await session.run(
+                    .eventList,
+                    [
+                        "since_s": list.since.seconds, "limit": list.limit, "status": status, "type": type,
+                        "organization_id": organization,
+                    ])
+                Session.show(
+                    records,
+                    [
+                        ("id", "id"), ("created at", "created_at"), ("type", "event_type"), ("status", "status"),
+                        ("retries", "retry_count"), ("last error", "error_message"),
+                    ], json: output.json)
+            }
+        }
+    }
+
+    /// `postrider events show`.
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show an event, its deliveries and its attempts.")
+        @Argument(help: "The event's id.") var id: String
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.with { session in
+                guard let event = try await session.run(.eventShow, ["id": try Identifier.check(id)]).first else {
+                    throw CommandFailure.notFound("there is no event \(id)")
+                }
+                if output.json { return print(event.text) }
+                for member in ["id", "event_type", "status", "created_at", "event_source", "table_name", "record_id",
+                    "organization_id", "user_id", "error_message"] where !event[member].isEmpty
+                {
+                    print("\(member): \(event[member])")
+                }
+                print("data: \(event["data_text"])\n")
+                Deliveries.show(event.records("deliveries"), json: false)
+                print("")
+                Attempts.show(event.records("attempts"))
+            }
+        }
+    }
+}
+
+/// Deliveries.
+struct Deliveries: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List deliveries, or show one with its attempts.", subcommands: [List.self, Show.self])
+
+    /// `postrider deliveries list`.
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List deliveries, newest event first.")
+        @Option(help: "Of one event.") var event: String?
+        @Option(help: "Of one endpoint or workflow: id or name.") var endpoint: String?
+        @Option(help: "pending, success or failed.") var status: String?
+        @OptionGroup var list: ListOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.with { session in
+                let records = try await session.run(
+                    .deliveryList,
+                    [
+                        "since_s": list.since.seconds, "limit": list.limit,
+                        "event": try event.map(Identifier.check), "endpoint": endpoint, "status": status,
+                    ])
+                Session.show(
+                    records,
+                    [
+                        ("id", "id"), ("event", "event_id"), ("type", "event_type"), ("endpoint", "endpoint"),
+                        ("status", "status"), ("attempts", "attempts"), ("code", "status_code"),
+                        ("next retry at", "next_retry_at"),
+                    ], json: output.json)
+            }
+        }
+    }
+
+    /// `postrider deliveries show`.
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show a delivery and its attempts.")
+        @Argument(help: "The delivery's id.") var id: String
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.with { session in
+                guard let delivery = try await session.run(.deliveryShow, ["id": try Identifier.check(id)]).first else {
+                    throw CommandFailure.notFound("there is no delivery \(id)")
+                }
+                if output.json { return print(delivery.text) }
+                Deliveries.show([delivery], json: false)
+                print("")
+                Attempts.show(delivery.records("attempts"))
+            }
+        }
+    }
+
+    /// Prints rows of webhook_deliveries.
+    static func show(_ records: [Record], json: Bool) {
+        Session.show(
+            records,
+            [
+                ("delivery", "id"), ("destination", "destination_name"), ("status", "status"),
+                ("attempts", "attempt_number"), ("code", "status_code"), ("delivered at", "delivered_at"),
+                ("next retry at", "next_retry_at"), ("failure", "failure"),
+            ], json: json)
+    }
+}
+
+/// Rows of webhook_attempts.
+enum Attempts {
+    /// Prints attempts in order of time.
+    static func show(_ records: [Record]) {
+        Session.show(
+            records,
+            [
+                ("attempt", "attempt_number"), ("at", "attempted_at"), ("worker", "worker_id"), ("code", "status_code"),
+                ("µs", "duration_us"), ("failure", "failure"), ("message", "error_message"),
+            ], json: false)
+    }
+}
+
+/// Dead letters.
+struct DeadLetters: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dead-letters", abstract: "Deliveries that are not tried again by themselves.",
+        subcommands: [List.self], defaultSubcommand: List.self)
+
+    /// `postrider dead-letters list`.
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List dead letters, newest first.")
+        @Option(help: "Of one endpoint or workflow: id or name.") var endpoint: String?
+        @Option(help: "A type, or a pattern.") var type: String?
+        @OptionGroup var list: ListOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await Session.with { session in
+                let records = try await session.run(
+                    .deadLetterList,
+                    ["since_s": list.since.seconds, "limit": list.limit, "endpoint": endpoint, "type": type])
+                Session.show(
+                    records,
+                    [
+                        ("delivery", "id"), ("type", "event_type"), ("endpoint", "endpoint"), ("attempts", "attempts"),
+                        ("failure", "failure"), ("dead at", "dead_at"), ("message", "error_message"),
+                    ], json: output.json)
+            }
+        }
+    }
+}
+
+/// What waits.
+struct Stats: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Tell what waits, is in flight, is due and is dead.")
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        try await Session.with { session in
+            Session.show(
+                try await session.run(.queueStatus),
+                [
+                    ("waiting", "waiting"), ("high", "waiting_high"), ("low", "waiting_low"),
+                    ("oldest", "oldest_waiting_age"), ("in flight", "in_flight"), ("due", "retries_due"),
+                    ("later", "retries_later"), ("parked", "retries_parked"), ("dead", "dead_letters"),
+                    ("workers", "workers_alive"),
+                ], json: output.json)
+        }
+    }
+}

@@ -1,0 +1,53 @@
+// From an error to one line on standard error and an exit status. Used by the root command alone.
+
+internal import ArgumentParser
+internal import Foundation
+internal import OutboxStore
+internal import Postgres
+
+/// An error that a command tells its user.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+    let status: Int32
+
+    /// Something went wrong.
+    static func failed(_ text: String) -> CommandFailure { CommandFailure(description: text, status: 1) }
+    /// What was named does not exist.
+    static func notFound(_ text: String) -> CommandFailure { CommandFailure(description: text, status: 3) }
+    /// The schema does not fit the program.
+    static func schema(_ text: String) -> CommandFailure { CommandFailure(description: text, status: 5) }
+
+    /// Prints an error and ends the process.
+    static func end(with error: any Error) -> Never {
+        switch error {
+        case let failure as CommandFailure: end(failure.description, failure.status)
+        case let error as MigratorError: end("\(error)", 5)
+        case let error as PostgresError: end(text(of: error), status(of: error))
+        default: Postrider.exit(withError: error)
+        }
+    }
+
+    private static func end(_ text: String, _ status: Int32) -> Never {
+        FileHandle.standardError.write(Data("postrider: \(text)\n".utf8))
+        Foundation.exit(status)
+    }
+
+    private static func text(of error: PostgresError) -> String {
+        if isMissingSchema(error) { return "the schema is missing or too old: run postrider migrate" }
+        // What a user gave wrong is told in the server's words, which are ours for it; the query's name is no help then.
+        let text = error.sqlState?.hasPrefix("22") == true ? error.message : "\(error)"
+        guard let hint = error.hint, !text.contains(hint) else { return text }
+        return "\(text) (\(hint))"
+    }
+
+    private static func status(of error: PostgresError) -> Int32 {
+        if isMissingSchema(error) { return 5 }
+        return error.isConnectionFailure ? 4 : 1
+    }
+
+    /// undefined_table, undefined_function, invalid_schema_name, undefined_column of our own schema.
+    private static func isMissingSchema(_ error: PostgresError) -> Bool {
+        guard let state = error.sqlState, ["42P01", "42883", "3F000"].contains(state) else { return false }
+        return error.message.contains("postrider")
+    }
+}

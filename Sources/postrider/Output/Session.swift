@@ -1,0 +1,71 @@
+// One connection for one command, with the way its answers are printed.
+
+internal import ArgumentParser
+internal import Foundation
+internal import OutboxStore
+internal import Postgres
+
+/// Options that every command with answers has.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print JSON, one document a line, instead of a table.") var json = false
+}
+
+/// What commands do with the database.
+struct Session {
+    private let connection: Connection
+
+    /// Connects, runs, closes.
+    static func with<Result>(_ body: (Session) async throws -> Result) async throws -> Result {
+        let connection = try await Connection.open((try await Settings.load()).database)
+        do {
+            let result = try await body(Session(connection: connection))
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
+    /// The connection itself, for what is no request.
+    var raw: Connection { connection }
+
+    /// Runs a request. Members whose value is nil are null.
+    ///
+    /// - Parameters:
+    ///   - request: what to do.
+    ///   - document: its members.
+    ///   - data: JSON that becomes the member `data` as it is, because parsing it here would round its numbers.
+    func run(
+        _ request: AdminRequest, _ document: [String: Any?] = [:], data: Data? = nil
+    ) async throws -> [Record] {
+        let object = document.mapValues { $0 ?? NSNull() }
+        var bytes = [UInt8](try JSONSerialization.data(withJSONObject: object))
+        if let data {
+            bytes.removeLast()
+            bytes += Array((object.isEmpty ? "\"data\":" : ",\"data\":").utf8) + data + [UInt8(ascii: "}")]
+        }
+        return try await AdminStore.run(request, bytes, on: connection).map { try Record($0) }
+    }
+
+    /// Prints records as a table of some of their members, or as JSON.
+    static func show(_ records: [Record], _ columns: [(heading: String, member: String)], json: Bool) {
+        if json {
+            for record in records { print(record.text) }
+            return
+        }
+        var table = Table(headings: columns.map(\.heading))
+        table.rows = records.map { record in columns.map { record[$0.member] } }
+        for line in table.lines() { print(line) }
+    }
+
+    /// Writes to standard error, for what is not the answer.
+    static func remark(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+    /// Asks on the terminal; without a terminal the answer is no.
+    static func confirms(_ question: String) -> Bool {
+        guard isatty(STDIN_FILENO) == 1 else { return false }
+        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+        return readLine()?.lowercased() == "y"
+    }
+}

@@ -1,0 +1,66 @@
+// `postrider emit`.
+
+internal import ArgumentParser
+internal import Foundation
+internal import OutboxStore
+
+/// Writes one event.
+struct Emit: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write one event and print its id.",
+        discussion: """
+              postrider emit lead.created --data '{"id": 17}'
+              postrider emit lead.created --data @lead.json
+              … | postrider emit lead.created --data -
+            """)
+    @Argument(help: "The type, dotted words.") var type: String
+    @Option(help: ArgumentHelp("The payload: JSON, @file, or - for standard input.", valueName: "json")) var data: String
+    @Option(help: "Organization it belongs to.") var organization: String?
+    @Option(help: "User it belongs to.") var user: String?
+    @Option(help: "Key of the record it is about.") var recordID: String?
+    @Option(help: "Events of one key are delivered in order where asked for.") var orderingKey: String?
+    @Option(help: "high, normal or low.") var priority = Priority.normal
+    @OptionGroup var output: OutputOptions
+
+    /// The three priorities.
+    enum Priority: String, ExpressibleByArgument, CaseIterable {
+        case high
+        case normal
+        case low
+
+        /// As the database has it.
+        var number: Int { self == .high ? 0 : self == .normal ? 1 : 2 }
+    }
+
+    func run() async throws {
+        let payload = try payload()
+        try check(payload)
+        try await Session.with { session in
+            let records = try await session.run(
+                .eventEmit,
+                [
+                    "type": type, "organization_id": organization, "user_id": user, "record_id": recordID,
+                    "ordering_key": orderingKey, "priority": priority.number,
+                ], data: payload)
+            for record in records { print(output.json ? record.text : record["id"]) }
+        }
+    }
+
+    private func payload() throws -> Data {
+        if data == "-" { return FileHandle.standardInput.readDataToEndOfFile() }
+        guard data.hasPrefix("@") else { return Data(data.utf8) }
+        guard let file = FileManager.default.contents(atPath: String(data.dropFirst())) else {
+            throw CommandFailure.failed("cannot read \(data.dropFirst())")
+        }
+        return file
+    }
+
+    /// The server would refuse it too, with a message about a larger document.
+    private func check(_ payload: Data) throws {
+        do {
+            _ = try JSONSerialization.jsonObject(with: payload, options: [.fragmentsAllowed])
+        } catch {
+            throw CommandFailure.failed("--data is no JSON")
+        }
+    }
+}

@@ -1,0 +1,181 @@
+// Every setting that comes from the environment or from a file: one table, read and checked at once.
+
+internal import Configuration
+internal import Foundation
+internal import HTTPExchange
+internal import Logging
+internal import OutboxWorker
+internal import Postgres
+internal import SystemPackage
+
+/// One setting, as docs/configuration.md lists it.
+struct Setting: Sendable {
+    /// The environment variable.
+    let variable: String
+    /// What it takes, with unit and range.
+    let form: String
+    /// The default, as text.
+    let standard: String
+    /// What it does.
+    let purpose: String
+    var isSecret = false
+
+    /// The key in a configuration file: `POSTRIDER_ALLOW_HTTP` is `postrider.allow.http`.
+    var key: String { variable.lowercased().split(separator: "_").joined(separator: ".") }
+
+    /// All settings.
+    static let all: [Setting] = [
+        Setting(
+            variable: "DATABASE_URL", form: "postgres:// URL or libpq connection string", standard: "libpq's PG* variables",
+            purpose: "Where Postgres is.", isSecret: true),
+        Setting(
+            variable: "POSTRIDER_DIRECT_DATABASE_URL", form: "as DATABASE_URL", standard: "DATABASE_URL",
+            purpose: "A way to the same database without a pooler, for notifications, heartbeats and locks.",
+            isSecret: true),
+        Setting(
+            variable: "POSTRIDER_ALLOW_NETWORKS", form: "list of CIDR networks", standard: "none",
+            purpose: "Addresses that may be dialled although the guard refuses their kind."),
+        Setting(
+            variable: "POSTRIDER_ALLOW_HTTP", form: "true or false", standard: "false",
+            purpose: "Whether plain http is sent to, loopback included."),
+        Setting(
+            variable: "POSTRIDER_MAX_IN_FLIGHT", form: "1 to 10000 requests", standard: "512",
+            purpose: "Requests in flight at once from one worker."),
+        Setting(
+            variable: "POSTRIDER_MAX_OUTSTANDING", form: "1 to 100000 deliveries", standard: "2048",
+            purpose: "Deliveries in memory of one worker, in flight and waiting."),
+        Setting(
+            variable: "POSTRIDER_FLOOR_POLL", form: "time, 1ms to 60s", standard: "25ms",
+            purpose: "The longest wait between looks at the queue when nothing rings."),
+        Setting(
+            variable: "POSTRIDER_SHUTDOWN_GRACE", form: "time, 0s to 10m", standard: "25s",
+            purpose: "How long exchanges in flight may go on after SIGTERM."),
+        Setting(
+            variable: "POSTRIDER_CA_FILE", form: "path of a PEM file", standard: "the system's",
+            purpose: "Certificate authorities that receivers are verified with."),
+        Setting(
+            variable: "POSTRIDER_LOG_LEVEL", form: "trace, debug, info, notice, warning, error, critical",
+            standard: "info", purpose: "The least level that is logged."),
+        Setting(
+            variable: "POSTRIDER_CONFIG_FILE", form: "path of a JSON file", standard: "none",
+            purpose: "Further settings; the environment goes before it."),
+    ]
+}
+
+/// The settings of this process, checked.
+struct Settings: Sendable {
+    var worker: WorkerSettings
+    var logLevel = Logger.Level.info
+
+    /// Where Postgres is.
+    var database: ConnectionSettings { worker.database }
+
+    /// Reads the environment, then the file that it names.
+    ///
+    /// - Throws: ``CommandFailure`` that names every setting that is wrong, at once.
+    static func load(environment: [String: String] = ProcessInfo.processInfo.environment) async throws -> Settings {
+        let secrets = SecretsSpecifier<String, String>.specific(Set(Setting.all.filter(\.isSecret).map(\.variable)))
+        var providers: [any ConfigProvider] = [
+            EnvironmentVariablesProvider(environmentVariables: environment, secretsSpecifier: secrets)
+        ]
+        if let path = environment["POSTRIDER_CONFIG_FILE"], !path.isEmpty {
+            do {
+                providers.append(try await FileProvider<JSONSnapshot>(filePath: .init(path)))
+            } catch {
+                throw CommandFailure.failed("POSTRIDER_CONFIG_FILE: \(path) cannot be read as JSON")
+            }
+        }
+        var reader = SettingReader(ConfigReader(providers: providers))
+        let settings = reader.settings()
+        guard reader.faults.isEmpty else { throw CommandFailure.failed(reader.faults.joined(separator: "; ")) }
+        return settings
+    }
+}
+
+/// Reads settings and collects what is wrong with them.
+private struct SettingReader {
+    private let reader: ConfigReader
+    private(set) var faults: [String] = []
+
+    init(_ reader: ConfigReader) { self.reader = reader }
+
+    mutating func settings() -> Settings {
+        var worker = WorkerSettings(database: connection("DATABASE_URL"))
+        if text("POSTRIDER_DIRECT_DATABASE_URL") != nil {
+            worker.directDatabase = connection("POSTRIDER_DIRECT_DATABASE_URL")
+        }
+        worker.allowsHTTP = flag("POSTRIDER_ALLOW_HTTP") ?? false
+        worker.exchanger.addressGuard = AddressGuard(allowing: networks("POSTRIDER_ALLOW_NETWORKS"))
+        worker.exchanger.caFile = text("POSTRIDER_CA_FILE")
+        worker.maxInFlight = whole("POSTRIDER_MAX_IN_FLIGHT", 1...10_000) ?? worker.maxInFlight
+        worker.maxOutstanding = whole("POSTRIDER_MAX_OUTSTANDING", 1...100_000) ?? worker.maxOutstanding
+        worker.floorPoll = time("POSTRIDER_FLOOR_POLL", .milliseconds(1) ... .seconds(60)) ?? worker.floorPoll
+        worker.shutdownGrace = time("POSTRIDER_SHUTDOWN_GRACE", .zero ... .seconds(600)) ?? worker.shutdownGrace
+        var settings = Settings(worker: worker)
+        if let level = text("POSTRIDER_LOG_LEVEL") {
+            if let known = Logger.Level(rawValue: level.lowercased()) {
+                settings.logLevel = known
+            } else {
+                fault("POSTRIDER_LOG_LEVEL", "\(level.debugDescription) is no level")
+            }
+        }
+        return settings
+    }
+
+    private mutating func fault(_ variable: String, _ reason: String) { faults.append("\(variable): \(reason)") }
+
+    private func text(_ variable: String) -> String? {
+        let setting = Setting.all.first { $0.variable == variable }
+        let key = ConfigKey(variable.lowercased().split(separator: "_").map(String.init))
+        let text = reader.string(forKey: key, isSecret: setting?.isSecret ?? false)
+        return text?.isEmpty == true ? nil : text
+    }
+
+    private mutating func connection(_ variable: String) -> ConnectionSettings {
+        let settings = ConnectionSettings(url: text(variable))
+        do {
+            try settings.validate()
+        } catch {
+            fault(variable, "\(error)")
+        }
+        return settings
+    }
+
+    private mutating func networks(_ variable: String) -> [Network] {
+        do {
+            return try Network.list(text(variable) ?? "")
+        } catch {
+            fault(variable, "\(error)")
+            return []
+        }
+    }
+
+    private mutating func flag(_ variable: String) -> Bool? {
+        guard let text = text(variable) else { return nil }
+        switch text.lowercased() {
+        case "true", "yes", "on", "1": return true
+        case "false", "no", "off", "0": return false
+        default:
+            fault(variable, "\(text.debugDescription) is neither true nor false")
+            return nil
+        }
+    }
+
+    private mutating func whole(_ variable: String, _ range: ClosedRange<Int>) -> Int? {
+        guard let text = text(variable) else { return nil }
+        guard let number = Int(text), range.contains(number) else {
+            fault(variable, "\(text.debugDescription) is no whole number from \(range.lowerBound) to \(range.upperBound)")
+            return nil
+        }
+        return number
+    }
+
+    private mutating func time(_ variable: String, _ range: ClosedRange<Duration>) -> Duration? {
+        guard let text = text(variable) else { return nil }
+        guard let duration = TimeArgument.parse(text), range.contains(duration) else {
+            fault(variable, "\(text.debugDescription) is no time from \(range.lowerBound) to \(range.upperBound)")
+            return nil
+        }
+        return duration
+    }
+}

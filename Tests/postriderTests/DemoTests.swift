@@ -1,0 +1,61 @@
+// `postrider demo` as a process on a real Postgres.
+
+import Foundation
+import Postgres
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct DemoTests {
+    @Test(.timeLimit(.minutes(1))) func demoShowsTheMainJobAndLeavesNothingBehind() async throws {
+        let url = try await TestCluster.freshDatabase()
+        let (status, output, errors) = try ProgramRun(["demo"], environment: ["DATABASE_URL": url]).finish()
+        #expect(status == 0, "\(output)\(errors)")
+        for line in [
+            "✓ lost: 0", "✓ unexpected: 0", "✓ bad signatures: 0", "next_retry_at in", "kill -9", "cleaned up",
+        ] {
+            #expect(output.contains(line), "\(line) is missing in:\n\(output)")
+        }
+        #expect(!output.contains("\u{1B}"), "no colours without a terminal")
+        #expect(try await schemas(url) == [])
+    }
+
+    @Test(.timeLimit(.minutes(1))) func interruptedDemoCleansUp() async throws {
+        let url = try await TestCluster.freshDatabase()
+        let run = try ProgramRun(["demo"], environment: ["DATABASE_URL": url])
+        let connection = try await Connection.open(ConnectionSettings(url: url))
+        while try await connection.query(Self.exampleIsThere).one().bool(0) == false { await Task.yield() }
+        await connection.close()
+        run.signal(SIGINT)
+        let (status, output, _) = run.finish()
+        #expect(status == 130)
+        #expect(output.contains("cleaned up"))
+        #expect(try await schemas(url) == [])
+    }
+
+    @Test func databaseInUseIsLeftAlone() async throws {
+        let url = try await TestCluster.freshDatabase()
+        let connection = try await Connection.open(ConnectionSettings(url: url))
+        _ = try await connection.script("CREATE SCHEMA agentes", name: "test")
+        await connection.close()
+        let (status, output, _) = try ProgramRun(["demo"], environment: ["DATABASE_URL": url]).finish()
+        #expect(status == 1)
+        #expect(output.contains("has a schema agentes already"))
+        #expect(try await schemas(url) == ["agentes"])
+    }
+
+    private static let exampleIsThere = Statement(
+        name: "test example", sql: "SELECT to_regnamespace('agentes') IS NOT NULL", prepare: false)
+
+    /// The schemas of a database that are not Postgres' own.
+    private func schemas(_ url: String) async throws -> [String] {
+        let connection = try await Connection.open(ConnectionSettings(url: url))
+        let rows = try await connection.query(
+            Statement(
+                name: "test schemas",
+                sql:
+                    "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)' ORDER BY 1",
+                prepare: false))
+        await connection.close()
+        return try rows.map { try $0.string(0) }
+    }
+}

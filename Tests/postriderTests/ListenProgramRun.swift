@@ -1,0 +1,69 @@
+// `postrider` as people run it: a process of the built program. Used by the tests of `listen` and `demo`.
+
+import Foundation
+import Testing
+
+/// A run of the program.
+final class ProgramRun {
+    private let process = Process()
+    private let output = Pipe()
+    private let errors = Pipe()
+
+    /// Starts the program.
+    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+        let products = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        process.executableURL = products.appendingPathComponent("postrider")
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardOutput = output
+        process.standardError = errors
+        try process.run()
+    }
+
+    deinit { if process.isRunning { process.terminate() } }
+
+    /// The port of a listener, from the line that it writes when it is ready.
+    func port() throws -> String {
+        var line = ""
+        while !line.hasSuffix("\n") {
+            let data = errors.fileHandleForReading.availableData
+            try #require(!data.isEmpty, "the listener ended before it listened: \(line)")
+            line += String(decoding: data, as: UTF8.self)
+        }
+        return try #require(line.split(separator: "\n")[0].split(separator: ":").last.map(String.init))
+    }
+
+    /// Sends a signal.
+    func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+    /// Waits for its end: exit status, what it printed, and what it said of errors.
+    func finish() -> (status: Int32, output: String, errors: String) {
+        let printed = output.fileHandleForReading.readDataToEndOfFile()
+        let said = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (
+            process.terminationStatus, String(decoding: printed, as: UTF8.self), String(decoding: said, as: UTF8.self)
+        )
+    }
+}
+
+/// Runs a Python script and gives what it printed.
+func runPython(_ script: String, _ arguments: [String]) throws -> String {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["python3", "-c", script] + arguments
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0, "the Python script failed")
+    return String(decoding: data, as: UTF8.self)
+}
+
+/// The JSON objects of a text that holds one in each line.
+func jsonLines(_ text: String) throws -> [[String: Any]] {
+    try text.split(separator: "\n").map {
+        try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+    }
+}

@@ -1,0 +1,283 @@
+-- What the command line asks and orders. Each statement takes one JSON document and gives one JSON document a row, so
+-- that people's tables and machines' JSON come from the same columns.
+
+-- name: EndpointCreate   rows: 1, with the secret when one was generated
+-- params: $1 the endpoint's columns jsonb; what is left out gets the table's default
+-- index: none
+INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret, organization_id, user_id, headers,
+    max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
+    max_concurrency, keep_response_bytes)
+SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
+    organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
+    max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
+    max_concurrency integer, keep_response_bytes integer)
+RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', events, 'profile', profile,
+    'secret', secret)::text;
+
+-- name: WorkflowCreate   rows: 1
+-- params: $1 the workflow's columns jsonb; what is left out gets the table's default
+-- index: none
+INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types, profile, secret, organization_id, user_id, headers,
+    max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
+    max_concurrency, keep_response_bytes, workflow_id)
+SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
+    organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
+    max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
+    max_concurrency integer, keep_response_bytes integer, workflow_id text)
+RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events', event_types, 'profile', profile,
+    'secret', secret)::text;
+
+-- name: EndpointList   rows: endpoints by name; one when id (a uuid or a name) is given
+-- params: $1 {"id"} jsonb
+-- index: none: administration reads them all
+SELECT to_jsonb(e)::text FROM postrider.webhook_endpoints AS e
+WHERE $1::jsonb ->> 'id' IS NULL OR e.id::text = $1::jsonb ->> 'id' OR e.name = $1::jsonb ->> 'id'
+ORDER BY e.name, e.id;
+
+-- name: WorkflowList   rows: n8n workflows by name; one when id (a uuid or a name) is given
+-- params: $1 {"id"} jsonb
+-- index: none: administration reads them all
+SELECT (to_jsonb(w) || jsonb_build_object('url', w.webhook_url, 'events', w.event_types))::text
+FROM postrider.n8n_workflows AS w
+WHERE $1::jsonb ->> 'id' IS NULL OR w.id::text = $1::jsonb ->> 'id' OR w.name = $1::jsonb ->> 'id'
+ORDER BY w.name, w.id;
+
+-- name: EndpointUpdate   rows: 0..1
+-- params: $1 {"id": uuid, …columns to change} jsonb
+-- index: webhook_destinations_public_id_key
+UPDATE postrider.webhook_endpoints AS e
+SET name = coalesce(p.name, e.name), url = coalesce(p.url, e.url), events = coalesce(p.events, e.events),
+    profile = coalesce(p.profile, e.profile), organization_id = coalesce(p.organization_id, e.organization_id),
+    user_id = coalesce(p.user_id, e.user_id), headers = coalesce(p.headers, e.headers),
+    max_attempts = coalesce(p.max_attempts, e.max_attempts), base_delay_ms = coalesce(p.base_delay_ms, e.base_delay_ms),
+    delay_factor = coalesce(p.delay_factor, e.delay_factor), max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms),
+    jitter = coalesce(p.jitter, e.jitter), delays_ms = coalesce(p.delays_ms, e.delays_ms),
+    timeout_ms = coalesce(p.timeout_ms, e.timeout_ms), final_statuses = coalesce(p.final_statuses, e.final_statuses),
+    max_concurrency = coalesce(p.max_concurrency, e.max_concurrency), is_active = coalesce(p.is_active, e.is_active)
+FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
+    organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
+    max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
+    max_concurrency integer, is_active boolean)
+WHERE e.id = p.id
+RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text;
+
+-- name: WorkflowUpdate   rows: 0..1
+-- params: $1 {"id": uuid, …columns to change} jsonb
+-- index: webhook_destinations_public_id_key
+UPDATE postrider.n8n_workflows AS e
+SET name = coalesce(p.name, e.name), webhook_url = coalesce(p.url, e.webhook_url),
+    event_types = coalesce(p.events, e.event_types), profile = coalesce(p.profile, e.profile),
+    organization_id = coalesce(p.organization_id, e.organization_id), user_id = coalesce(p.user_id, e.user_id),
+    headers = coalesce(p.headers, e.headers), max_attempts = coalesce(p.max_attempts, e.max_attempts),
+    base_delay_ms = coalesce(p.base_delay_ms, e.base_delay_ms), delay_factor = coalesce(p.delay_factor, e.delay_factor),
+    max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms), jitter = coalesce(p.jitter, e.jitter),
+    delays_ms = coalesce(p.delays_ms, e.delays_ms), timeout_ms = coalesce(p.timeout_ms, e.timeout_ms),
+    final_statuses = coalesce(p.final_statuses, e.final_statuses),
+    max_concurrency = coalesce(p.max_concurrency, e.max_concurrency), is_active = coalesce(p.is_active, e.is_active)
+FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
+    organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
+    max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
+    max_concurrency integer, is_active boolean)
+WHERE e.id = p.id
+RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text;
+
+-- name: EndpointDelete   rows: 0..1
+-- params: $1 {"id": uuid} jsonb
+-- index: webhook_destinations_public_id_key
+DELETE FROM postrider.webhook_endpoints WHERE id = ($1::jsonb ->> 'id')::uuid
+RETURNING jsonb_build_object('id', id, 'name', name)::text;
+
+-- name: WorkflowDelete   rows: 0..1
+-- params: $1 {"id": uuid} jsonb
+-- index: webhook_destinations_public_id_key
+DELETE FROM postrider.n8n_workflows WHERE id = ($1::jsonb ->> 'id')::uuid
+RETURNING jsonb_build_object('id', id, 'name', name)::text;
+
+-- name: SecretRotate   rows: 1, with the new secret
+-- params: $1 {"id": uuid, "secret": text or null, "overlap_ms": number} jsonb
+-- index: webhook_secrets_pkey
+SELECT jsonb_build_object('id', $1::jsonb ->> 'id', 'secret', postrider.rotate_secret(($1::jsonb ->> 'id')::uuid,
+    $1::jsonb ->> 'secret', ($1::jsonb ->> 'overlap_ms')::float8 * interval '1 millisecond'))::text;
+
+-- name: EventEmit   rows: 1
+-- params: $1 {"type", "data", "organization_id", "user_id", "record_id", "ordering_key", "priority"} jsonb
+-- index: none
+SELECT jsonb_build_object('id', postrider.emit(p.type, p.data, p.organization_id, p.user_id, p.record_id,
+    p.ordering_key, coalesce(p.priority, 1)))::text
+FROM jsonb_to_record($1::jsonb) AS p (type text, data jsonb, organization_id text, user_id text, record_id text,
+    ordering_key text, priority integer);
+
+-- name: EventList   rows: events, newest first
+-- params: $1 {"since_s", "type", "status", "organization_id", "limit"} jsonb
+-- index: webhook_event_log_pkey
+SELECT jsonb_build_object('id', e.id, 'event_type', e.event_type, 'status', e.status, 'retry_count', e.retry_count,
+    'created_at', e.created_at, 'organization_id', e.organization_id, 'error_message', e.error_message)::text
+FROM postrider.webhook_events AS e
+WHERE e.id >= postrider.event_id_at(now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second')
+  AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], e.event_type))
+  AND ($1::jsonb ->> 'organization_id' IS NULL OR e.organization_id = $1::jsonb ->> 'organization_id')
+  AND ($1::jsonb ->> 'status' IS NULL OR e.status = $1::jsonb ->> 'status')
+ORDER BY e.id DESC
+LIMIT ($1::jsonb ->> 'limit')::bigint;
+
+-- name: EventShow   rows: 0..1, with deliveries and attempts
+-- params: $1 {"id": uuid} jsonb
+-- index: webhook_event_log_pkey, webhook_attempts_delivery_idx
+SELECT (to_jsonb(e) || jsonb_build_object(
+    'data_text', e.data::text,
+    'deliveries', (SELECT coalesce(jsonb_agg(to_jsonb(d) - 'payload' - 'event_type' ORDER BY d.destination_id), '[]')
+                   FROM postrider.webhook_deliveries AS d WHERE d.webhook_event_id = e.id),
+    'attempts', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' ORDER BY a.attempted_at), '[]')
+                 FROM postrider.webhook_attempts AS a WHERE a.event_id = e.id)))::text
+FROM postrider.webhook_events AS e
+WHERE e.id = ($1::jsonb ->> 'id')::uuid;
+
+-- name: DeliveryList   rows: deliveries, newest event first
+-- params: $1 {"since_s", "event", "endpoint", "status", "limit"} jsonb
+-- index: webhook_attempts_delivery_idx
+SELECT jsonb_build_object('id', d.id, 'event_id', d.webhook_event_id, 'event_type', d.event_type,
+    'endpoint', d.destination_name, 'status', d.status, 'attempts', d.attempt_number, 'status_code', d.status_code,
+    'next_retry_at', d.next_retry_at, 'attempted_at', d.attempted_at, 'failure', d.failure)::text
+FROM postrider.webhook_deliveries AS d
+WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
+          postrider.event_id_at(now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'))
+  AND d.webhook_event_id <= coalesce(($1::jsonb ->> 'event')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+  AND ($1::jsonb ->> 'endpoint' IS NULL OR d.webhook_endpoint_id::text = $1::jsonb ->> 'endpoint'
+       OR d.destination_name = $1::jsonb ->> 'endpoint')
+  AND ($1::jsonb ->> 'status' IS NULL OR d.status = $1::jsonb ->> 'status')
+ORDER BY d.webhook_event_id DESC, d.destination_id
+LIMIT ($1::jsonb ->> 'limit')::bigint;
+
+-- name: DeliveryShow   rows: 0..1, with its attempts
+-- params: $1 {"id": uuid} jsonb
+-- index: webhook_attempts_delivery_idx
+-- A delivery's id begins with the first 8 bytes of its event's id.
+SELECT (to_jsonb(d) || jsonb_build_object(
+    'attempts', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' - 'destination_id' ORDER BY a.attempted_at), '[]')
+                 FROM postrider.webhook_attempts AS a
+                 WHERE a.event_id = d.webhook_event_id AND a.destination_id = d.destination_id)))::text
+FROM postrider.webhook_deliveries AS d
+WHERE d.webhook_event_id >= (left($1::jsonb ->> 'id', 18) || '-0000-000000000000')::uuid
+  AND d.webhook_event_id <= (left($1::jsonb ->> 'id', 18) || '-ffff-ffffffffffff')::uuid
+  AND d.id = ($1::jsonb ->> 'id')::uuid;
+
+-- name: DeadLetterList   rows: dead letters, newest first
+-- params: $1 {"endpoint", "type", "since_s", "limit"} jsonb
+-- index: webhook_dead_letters_pkey
+SELECT jsonb_build_object('id', postrider.delivery_id(l.event_id, l.destination_id), 'event_id', l.event_id,
+    'event_type', e.event_type, 'endpoint', d.name, 'attempts', l.attempts, 'failure', l.failure,
+    'error_message', l.error_message, 'dead_at', l.dead_at)::text
+FROM postrider.webhook_dead_letters AS l
+JOIN postrider.webhook_event_log AS e ON e.id = l.event_id
+JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
+WHERE l.dead_at >= now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'
+  AND ($1::jsonb ->> 'endpoint' IS NULL OR d.public_id::text = $1::jsonb ->> 'endpoint'
+       OR d.name = $1::jsonb ->> 'endpoint')
+  AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], e.event_type))
+ORDER BY l.dead_at DESC
+LIMIT ($1::jsonb ->> 'limit')::bigint;
+
+-- name: ReplayPlan   rows: 1, how many deliveries a replay would send
+-- params: $1 {"delivery", "event", "endpoint", "type", "since_s", "dead_letters": bool} jsonb
+-- index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey
+SELECT jsonb_build_object('count', count(*))::text
+FROM postrider.webhook_deliveries AS d
+WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
+          (left($1::jsonb ->> 'delivery', 18) || '-0000-000000000000')::uuid,
+          postrider.event_id_at(now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'))
+  AND d.webhook_event_id <= coalesce(($1::jsonb ->> 'event')::uuid,
+          (left($1::jsonb ->> 'delivery', 18) || '-ffff-ffffffffffff')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+  AND ($1::jsonb ->> 'delivery' IS NULL OR d.id = ($1::jsonb ->> 'delivery')::uuid)
+  AND ($1::jsonb ->> 'endpoint' IS NULL OR d.webhook_endpoint_id::text = $1::jsonb ->> 'endpoint'
+       OR d.destination_name = $1::jsonb ->> 'endpoint')
+  AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], d.event_type))
+  AND (NOT ($1::jsonb ->> 'dead_letters')::boolean OR d.status = 'failed');
+
+-- name: ReplayRun   rows: 1, how many deliveries were scheduled
+-- params: as ReplayPlan
+-- index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey
+WITH chosen AS MATERIALIZED (
+    SELECT d.webhook_event_id AS event_id, d.destination_id, d.attempt_number
+    FROM postrider.webhook_deliveries AS d
+    WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
+              (left($1::jsonb ->> 'delivery', 18) || '-0000-000000000000')::uuid,
+              postrider.event_id_at(now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'))
+      AND d.webhook_event_id <= coalesce(($1::jsonb ->> 'event')::uuid,
+              (left($1::jsonb ->> 'delivery', 18) || '-ffff-ffffffffffff')::uuid,
+              'ffffffff-ffff-ffff-ffff-ffffffffffff')
+      AND ($1::jsonb ->> 'delivery' IS NULL OR d.id = ($1::jsonb ->> 'delivery')::uuid)
+      AND ($1::jsonb ->> 'endpoint' IS NULL OR d.webhook_endpoint_id::text = $1::jsonb ->> 'endpoint'
+           OR d.destination_name = $1::jsonb ->> 'endpoint')
+      AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], d.event_type))
+      AND (NOT ($1::jsonb ->> 'dead_letters')::boolean OR d.status = 'failed')
+), buried AS (
+    DELETE FROM postrider.webhook_dead_letters AS l USING chosen AS c
+    WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id
+), scheduled AS (
+    -- Parked deliveries stay parked: their destination is inactive.
+    INSERT INTO postrider.webhook_retries AS r (event_id, due_at, destination_id, attempt_number, is_replay)
+    SELECT c.event_id, clock_timestamp(), c.destination_id, c.attempt_number + 1, true FROM chosen AS c
+    ON CONFLICT (event_id, destination_id) DO UPDATE SET due_at = excluded.due_at, is_replay = true
+        WHERE r.due_at <> 'infinity'
+    RETURNING 1
+)
+SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', '') IS NULL)::text;
+
+-- name: QueueStatus   rows: 1
+-- params: $1 ignored jsonb
+-- index: none: reads the queue
+SELECT to_jsonb(s)::text FROM postrider.webhook_queue_status AS s WHERE $1::jsonb IS NOT NULL;
+
+-- name: AttachmentList   rows: attachments
+-- params: $1 ignored jsonb
+-- index: none
+SELECT to_jsonb(a)::text FROM postrider.webhook_attachments AS a WHERE $1::jsonb IS NOT NULL ORDER BY a.table_name, a.name;
+
+-- name: AttachmentCreate   rows: 1
+-- params: $1 {"table", …options of postrider.attach} jsonb
+-- index: none
+SELECT jsonb_build_object('name', postrider.attach(p."table"::regclass, event_type => p.event_type,
+    operations => coalesce(p.operations, '{insert}'), condition => p.condition,
+    event_type_expression => p.event_type_expression, columns => p.columns, except_columns => p.except_columns,
+    organization_id => p.organization_id, user_id => p.user_id, record_id => p.record_id,
+    ordering_key => p.ordering_key, priority => p.priority, include_old => coalesce(p.include_old, false),
+    name => p.name))::text
+FROM jsonb_to_record($1::jsonb) AS p ("table" text, event_type text, operations text[], condition text,
+    event_type_expression text, columns text[], except_columns text[], organization_id text, user_id text,
+    record_id text, ordering_key text, priority text, include_old boolean, name text);
+
+-- name: AttachmentDelete   rows: 1
+-- params: $1 {"table", "name"} jsonb
+-- index: none
+SELECT jsonb_build_object('count', postrider.detach(($1::jsonb ->> 'table')::regclass, $1::jsonb ->> 'name'))::text;
+
+-- name: Diagnosis   rows: 1, everything that doctor can learn with one question
+-- params: $1 ignored jsonb
+-- index: none
+SELECT jsonb_build_object(
+    'server_version', current_setting('server_version'),
+    'now_s', extract(epoch FROM clock_timestamp()),
+    'in_recovery', pg_is_in_recovery(),
+    'queue', (SELECT to_jsonb(s) FROM postrider.webhook_queue_status AS s),
+    'oldest_waiting_s', (SELECT extract(epoch FROM s.oldest_waiting_age) FROM postrider.webhook_queue_status AS s),
+    'attachments', (SELECT count(*) FROM postrider.webhook_attachments),
+    'faults', (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM postrider.webhook_attachment_check AS c),
+    'enqueue_enabled', (SELECT tgenabled <> 'D' FROM pg_catalog.pg_trigger
+                        WHERE tgrelid = 'postrider.webhook_event_log'::regclass AND tgname = 'webhook_enqueue'),
+    'weeks_ahead', (SELECT count(*) FROM pg_catalog.pg_inherits AS i
+                    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+                    WHERE i.inhparent = 'postrider.webhook_event_log'::regclass
+                      AND c.relname > 'webhook_event_log_' || to_char(now() AT TIME ZONE 'UTC', 'IYYY_IW')
+                      AND c.relname !~ '_later$'),
+    'workers_alive', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until > clock_timestamp()),
+    'workers_silent', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until <= clock_timestamp()),
+    'oldest_xmin_s', (SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_catalog.pg_stat_activity
+                      WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'),
+    'oldest_xmin_pid', (SELECT pid FROM pg_catalog.pg_stat_activity
+                        WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+                        ORDER BY xact_start LIMIT 1),
+    'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
+    'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),
+    'plain_http', (SELECT count(*) FROM postrider.webhook_destinations
+                   WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'))::text
+WHERE $1::jsonb IS NOT NULL;
