@@ -61,6 +61,10 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         .target(name: "TestSupport", dependencies: ["Postgres"], path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(
+            name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "HTTPExchangeTests", dependencies: ["HTTPExchange", "CLibCurl"], swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], exclude: ["verify.py"], swiftSettings: settings),
         .testTarget(
             name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"], swiftSettings: settings),
@@ -71,6 +75,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], path: "Tests/Scenarios", swiftSettings: settings),
+        .testTarget(
+            name: "postriderTests",
+            dependencies: ["postrider", "Outbox", "OutboxStore", "Postgres", "TestSupport"],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

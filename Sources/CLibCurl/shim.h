@@ -48,6 +48,7 @@ typedef int (*clibcurl_seek_function)(void *context, curl_off_t offset, int orig
 typedef curl_socket_t (*clibcurl_open_function)(void *context, curlsocktype purpose, struct curl_sockaddr *address);
 typedef int (*clibcurl_close_function)(void *context, curl_socket_t socket);
 typedef int (*clibcurl_resolve_function)(void *resolver, void *reserved, void *context);
+typedef int (*clibcurl_ready_function)(void *context, char *remote, char *local, int remote_port, int local_port);
 
 // CURLOPT_WRITEFUNCTION, CURLOPT_HEADERFUNCTION, CURLOPT_READFUNCTION: one shape for the three.
 static inline CURLcode clibcurl_easy_set_data_function(CURL *easy, CURLoption option, clibcurl_data_function value) {
@@ -68,6 +69,10 @@ static inline CURLcode clibcurl_easy_set_close_function(CURL *easy, clibcurl_clo
 
 static inline CURLcode clibcurl_easy_set_resolve_function(CURL *easy, clibcurl_resolve_function value) {
     return curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, value);
+}
+
+static inline CURLcode clibcurl_easy_set_ready_function(CURL *easy, clibcurl_ready_function value) {
+    return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, value);
 }
 
 // curl_easy_getinfo, by type of the answer.

@@ -79,7 +79,7 @@ import Testing
         let hanging = request
         let exchange = try await withExchanger { await $0.perform(hanging) }
         #expect(exchange.failure?.kind == .timeout)
-        #expect(exchange.failure?.message == "the time ran out in the TLS handshake")
+        #expect(exchange.failure?.message == "the time ran out in the TCP or TLS handshake")
     }
 
     @Test func endlessBodyIsKeptUpToTheLimitAndGivenUp() async throws {

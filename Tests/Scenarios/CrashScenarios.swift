@@ -10,7 +10,7 @@ import Testing
 @Suite(.serialized) struct CrashScenarios {
     @Test func killedWorkersWorkIsDeliveredByAnother() async throws {
         let outpost = try await Outpost()
-        let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 20) }
+        let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 100) }
         try await outpost.endpoint(receiver.url())
         let victim = try WorkerProcess(outpost)
         let survivor = try WorkerProcess(outpost)

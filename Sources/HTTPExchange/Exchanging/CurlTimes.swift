@@ -23,25 +23,21 @@ struct CurlTimes {
         total = Self.time(easy, CURLINFO_TOTAL_TIME_T)
     }
 
-    /// Whether the transfer had a connection at all, so that none made means one used again.
-    var isOnConnection: Bool { named > 0 || connected > 0 || firstByte > 0 }
-
-    /// The phases, with the wait for the name before libcurl's own start.
-    func timings(waited: Int) -> Timings {
+    /// The phases, with the microseconds that passed before libcurl's own start: the lookup, and the wait for a place.
+    func timings(dns: Int, waited: Int) -> Timings {
         let isNew = connections > 0
         return Timings(
-            dns: waited, connect: isNew ? max(0, connected - named) : 0,
+            dns: dns, connect: isNew ? max(0, connected - named) : 0,
             tls: isNew && secured > 0 ? max(0, secured - connected) : 0,
             firstByte: firstByte > 0 ? waited + firstByte : 0, total: waited + total)
     }
 
     /// A sentence about the phase in which the time ran out.
-    func phaseUnderWay(isSecure: Bool) -> String {
+    func phaseUnderWay(hasSent: Bool, isSecure: Bool) -> String {
         if firstByte > 0 { return "the time ran out while the answer was read" }
-        if named == 0 { return "the time ran out before a connection was free" }
-        if connected == 0 { return "the time ran out while connecting" }
-        if isSecure, secured == 0 { return "the time ran out in the TLS handshake" }
-        return "the time ran out before the answer began"
+        if hasSent { return "the time ran out before the answer began" }
+        // libcurl sets the time of the TCP handshake only when the TLS handshake has ended as well.
+        return isSecure ? "the time ran out in the TCP or TLS handshake" : "the time ran out while connecting"
     }
 
     private static func time(_ easy: UnsafeMutableRawPointer, _ info: CURLINFO) -> Int {

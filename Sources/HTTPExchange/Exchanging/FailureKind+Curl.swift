@@ -51,18 +51,22 @@ extension Transfer {
             return Failure(kind: .protocolError, message: "the answer has a compressed transfer coding")
         case nil: break
         }
-        let kind = FailureKind(code)
+        let own = String(cString: errorText)
+        // The one fault of a receiver for which libcurl uses the code of a broken connection.
+        let isBadChunk = code == CURLE_RECV_ERROR && own.hasSuffix("in chunked-encoding")
+        let kind = isBadChunk ? .protocolError : FailureKind(code)
         switch kind {
         case .cancelled: return Failure(kind: kind, message: "the request was cancelled")
-        case .timeout: return Failure(kind: kind, message: times.phaseUnderWay(isSecure: target?.isSecure == true))
+        case .timeout:
+            return Failure(
+                kind: kind, message: times.phaseUnderWay(hasSent: hasConnection, isSecure: target?.isSecure == true))
         case .tooLarge: return Failure(kind: kind, message: "a header line of the answer is too long")
-        default: return Failure(kind: kind, message: detail(code))
+        default: return Failure(kind: kind, message: Self.detail(own, code))
         }
     }
 
     /// libcurl's sentence, cut and cleaned, or its general one when the sentence might quote the URL.
-    private func detail(_ code: CURLcode) -> String {
-        let own = String(cString: errorText)
+    private static func detail(_ own: String, _ code: CURLcode) -> String {
         let mayQuote = own.isEmpty || own.contains("://") || own.contains("?")
         let text = mayQuote ? String(cString: curl_easy_strerror(code)) : own
         return String(

@@ -1,4 +1,4 @@
-// What is here: how requests start, wait for names, finish and are cancelled. Called by: Loop.run.
+// What is here: how requests start and finish. Called by: Loop.run, Loop+Waiting.
 
 import CLibCurl
 
@@ -6,11 +6,7 @@ extension Loop {
     /// Starts what was posted: answers first, since they may let requests of the same mail start at once.
     func begin(_ mail: Mail, now: Int64) {
         for answer in mail.answers {
-            guard let host = hosts.take(answer, now: now) else { continue }
-            let waiting = host.waiting
-            host.waiting = []
-            awaited.removeAll { $0 === host }
-            for entry in waiting { resume(entry, now: now) }
+            if let host = hosts.take(answer, now: now) { resume(host, now: now) }
         }
         for batch in mail.batches {
             for request in batch { begin(Job(request: request, reply: nil), now: now) }
@@ -33,56 +29,47 @@ extension Loop {
             guard target.isSecure || job.request.allowsHTTP else {
                 throw Failure(kind: .invalidRequest, message: "plain http is not allowed")
             }
+            let entry = Waiting(job: job, target: target, startedAt: now, deadline: .max)
             switch hosts.readiness(of: target.host, now: now) {
-            case .ready: launch(job, target, waited: 0)
+            case .ready: launch(entry, now: now)
             case .failed(let failure): throw failure
-            case .waits: wait(job, target, now: now)
+            case .waits: waitForName(entry)
             }
         } catch {
             hand(.failed(token: job.request.token, error), to: job.reply)
         }
     }
 
-    private func wait(_ job: Job, _ target: Target, now: Int64) {
-        let limit = min(job.request.timeout, job.request.connectTimeout).nanoseconds
-        let deadline = now + max(0, limit)
-        if target.host.waiting.isEmpty { awaited.append(target.host) }
-        target.host.waiting.append(Host.Waiting(job: job, target: target, startedAt: now, deadline: deadline))
-        nextWaitingDeadline = min(nextWaitingDeadline, deadline)
-    }
-
-    /// Goes on with a request whose host has an answer now.
-    private func resume(_ entry: Host.Waiting, now: Int64) {
-        let waited = Int((now - entry.startedAt) / 1_000)
-        switch HostTable.readiness(entry.target.host.verdict) {
-        case .ready:
-            launch(entry.job, entry.target, waited: waited)
-        case .failed(let failure):
-            let timings = Timings(dns: waited, total: waited)
-            hand(.failed(token: entry.job.request.token, failure, timings: timings), to: entry.job.reply)
-        case .waits:
-            break
-        }
-    }
-
-    /// Gives a request to libcurl.
-    private func launch(_ job: Job, _ target: Target, waited: Int) {
-        guard let transfer = free.popLast() ?? Transfer(configuration, sockets: sockets) else {
-            let failure = Failure(kind: .connect, message: "no memory for another transfer")
-            return hand(.failed(token: job.request.token, failure), to: job.reply)
+    /// Gives a request whose host may be dialed to libcurl, or lets it wait for a place.
+    func launch(_ entry: Waiting, now: Int64) {
+        let host = entry.target.host
+        guard active.count < configuration.settings.maxConnections else { return waitInLine(entry) }
+        guard !mustHold(host, isSecure: entry.target.isSecure) else { return hold(entry) }
+        guard let transfer = free.popLast() ?? Transfer(configuration, sockets: sockets, settled: settled) else {
+            return fail(entry, Failure(kind: .connect, message: "no memory for another transfer"), now: now)
         }
         do throws(Failure) {
-            try transfer.prepare(job, target, pins: { self.hosts.pins(for: target.host) }, waited: waited)
+            try transfer.prepare(entry, now: now) { hosts.pins(for: host) }
         } catch {
             transfer.clear()
             free.append(transfer)
-            return hand(.failed(token: job.request.token, error), to: job.reply)
+            return fail(entry, error, now: now)
         }
-        target.host.transfers += 1
+        host.admit()
         transfer.position = active.count
         active.append(transfer)
         counters.inFlight.increment()
         curl_multi_add_handle(multi, transfer.easy)
+    }
+
+    /// Whether a further request to the host has to wait for those under way.
+    ///
+    /// The first one to a secure host goes ahead until it has its connection: over HTTP/2 that one carries all of them.
+    /// libcurl's `CURLOPT_PIPEWAIT` would do the same, with one queue for all hosts: one that hangs would stop others.
+    func mustHold(_ host: Host, isSecure: Bool) -> Bool {
+        let limit = configuration.settings.maxConnectionsPerHost
+        if limit > 0, host.transfers >= limit { return true }
+        return isSecure && configuration.settings.http2 && host.transfers > 0 && !host.isSettled
     }
 
     /// Ends a transfer that libcurl is done with.
@@ -95,10 +82,13 @@ extension Loop {
     }
 
     /// Takes a transfer away from libcurl and keeps it for the next request.
-    private func release(_ transfer: Transfer) {
+    func release(_ transfer: Transfer) {
         curl_multi_remove_handle(multi, transfer.easy)
         counters.inFlight.increment(by: -1)
-        transfer.target?.host.transfers -= 1
+        if let host = transfer.target?.host {
+            host.transfers -= 1
+            if !host.held.isEmpty { settled.hosts.append(host) }
+        }
         let last = active.removeLast()
         if last !== transfer {
             active[transfer.position] = last
@@ -108,69 +98,19 @@ extension Loop {
         if free.count < configuration.settings.maxConnections { free.append(transfer) }
     }
 
-    private func hand(_ exchange: Exchange, to reply: Reply?) {
+    /// Ends a request that libcurl never got.
+    func fail(_ entry: Waiting, _ failure: Failure, now: Int64) {
+        let timings = Timings(dns: entry.dns, total: Int((now - entry.startedAt) / 1_000))
+        hand(.failed(token: entry.job.request.token, failure, timings: timings), to: entry.job.reply)
+    }
+
+    /// Gives an outcome to whoever waits for it.
+    func hand(_ exchange: Exchange, to reply: Reply?) {
         counters.finished.increment()
         if let reply {
             reply.continuation.resume(returning: exchange)
         } else {
             finished.append(exchange)
         }
-    }
-}
-
-extension Loop {
-    /// Ends what the mail names.
-    func cancel(_ mail: Mail) {
-        if mail.cancelsAll { return cancelEverything() }
-        let tokens = Set(mail.cancelledTokens)
-        let replies = Set(mail.cancelledReplies)
-        cancel { job in
-            if let reply = job.reply { replies.contains(reply.id) } else { tokens.contains(job.request.token) }
-        }
-    }
-
-    /// Ends everything there is.
-    func cancelEverything() {
-        cancel { _ in true }
-    }
-
-    /// Ends requests whose time ran out before their host had an address.
-    func expireWaiting(now: Int64) {
-        let failure = Failure(kind: .timeout, message: "the time ran out during the name lookup")
-        nextWaitingDeadline = .max
-        removeWaiting {
-            $0.deadline <= now
-        } then: { entry in
-            let waited = Int((now - entry.startedAt) / 1_000)
-            hand(
-                .failed(token: entry.job.request.token, failure, timings: Timings(dns: waited, total: waited)),
-                to: entry.job.reply)
-        }
-        for host in awaited {
-            for entry in host.waiting { nextWaitingDeadline = min(nextWaitingDeadline, entry.deadline) }
-        }
-    }
-
-    private func cancel(_ isMeant: (Job) -> Bool) {
-        for transfer in active where transfer.job.map(isMeant) == true {
-            guard let job = transfer.job else { continue }
-            let exchange = transfer.exchange(CURLE_ABORTED_BY_CALLBACK)
-            release(transfer)
-            hand(exchange, to: job.reply)
-        }
-        removeWaiting {
-            isMeant($0.job)
-        } then: { entry in
-            hand(.cancelled(token: entry.job.request.token), to: entry.job.reply)
-        }
-    }
-
-    private func removeWaiting(_ isMeant: (Host.Waiting) -> Bool, then: (Host.Waiting) -> Void) {
-        for host in awaited {
-            let removed = host.waiting.filter(isMeant)
-            host.waiting.removeAll(where: isMeant)
-            removed.forEach(then)
-        }
-        awaited.removeAll { $0.waiting.isEmpty }
     }
 }

@@ -18,8 +18,12 @@ final class Loop {
     var active: [Transfer] = []
     /// Transfers for the next requests.
     var free: [Transfer] = []
-    /// Hosts with requests that wait for a lookup.
-    var awaited: [Host] = []
+    /// Hosts with requests that wait.
+    var crowded: [Host] = []
+    /// Hosts where some of them may start now.
+    let settled = SettledHosts()
+    /// Requests that wait because as many as may are under way.
+    var line = WaitingLine()
     /// When the first of those requests runs out of time, in `Ticks`.
     var nextWaitingDeadline = Int64.max
     /// The submitted exchanges that finished in this turn.
@@ -70,6 +74,7 @@ final class Loop {
                 curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running)
             }
             collect()
+            if !settled.hosts.isEmpty || !line.isEmpty { admitWaiting(now: now) }
             // After libcurl has seen new transfers: a pinned address travels with the first of them.
             if mail.cancels { cancel(mail) }
             if nextWaitingDeadline <= now { expireWaiting(now: now) }
@@ -90,9 +95,9 @@ final class Loop {
         }
         clibcurl_multi_set_pointer(multi, CURLMOPT_TIMERDATA, this)
         clibcurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
-        clibcurl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max(1, settings.maxConnections))
+        // The limits on connections are kept by the loop. libcurl has some, too, but wakes one waiting transfer at a
+        // time, and when that one is to a host that hangs, all others go on waiting.
         clibcurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, max(1, settings.maxConnections))
-        clibcurl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, max(0, settings.maxConnectionsPerHost))
     }
 
     private func setTimer(_ milliseconds: Int) {

@@ -12,8 +12,8 @@ extension Transfer {
         if failure == nil, let response { result = .response(response) }
         return Exchange(
             token: job?.request.token ?? 0, result: result, partial: failure == nil ? nil : response,
-            timings: times.timings(waited: waited),
-            reusedConnection: times.connections == 0 && times.isOnConnection, remoteAddress: remoteAddress,
+            timings: times.timings(dns: dns, waited: waited),
+            reusedConnection: times.connections == 0 && hasConnection, remoteAddress: remoteAddress,
             httpVersion: version)
     }
 

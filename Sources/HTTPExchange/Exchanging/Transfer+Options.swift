@@ -39,8 +39,6 @@ extension Transfer {
         // With a folder of authorities libcurl would read the whole store again for each new connection.
         clibcurl_easy_set_text(easy, CURLOPT_CAPATH, nil)
         set(CURLOPT_HTTP_VERSION, settings.http2 ? Int(CURL_HTTP_VERSION_2TLS) : Int(CURL_HTTP_VERSION_1_1))
-        // A burst to a new host waits for its first connection, which may carry all of it.
-        set(CURLOPT_PIPEWAIT, settings.http2 ? 1 : 0)
     }
 
     /// Installs the callbacks; their context is this transfer, or the socket table for the closing.
@@ -56,6 +54,8 @@ extension Transfer {
         clibcurl_easy_set_pointer(easy, CURLOPT_SEEKDATA, this)
         clibcurl_easy_set_resolve_function(easy, TransferCallbacks.resolve)
         clibcurl_easy_set_pointer(easy, CURLOPT_RESOLVER_START_DATA, this)
+        clibcurl_easy_set_ready_function(easy, TransferCallbacks.ready)
+        clibcurl_easy_set_pointer(easy, CURLOPT_PREREQDATA, this)
         clibcurl_easy_set_open_function(easy, SocketCallbacks.open)
         clibcurl_easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, this)
         clibcurl_easy_set_close_function(easy, SocketCallbacks.close)

@@ -1,5 +1,5 @@
 // What is here: whether the connection of a transfer resumed a TLS session, for the counters.
-// Called by: TransferCallbacks with the first header line of a secure exchange, while the connection is known.
+// Called by: TransferCallbacks before a secure request goes out, while the connection is known.
 
 import CLibCurl
 import Glibc
@@ -17,7 +17,6 @@ extension Transfer {
 
     /// Counts the handshake when this transfer made one.
     func lookAtTLS() {
-        hasSeenTLS = true
         var connections = 0
         clibcurl_easy_get_long(easy, CURLINFO_NUM_CONNECTS, &connections)
         guard connections > 0 else { return }

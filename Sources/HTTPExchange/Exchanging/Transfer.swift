@@ -3,6 +3,11 @@
 
 import CLibCurl
 
+/// Collects hosts of which one more transfer has its connection, or has ended: others that wait may start.
+final class SettledHosts {
+    var hosts: [Host] = []
+}
+
 /// An easy handle and the request it carries. The loop's thread only.
 ///
 /// Options that never change are set once; of the others, those that differ from the previous request, because
@@ -21,7 +26,7 @@ final class Transfer {
 
     let easy: UnsafeMutableRawPointer
     let configuration: Configuration
-    // The loop owns both and outlives every transfer.
+    // The loop owns both of these and outlives every transfer.
     unowned(unsafe) let sockets: SocketTable
     let memory = RequestMemory()
     /// 256 bytes (`CURL_ERROR_SIZE`) for libcurl's description of an error.
@@ -31,15 +36,19 @@ final class Transfer {
     var position = 0
     private(set) var job: Job?
     private(set) var target: Target?
-    /// Microseconds that passed before libcurl got the request: the wait for the name.
+    /// Microseconds that passed before libcurl got the request.
     private(set) var waited = 0
+    /// Microseconds of them that went to the name lookup.
+    private(set) var dns = 0
     var answer = Answer(bodyLimit: 0, hardLimit: 0)
     /// How much of a large body has been read.
     var bodyOffset = 0
     /// Whether the address guard refused the address to be dialed.
     var wasRefused = false
-    /// Whether the connection's TLS session was looked at.
-    var hasSeenTLS = false
+    /// Whether there is a connection and the request is on its way over it.
+    var hasConnection = false
+    /// The loop's list of hosts where others may start now.
+    unowned(unsafe) let settled: SettledHosts
 
     private var applied = Applied()
     private var pins: UnsafeMutablePointer<curl_slist>?
@@ -54,11 +63,12 @@ final class Transfer {
     }
 
     /// Nil when libcurl has no memory for a handle.
-    init?(_ configuration: Configuration, sockets: SocketTable) {
+    init?(_ configuration: Configuration, sockets: SocketTable, settled: SettledHosts) {
         guard let easy = curl_easy_init() else { return nil }
         self.easy = easy
         self.configuration = configuration
         self.sockets = sockets
+        self.settled = settled
         errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         setLastingOptions()
@@ -75,16 +85,16 @@ final class Transfer {
     ///
     /// `pins` makes the list for `CURLOPT_RESOLVE`; it is asked last, since libcurl must see what it gives out.
     /// - Throws: `Failure` of kind `.invalidRequest`; the transfer must be cleared then as after a request.
-    func prepare(
-        _ job: Job, _ target: Target, pins: () -> UnsafeMutablePointer<curl_slist>?, waited: Int
-    ) throws(Failure) {
-        let request = job.request
-        self.job = job
-        self.waited = waited
+    func prepare(_ entry: Waiting, now: Int64, pins: () -> UnsafeMutablePointer<curl_slist>?) throws(Failure) {
+        let request = entry.job.request
+        let target = entry.target
+        job = entry.job
+        waited = Int((now - entry.startedAt) / 1_000)
+        dns = entry.dns
         answer = Answer(bodyLimit: request.responseLimit, hardLimit: request.responseHardLimit)
         bodyOffset = 0
         wasRefused = false
-        hasSeenTLS = !target.isSecure
+        hasConnection = false
         if self.target !== target {
             set(CURLOPT_URL, target.url)
             self.target = target
@@ -137,7 +147,7 @@ final class Transfer {
     private func setLimits(_ request: Request) {
         // libcurl takes 0 for "no limit".
         let timeout = max(1, Int(request.timeout.nanoseconds / 1_000_000) - waited / 1_000)
-        let connectTimeout = max(1, Int(request.connectTimeout.nanoseconds / 1_000_000) - waited / 1_000)
+        let connectTimeout = max(1, Int(request.connectTimeout.nanoseconds / 1_000_000) - dns / 1_000)
         if timeout != applied.timeout {
             set(CURLOPT_TIMEOUT_MS, min(timeout, Int(Int32.max)))
             applied.timeout = timeout

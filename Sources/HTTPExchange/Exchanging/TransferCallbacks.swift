@@ -6,11 +6,22 @@ import Glibc
 
 /// Callbacks of an easy handle.
 enum TransferCallbacks {
+    /// `CURLOPT_PREREQFUNCTION`: there is a connection, and the request goes out next.
+    static let ready: clibcurl_ready_function = { context, _, _, _, _ in
+        guard let transfer = transfer(context), let target = transfer.target else { return CURL_PREREQFUNC_OK }
+        transfer.hasConnection = true
+        if target.isSecure { transfer.lookAtTLS() }
+        if !target.host.isSettled {
+            target.host.isSettled = true
+            if !target.host.held.isEmpty { transfer.settled.hosts.append(target.host) }
+        }
+        return CURL_PREREQFUNC_OK
+    }
+
     /// `CURLOPT_HEADERFUNCTION`: one complete line.
     static let header: clibcurl_data_function = { bytes, size, count, context in
         guard let transfer = transfer(context) else { return 0 }
         let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
-        if !transfer.hasSeenTLS { transfer.lookAtTLS() }
         return transfer.answer.takeLine(line, keeping: transfer.configuration.keptHeaders) ? line.count : 0
     }
 

@@ -35,24 +35,22 @@ final class Host {
     var usableUntil: Int64 = 0
     /// Since when a lookup has been running, in `Ticks`.
     var lookupStartedAt: Int64?
-    /// Requests that cannot start without an answer, oldest first.
-    var waiting: [Waiting] = []
+    /// Requests that cannot start without an answer.
+    var unnamed = WaitingLine()
+    /// Requests that wait for others to this host: for one to end, or to have opened the connection.
+    var held = WaitingLine()
     /// The addresses of the last lookup that was permitted, in the order to try them; empty for literals.
     var addresses: [IPAddress] = []
     /// Whether libcurl has these addresses, so that further transfers need not bring them.
     var isPinned = false
+    /// Whether the loop's list of hosts where somebody waits has this one.
+    var isCrowded = false
     /// How many transfers to this host are with libcurl.
     var transfers = 0
+    /// Whether one of them has a connection, so that it is known how many they need.
+    var isSettled = false
     /// TLS sessions, shared by all transfers to this host; made for the first secure one.
     private(set) var share: UnsafeMutableRawPointer?
-
-    /// A request that waits for the name.
-    struct Waiting {
-        let job: Job
-        let target: Target
-        let startedAt: Int64
-        let deadline: Int64
-    }
 
     init(name: String, port: Int) {
         self.name = name
@@ -62,6 +60,15 @@ final class Host {
 
     deinit {
         if let share { _ = curl_share_cleanup(share) }
+    }
+
+    /// Whether anybody waits here.
+    var hasWaiting: Bool { !unnamed.isEmpty || !held.isEmpty }
+
+    /// Takes a transfer in; after an idle time the first one finds out anew whether its connection can carry others.
+    func admit() {
+        if transfers == 0 { isSettled = false }
+        transfers += 1
     }
 
     /// The share handle with this host's TLS sessions.

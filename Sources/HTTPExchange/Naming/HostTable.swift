@@ -119,7 +119,7 @@ struct HostTable {
     /// Drops the hosts that nothing uses, and the targets that keep them.
     private mutating func dropIdleHosts() {
         targets.removeAll()
-        for (key, host) in hosts where host.transfers == 0 && host.waiting.isEmpty && host.lookupStartedAt == nil {
+        for (key, host) in hosts where host.transfers == 0 && !host.hasWaiting && host.lookupStartedAt == nil {
             if host.isPinned { dropped.append(key) }
             hosts[key] = nil
         }

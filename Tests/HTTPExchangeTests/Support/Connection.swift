@@ -108,7 +108,10 @@ extension Connection {
 
 extension Connection {
     /// Holds the connection for a moment: the receiver that trickles is slow by design.
-    func pause(milliseconds: Int32) {
+    func pause(milliseconds: Int32) { Self.pause(milliseconds: milliseconds) }
+
+    /// Holds the calling thread for a moment.
+    static func pause(milliseconds: Int32) {
         var entry = pollfd(fd: -1, events: 0, revents: 0)
         poll(&entry, 1, milliseconds)
     }

@@ -95,6 +95,20 @@ final class Receiver: Sendable {
         }
     }
 
+    /// Whether somebody listens on this port of 127.0.0.1.
+    static func accepts(port: Int) -> Bool {
+        let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(probe) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        return withUnsafeBytes(of: &address) { bytes in
+            let pointer = bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+            return connect(probe, pointer, socklen_t(bytes.count)) == 0
+        }
+    }
+
     private static func bindLoopback(_ listener: Int32, isSix: Bool) -> Int? {
         var four = sockaddr_in()
         four.sin_family = sa_family_t(AF_INET)

@@ -84,7 +84,7 @@ import Testing
     /// Faults that no check of the table finds, because only the program knows profiles, or somebody went around it.
     @Test(arguments: [
         ("profile = 'no-such'", "no-such"),
-        ("url = 'https://[::1'", "url"),
+        ("url = 'https://[::1'", "bracket"),
         ("url = 'https://example.com:99999/'", "port"),
         ("final_statuses = 'sometimes'", "sometimes"),
         (#"headers = '{"X A": "1"}'"#, "header"),

@@ -141,3 +141,17 @@ private final class ConnectionList: Sendable {
         }
     }
 }
+
+extension TestDatabase {
+    /// The events in the order they were written, as ``lines(_:)`` gives them.
+    func events(_ columns: String) async throws -> [String] {
+        try await lines("SELECT \(columns) FROM postrider.webhook_event_log ORDER BY id")
+    }
+
+    /// The same, and removes them and what waits of them: what comes next begins with nothing.
+    func takeEvents(_ columns: String) async throws -> [String] {
+        let taken = try await events(columns)
+        try await run("TRUNCATE postrider.webhook_event_log, postrider.webhook_queue")
+        return taken
+    }
+}

@@ -1,0 +1,60 @@
+// What is here: HTTP/2 over TLS, served by nghttpd. Skipped, and said so, where that program is not installed.
+
+import HTTPExchange
+import Testing
+
+@Suite(.enabled(if: TLSReceiver.nghttpd != nil, "nghttpd (Debian: nghttp2-server) is not installed"))
+struct HTTP2Tests {
+    @Test func exchangesShareOneConnection() async throws {
+        let receiver = try TLSReceiver(http2: try #require(TLSReceiver.nghttpd))
+        let collected = Collected()
+        try await withExchanger(try TLSTests.trusting(), completed: collected.add) { exchanger in
+            exchanger.submit(
+                (0..<60).map {
+                    .post(receiver.url("/echo"), "body \($0)", headers: ["content-type: application/json"], token: $0)
+                })
+            let exchanges = await collected.wait(for: 60)
+            #expect(exchanges.allSatisfy { $0.httpVersion == .http2 })
+            #expect(exchanges.allSatisfy { $0.response?.body == Array("body \($0.token)".utf8) })
+            #expect(exchanger.counters.connectionsOpened == 1)
+            #expect(exchanger.counters.tlsHandshakes == 1)
+            #expect(exchanges.count { $0.reusedConnection } == 59)
+        }
+    }
+
+    @Test(arguments: [0, 32_768, 32_769, 200_000, 3_000_000])
+    func bodyOfAnySizeArrives(size: Int) async throws {
+        let receiver = try TLSReceiver(http2: try #require(TLSReceiver.nghttpd))
+        var request = Request.post(receiver.url("/echo"))
+        request.body = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        request.responseLimit = size
+        let sent = request
+        let exchange = try await withExchanger(try TLSTests.trusting()) { await $0.perform(sent) }
+        #expect(exchange.response?.status == 200, "\(exchange.result)")
+        #expect(exchange.response?.body == sent.body)
+    }
+
+    @Test func cancelledStreamLeavesTheOthers() async throws {
+        let receiver = try TLSReceiver(http2: try #require(TLSReceiver.nghttpd))
+        let collected = Collected()
+        try await withExchanger(try TLSTests.trusting(), completed: collected.add) { exchanger in
+            _ = await exchanger.perform(.post(receiver.url("/echo")))
+            var large = Request.post(receiver.url("/echo"), token: 99)
+            large.body = [UInt8](repeating: 1, count: 5_000_000)
+            exchanger.submit([large] + (0..<10).map { .post(receiver.url("/echo"), "{}", token: $0) })
+            exchanger.cancel([99])
+            let exchanges = await collected.wait(for: 11)
+            #expect(exchanges.count { $0.response?.status == 200 } >= 10)
+        }
+    }
+
+    @Test func settingTurnsItOff() async throws {
+        let receiver = try TLSReceiver(http2: try #require(TLSReceiver.nghttpd))
+        var settings = try TLSTests.trusting()
+        settings.http2 = false
+        let exchange = try await withExchanger(settings) { await $0.perform(.post(receiver.url("/echo"), "{}")) }
+        // nghttpd speaks nothing else, so the connection ends without an HTTP/2 answer.
+        #expect(exchange.httpVersion != .http2)
+        #expect(exchange.failure != nil)
+    }
+}

@@ -1,0 +1,63 @@
+// What is here: certificates for the TLS tests, made by the openssl program in a temporary folder once per run.
+// Called by: TLSReceiver and the tests, for the file of the authority they trust.
+
+import Foundation
+
+/// Files of one authority and of servers that it, or nobody, vouches for.
+struct Certificates: Sendable {
+    /// Certificates a receiver can show.
+    enum Kind: String, CaseIterable {
+        case valid, wrongName, expired, selfSigned
+    }
+
+    /// Where the files lie.
+    let folder: String
+
+    /// Made at first use; removed when the process ends is left to the system's temporary folder.
+    static let shared = Swift.Result { try Certificates() }
+
+    /// PEM file of the authority.
+    var authority: String { folder + "/ca.pem" }
+
+    /// PEM file with certificate and key.
+    func file(_ kind: Kind) -> String { "\(folder)/\(kind.rawValue).pem" }
+
+    private init() throws {
+        folder = NSTemporaryDirectory() + "postrider-http-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try openssl(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=Authority"
+                + " -keyout ca.key -out ca.pem")
+        try make(.valid, names: "DNS:localhost,IP:127.0.0.1,IP:::1", days: 2)
+        try make(.wrongName, names: "DNS:elsewhere.example", days: 2)
+        try make(.expired, names: "DNS:localhost,IP:127.0.0.1", days: -1)
+        try openssl(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+                + " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout self.key -out self.pem")
+        try join("self.pem", "self.key", to: .selfSigned)
+    }
+
+    private func make(_ kind: Kind, names: String, days: Int) throws {
+        try "subjectAltName=\(names)\n".write(toFile: folder + "/names", atomically: true, encoding: .utf8)
+        try openssl(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=Receiver -keyout key -out request")
+        try openssl("x509 -req -in request -CA ca.pem -CAkey ca.key -days \(days) -extfile names -out certificate")
+        try join("certificate", "key", to: kind)
+    }
+
+    private func join(_ certificate: String, _ key: String, to kind: Kind) throws {
+        let both = try [certificate, key].map { try String(contentsOfFile: "\(folder)/\($0)", encoding: .utf8) }
+        try both.joined().write(toFile: file(kind), atomically: true, encoding: .utf8)
+    }
+
+    private func openssl(_ arguments: String) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["openssl"] + arguments.split(separator: " ").map(String.init)
+        process.currentDirectoryURL = URL(fileURLWithPath: folder)
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw SupportError("openssl \(arguments.prefix(20))… failed") }
+    }
+}

@@ -1,0 +1,113 @@
+// What is here: exchanges over TLS with certificates good and bad, and sessions that are resumed.
+
+import HTTPExchange
+import Testing
+
+@Suite struct TLSTests {
+    /// Loopback allowed, and the tests' authority trusted.
+    static func trusting() throws -> ExchangerSettings {
+        var settings = ExchangerSettings.loopback
+        settings.caFile = try Certificates.shared.get().authority
+        return settings
+    }
+
+    private func body(_ exchange: Exchange) -> String {
+        String(decoding: exchange.response?.body ?? Array("\(exchange.result)".utf8), as: UTF8.self)
+    }
+
+    @Test func trustedCertificateIsAccepted() async throws {
+        let receiver = try TLSReceiver(.valid)
+        try await withExchanger(try Self.trusting()) { exchanger in
+            let first = await exchanger.perform(.post(receiver.url(), "{}"))
+            #expect(body(first) == "TLSv1.3 new")
+            #expect(first.timings.tls > 0 && first.timings.connect > 0)
+            #expect(first.timings.firstByte >= first.timings.connect + first.timings.tls)
+            let second = await exchanger.perform(.post(receiver.url(), "{}"))
+            #expect(second.reusedConnection && second.timings.tls == 0 && second.timings.connect == 0)
+            let byAddress = await exchanger.perform(.post(receiver.url(host: "127.0.0.1")))
+            #expect(byAddress.response?.status == 200)
+            #expect(exchanger.counters.tlsHandshakes == 2)
+        }
+    }
+
+    @Test(arguments: [Certificates.Kind.wrongName, .expired, .selfSigned])
+    func badCertificateIsRefused(kind: Certificates.Kind) async throws {
+        let receiver = try TLSReceiver(kind)
+        try await withExchanger(try Self.trusting()) { exchanger in
+            for host in ["localhost", "127.0.0.1"] {
+                let exchange = await exchanger.perform(.post(receiver.url(host: host)))
+                #expect(exchange.failure?.kind == .certificate, "\(exchange.result)")
+            }
+            #expect(exchanger.counters.tlsHandshakes == 0)
+        }
+    }
+
+    @Test func authorityThatIsNotTrustedIsRefused() async throws {
+        let receiver = try TLSReceiver(.valid)
+        let exchange = try await withExchanger { await $0.perform(.post(receiver.url())) }
+        #expect(exchange.failure?.kind == .certificate)
+    }
+
+    @Test func missingFileOfAuthoritiesIsTLS() async throws {
+        let receiver = try TLSReceiver(.valid)
+        var settings = ExchangerSettings.loopback
+        settings.caFile = "/nonexistent/authorities.pem"
+        let exchange = try await withExchanger(settings) { await $0.perform(.post(receiver.url())) }
+        #expect(exchange.failure?.kind == .tls)
+    }
+
+    @Test func plainAnswerToAHandshakeIsTLS() async throws {
+        let receiver = try Receiver { connection in
+            connection.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            connection.waitForEnd()
+        }
+        let exchange = try await withExchanger { await $0.perform(.post("https://127.0.0.1:\(receiver.port)/")) }
+        #expect(exchange.failure?.kind == .tls)
+    }
+
+    @Test func versionsBefore12AreRefused() async throws {
+        let receiver = try TLSReceiver(.valid, options: ["old"])
+        let exchange = try await withExchanger(try Self.trusting()) { await $0.perform(.post(receiver.url())) }
+        #expect(exchange.failure?.kind == .tls)
+    }
+
+    @Test(arguments: ["tls12", "tls13"])
+    func newConnectionResumesTheSession(version: String) async throws {
+        let receiver = try TLSReceiver(.valid, options: ["close", version])
+        try await withExchanger(try Self.trusting()) { exchanger in
+            var bodies: [String] = []
+            for _ in 0..<4 { bodies.append(body(await exchanger.perform(.post(receiver.url(), "{}")))) }
+            let name = version == "tls12" ? "TLSv1.2" : "TLSv1.3"
+            #expect(bodies == ["\(name) new"] + Array(repeating: "\(name) resumed", count: 3))
+            #expect(exchanger.counters.tlsHandshakes == 4)
+            #expect(exchanger.counters.tlsSessionsReused == 3)
+        }
+    }
+
+    @Test func burstToAnHTTP1ReceiverOpensConnectionsSideBySide() async throws {
+        let receiver = try TLSReceiver(.valid)
+        let collected = Collected()
+        try await withExchanger(try Self.trusting(), completed: collected.add) { exchanger in
+            exchanger.submit((0..<40).map { .post(receiver.url(), "{}", token: $0) })
+            let exchanges = await collected.wait(for: 40)
+            #expect(exchanges.allSatisfy { $0.response?.status == 200 })
+            #expect(exchanger.counters.connectionsOpened > 1)
+        }
+    }
+
+    @Test func hostThatHangsInItsHandshakeHoldsOnlyItsOwnRequests() async throws {
+        let hanging = try Receiver { $0.waitForEnd() }
+        let good = try TLSReceiver(.valid)
+        let collected = Collected()
+        try await withExchanger(try Self.trusting(), completed: collected.add) { exchanger in
+            var stuck = Request.post("https://127.0.0.1:\(hanging.port)/", token: 1_000)
+            stuck.connectTimeout = .seconds(10)
+            exchanger.submit(Array(repeating: stuck, count: 20))
+            exchanger.submit((0..<40).map { .post(good.url(), token: $0) })
+            let exchanges = await collected.wait(for: 40)
+            #expect(exchanges.allSatisfy { $0.token < 40 && $0.response?.status == 200 })
+            #expect(hanging.accepted == 1)
+        }
+        #expect(collected.exchanges.count == 60)
+    }
+}

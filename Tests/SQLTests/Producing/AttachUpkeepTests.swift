@@ -1,0 +1,130 @@
+// Attachments over time: replaced, removed, and brought up to date when their tables change.
+
+import Postgres
+import Testing
+
+@Suite struct AttachUpkeepTests {
+    private let problems = "SELECT problem, cure FROM postrider.webhook_attachment_check ORDER BY problem"
+    private let refresh = "SELECT postrider.refresh_attachments('public.t');"
+
+    private func table(_ db: TestDatabase, _ attachment: String) async throws {
+        try await db.run(
+            """
+            CREATE TABLE t (id int PRIMARY KEY, v text, n int, secret text);
+            SELECT postrider.attach('t', \(attachment))
+            """)
+    }
+
+    @Test func sameNameReplaces() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.changed', '{update,delete}', name => 'it'")
+            let triggers = "SELECT tgname FROM pg_trigger WHERE tgrelid = 't'::regclass AND NOT tgisinternal ORDER BY 1"
+            #expect(try await db.lines(triggers) == ["webhook_1_delete", "webhook_1_truncate", "webhook_1_update"])
+            try await db.run("SELECT postrider.attach('t', 't.created', '{insert}', name => 'it')")
+            #expect(try await db.lines(triggers) == ["webhook_1_insert"])
+            try await db.run("INSERT INTO t VALUES (1); UPDATE t SET n = 1; DELETE FROM t")
+            #expect(try await db.events("event_type") == ["t.created"])
+            #expect(try await db.lines("SELECT name, event_type, operations FROM postrider.webhook_attachments") == ["it|t.created|{insert}"])
+        }
+    }
+
+    @Test func nameIsTheEventTypeOrTheOperations() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.created'")
+            #expect(
+                try await db.line("SELECT postrider.attach('t', operations => '{UPDATE,Delete}', event_type_expression => 'OLD.v')")
+                    == "delete or update")
+            #expect(try await db.line("SELECT postrider.detach('t', 't.created')") == "1")
+            #expect(try await db.line("SELECT postrider.detach('t')") == "1")
+            #expect(try await db.count("pg_trigger WHERE tgrelid = 't'::regclass AND NOT tgisinternal") == 0)
+        }
+    }
+
+    @Test func newColumnIsSentWhereNoListSaysOtherwise() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.all', condition => 'true'")
+            try await db.run(
+                """
+                SELECT postrider.attach('t', 't.except', except_columns => '{secret}');
+                ALTER TABLE t ADD COLUMN extra int;
+                INSERT INTO t (id, extra) VALUES (1, 7)
+                """)
+            #expect(try await db.takeEvents("event_type, data ? 'extra'").sorted() == ["t.all|t", "t.except|f"])
+            #expect(try await db.lines(problems) == ["column extra is new and not sent|\(refresh)"])
+            try await db.run("\(refresh) INSERT INTO t (id, extra) VALUES (2, 7)")
+            #expect(try await db.events("event_type, data ? 'extra', data ? 'secret'").sorted() == ["t.all|t|t", "t.except|t|f"])
+            #expect(try await db.lines(problems) == [])
+        }
+    }
+
+    @Test func droppedColumnFailsLoudlyAndRefreshMends() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.some', columns => '{id,n}'")
+            try await db.run("ALTER TABLE t DROP COLUMN n")
+            let found = try await db.lines(problems)
+            #expect(found.count == 1 && found[0].hasPrefix("statements that should make events fail: "), "\(found)")
+            #expect(try await db.refusal("INSERT INTO t (id) VALUES (1)").sqlState == "42703")
+            try await db.run("\(refresh) INSERT INTO t (id) VALUES (1)")
+            #expect(try await db.events("data") == [#"{"id": 1}"#])
+            #expect(try await db.lines(problems) == [])
+        }
+    }
+
+    @Test func droppedColumnOfAConditionIsReportedAndCannotBeRefreshed() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.updated', '{update}', 'NEW.n > OLD.n'")
+            try await db.run("ALTER TABLE t DROP COLUMN n")
+            #expect(try await db.lines(problems).count == 1)
+            let error = try await db.refusal(refresh)
+            #expect(error.sqlState == "42703" && error.message.contains("attachment of public.t"))
+            try await db.run("SELECT postrider.attach('t', 't.updated', '{update}')")
+            #expect(try await db.lines(problems) == [])
+        }
+    }
+
+    @Test func renamedTableIsReportedAndRefreshed() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.created'")
+            try await db.run("ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (1)")
+            #expect(
+                try await db.lines(problems) == [
+                    "the table was renamed; events still carry the old name|SELECT postrider.refresh_attachments('public.u');"
+                ])
+            try await db.run("SELECT postrider.refresh_attachments('public.u'); INSERT INTO u VALUES (2)")
+            #expect(try await db.events("table_name") == ["public.t", "public.u"])
+            #expect(try await db.lines(problems) == [])
+        }
+    }
+
+    @Test func droppedTableIsReportedAndCleanedUp() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.created'")
+            try await db.run("DROP TABLE t")
+            #expect(try await db.lines(problems) == ["the table was dropped|SELECT postrider.refresh_attachments();"])
+            #expect(try await db.line("SELECT postrider.refresh_attachments()") == "1")
+            #expect(try await db.count("postrider.webhook_attachments") == 0)
+            #expect(try await db.count("pg_proc WHERE pronamespace = 'postrider_attached'::regnamespace") == 0)
+        }
+    }
+
+    @Test func disabledTriggerIsReportedWithItsCure() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.created'")
+            try await db.run("ALTER TABLE t DISABLE TRIGGER USER")
+            let found = try await db.lines(problems)
+            #expect(found == ["the trigger is disabled|ALTER TABLE t ENABLE TRIGGER webhook_1_insert;"])
+            try await db.run("ALTER TABLE t ENABLE TRIGGER webhook_1_insert")
+            #expect(try await db.lines(problems) == [])
+        }
+    }
+
+    @Test func droppedTriggerIsReportedAndRefreshed() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.created'")
+            try await db.run("DROP TRIGGER webhook_1_insert ON t")
+            #expect(try await db.lines(problems) == ["the trigger is missing|\(refresh)"])
+            try await db.run("\(refresh) INSERT INTO t VALUES (1)")
+            #expect(try await db.count("postrider.webhook_event_log") == 1)
+        }
+    }
+}

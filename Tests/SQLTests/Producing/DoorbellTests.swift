@@ -1,0 +1,118 @@
+// The doorbell rings when nobody is awake to see the event anyway, and only then.
+
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct DoorbellTests {
+    /// Listens on a connection of its own.
+    private struct Ears {
+        private let db: TestDatabase
+        private let connection: Connection
+        private var stream: AsyncStream<Notification>.Iterator
+
+        init(_ db: TestDatabase) async throws {
+            self.db = db
+            connection = try await db.connect()
+            try await connection.listen("postrider_wake")
+            stream = connection.notifications().makeAsyncIterator()
+        }
+
+        /// How often it rang so far: everything heard before a sign of our own.
+        mutating func rings() async throws -> Int {
+            try await db.run("NOTIFY postrider_wake, 'so far'")
+            var rings = 0
+            while let heard = await stream.next(), heard.payload != "so far" { rings += 1 }
+            return rings
+        }
+    }
+
+    @Test func ringsWhenNobodyHoldsTheBell() async throws {
+        try await withDatabase { db in
+            var ears = try await Ears(db)
+            try await db.emit()
+            #expect(try await ears.rings() == 1)
+            try await db.emitAtOnce(100)
+            #expect(try await ears.rings() == 1)
+        }
+    }
+
+    @Test func isSilentWhileAnyoneHoldsTheBell() async throws {
+        try await withDatabase { db in
+            var ears = try await Ears(db)
+            let (first, second) = (try await db.connect(), try await db.connect())
+            #expect(try await WorkerStore.setBell(held: true, on: first))
+            #expect(try await WorkerStore.setBell(held: true, on: second))
+            try await db.emit()
+            #expect(try await ears.rings() == 0)
+            #expect(try await !WorkerStore.setBell(held: false, on: first))
+            try await db.emit()
+            #expect(try await ears.rings() == 0)
+            _ = try await WorkerStore.setBell(held: false, on: second)
+            try await db.emit()
+            #expect(try await ears.rings() == 1)
+        }
+    }
+
+    @Test func ringsOnceForATransaction() async throws {
+        try await withDatabase { db in
+            var ears = try await Ears(db)
+            try await db.run(
+                "BEGIN; SELECT postrider.emit('a', '{}'); SELECT postrider.emit('b', '{}'); SELECT postrider.emit('c', '{}'); COMMIT")
+            #expect(try await ears.rings() == 1)
+        }
+    }
+
+    @Test func isSilentForWhatIsRolledBackAndForNothing() async throws {
+        try await withDatabase { db in
+            var ears = try await Ears(db)
+            try await db.run("BEGIN; SELECT postrider.emit('a', '{}'); ROLLBACK")
+            try await db.run("INSERT INTO postrider.webhook_events (event_type, data) SELECT 'a', '{}' WHERE false")
+            try await db.run(
+                """
+                CREATE TABLE t (id int PRIMARY KEY);
+                SELECT postrider.attach('t', 't.changed', '{insert,update,delete}');
+                UPDATE t SET id = 1;
+                DELETE FROM t
+                """)
+            #expect(try await ears.rings() == 0)
+        }
+    }
+
+    @Test func producerIsLeftWithoutTheLock() async throws {
+        try await withDatabase { db in
+            try await db.run("BEGIN; SELECT postrider.emit('a', '{}')")
+            #expect(try await db.count("pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()") == 0)
+            try await db.run("COMMIT")
+        }
+    }
+
+    /// A producer rings with an exclusive lock for a moment; a worker that takes the bell just then must get it later.
+    @Test func bellCanBeTakenWhileProducersRing() async throws {
+        try await withDatabase { db in
+            let worker = try await db.connect()
+            let producer = try await db.connect()
+            let producing = Task {
+                for _ in 0..<200 { try await producer.run("SELECT postrider.emit('a', '{}')") }
+            }
+            var holds = 0
+            for _ in 0..<200 where try await WorkerStore.setBell(held: true, on: worker) {
+                holds += 1
+                _ = try await WorkerStore.setBell(held: false, on: worker)
+            }
+            try await producing.value
+            #expect(holds > 100)
+            #expect(try await WorkerStore.setBell(held: true, on: worker))
+        }
+    }
+
+    @Test func destinationThatIsActiveAgainWakesWorkers() async throws {
+        try await withDatabase { db in
+            var ears = try await Ears(db)
+            try await db.endpoint(settings: "is_active = false")
+            #expect(try await ears.rings() == 0)
+            try await db.run("UPDATE postrider.webhook_endpoints SET is_active = true")
+            #expect(try await ears.rings() == 1)
+        }
+    }
+}

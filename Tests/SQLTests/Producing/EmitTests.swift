@@ -1,0 +1,122 @@
+// postrider.emit: what it writes, what it refuses, and that its errors tell no payload.
+
+import Outbox
+import Postgres
+import Testing
+
+@Suite struct EmitTests {
+    @Test func allNineArgumentsArriveInTheRow() async throws {
+        try await withDatabase { db in
+            let id = try await db.line(
+                #"SELECT postrider.emit('a.b', '{"x": 1}', 'org', 'usr', 'rec', 'key', 0, 'me', 'tab')"#)
+            let columns =
+                "id, event_type, data, organization_id, user_id, record_id, ordering_key, priority, event_source, table_name"
+            #expect(try await db.events(columns) == [#"\#(id)|a.b|{"x": 1}|org|usr|rec|key|0|me|tab"#])
+        }
+    }
+
+    @Test func onlyTypeAndDataAreNeeded() async throws {
+        try await withDatabase { db in
+            try await db.run("SELECT postrider.emit('a', 'null'); SELECT postrider.emit('a', '7', event_source => NULL)")
+            let columns =
+                "data, organization_id, user_id, record_id, ordering_key, priority, event_source, table_name"
+            #expect(try await db.events(columns) == ["null|∅|∅|∅|∅|1|api|∅", "7|∅|∅|∅|∅|1|api|∅"])
+        }
+    }
+
+    @Test func idsAreVersion7AscendAndTellTheTime() async throws {
+        try await withDatabase { db in
+            let lines = try await db.lines("SELECT postrider.emit('a.b', '{}') FROM generate_series(1, 2000)")
+            let ids = lines.compactMap { EventID($0) }
+            #expect(ids.count == 2000)
+            #expect(zip(ids, ids.dropFirst()).allSatisfy { $0 < $1 })
+            #expect(ids.allSatisfy { $0.high >> 12 & 0xF == 7 && $0.low >> 62 == 2 })
+            let apart = try await db.lines(
+                """
+                SELECT count(*) FROM postrider.webhook_event_log
+                WHERE abs(extract(epoch FROM created_at - postrider.event_id_time(id))) > 0.01
+                """)
+            #expect(apart == ["0"])
+        }
+    }
+
+    @Test func boundOfATimeSelectsWhatCameLater() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(3)
+            let time = "postrider.event_id_time('\(ids[1])')"
+            #expect(try await db.count("postrider.webhook_events WHERE id >= postrider.event_id_at(\(time))") >= 2)
+            #expect(try await db.line("SELECT postrider.event_id_at(\(time)) <= '\(ids[1])'") == "t")
+            #expect(try await db.count("postrider.webhook_events WHERE id >= postrider.event_id_at(now() + '1 hour')") == 0)
+        }
+    }
+
+    @Test(arguments: [
+        ("NULL, '{}'", "22023", "null", "dotted words"),
+        ("'', '{}'", "22023", "''", "dotted words"),
+        ("'a..b', '{}'", "22023", "'a..b'", "dotted words"),
+        ("'a.b.', '{}'", "22023", "'a.b.'", "dotted words"),
+        ("'a b', '{}'", "22023", "'a b'", "dotted words"),
+        ("'é', '{}'", "22023", "'é'", "dotted words"),
+        ("E'a\\n', '{}'", "22023", "not an event type", "dotted words"),
+        ("repeat('a', 129), '{}'", "22023", "not an event type", "128"),
+        ("'a.b', NULL", "22004", "needs data", "'{}'"),
+        ("'a.b', '{}', priority => 7", "22023", "not a priority: 7", "0 for high"),
+        ("'a.b', '{}', priority => -1", "22023", "not a priority: -1", "0 for high"),
+        ("'a.b', '{}', priority => NULL", "22023", "not a priority: null", "0 for high"),
+    ])
+    func faultIsNamedWithItsCure(arguments: String, state: String, message: String, hint: String) async throws {
+        try await withDatabase { db in
+            let error = try await db.refusal("SELECT postrider.emit(\(arguments))")
+            #expect(error.sqlState == state)
+            #expect(error.message.contains(message), "\(error.message)")
+            #expect(error.hint?.contains(hint) == true, "\(error.hint ?? "no hint")")
+            #expect(try await db.count("postrider.webhook_event_log") == 0)
+        }
+    }
+
+    @Test func noErrorTellsThePayload() async throws {
+        try await withDatabase { db in
+            for arguments in ["'a..b', $${\"card\": \"4111-1111\"}$$", "'a.b', $${\"card\": \"4111-1111\"}$$, priority => 9"] {
+                let error = try await db.refusal("SELECT postrider.emit(\(arguments))")
+                let told = [error.message, error.hint ?? "", error.detail ?? ""].joined()
+                #expect(!told.contains("4111"), "\(told)")
+            }
+        }
+    }
+
+    @Test func rolledBackEventsLeaveNothing() async throws {
+        try await withDatabase { db in
+            try await db.run("BEGIN; SELECT postrider.emit('a.rolled_back', '{}'); ROLLBACK")
+            try await db.run(
+                """
+                BEGIN;
+                SELECT postrider.emit('a.kept', '{}');
+                SAVEPOINT s;
+                SELECT postrider.emit('a.rolled_back', '{}') FROM generate_series(1, 100);
+                ROLLBACK TO s;
+                SELECT postrider.emit('a.kept', '{}');
+                COMMIT
+                """)
+            #expect(try await db.events("event_type") == ["a.kept", "a.kept"])
+            #expect(try await db.count("postrider.webhook_queue") == 2)
+        }
+    }
+
+    @Test func roleWithUsageAloneMayEmitAndReadNothing() async throws {
+        try await withDatabase { db in
+            try await withRoles(db, 1) { roles in
+                try await db.run("GRANT USAGE ON SCHEMA postrider TO \(roles[0])")
+                try await db.run("SET ROLE \(roles[0]); SELECT postrider.emit('a.b', '{}')")
+                for statement in [
+                    "SELECT * FROM postrider.webhook_events", "SELECT * FROM postrider.webhook_secrets",
+                    "SELECT * FROM postrider.webhook_endpoints",
+                    "INSERT INTO postrider.webhook_events (event_type, data) VALUES ('a', '{}')",
+                ] {
+                    #expect(try await db.refusal("SET ROLE \(roles[0]); \(statement)").sqlState == "42501")
+                }
+                try await db.run("RESET ROLE")
+                #expect(try await db.events("event_type") == ["a.b"])
+            }
+        }
+    }
+}
