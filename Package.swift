@@ -77,7 +77,7 @@ let package = Package(
             ], path: "Tests/Scenarios", swiftSettings: settings),
         .testTarget(
             name: "postriderTests",
-            dependencies: ["postrider", "Outbox", "OutboxStore", "Postgres", "TestSupport"],
+            dependencies: ["postrider", "Outbox", "OutboxStore", "OutboxWorker", "Postgres", "TestSupport"],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

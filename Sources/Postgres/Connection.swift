@@ -69,7 +69,8 @@ public final class Connection: Sendable {
     /// - Returns: the rows, in binary.
     /// - Throws: ``PostgresError`` of code `server`, `connectionLost`, `timedOut`, `cancelled`, `closed` or
     ///   `invalidParameter`.
-    public func query(_ statement: Statement, _ parameters: [Value] = [], timeout: Duration? = nil) async throws -> Rows {
+    public func query(_ statement: Statement, _ parameters: [Value] = [], timeout: Duration? = nil) async throws -> Rows
+    {
         let results = try await pipeline([Step(statement, parameters)], timeout: timeout)
         guard let rows = results.first else {
             throw PostgresError(code: .decoding, message: "no result", queryName: statement.name)

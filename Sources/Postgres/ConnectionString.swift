@@ -34,7 +34,9 @@ enum ConnectionString {
     }()
 
     /// Options whose values are secret.
-    static let secretKeywords = ["password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"]
+    static let secretKeywords = [
+        "password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret",
+    ]
 
     /// The options that have a value.
     private static func values(_ options: UnsafeMutablePointer<PQconninfoOption>) -> [String: String] {

@@ -11,7 +11,9 @@ struct PreparedStatements {
 
         // The fingerprint stands for the text: hashing kilobytes of SQL for every query would cost more than sending.
         func hash(into hasher: inout Hasher) { hasher.combine(fingerprint) }
-        static func == (left: Key, right: Key) -> Bool { left.fingerprint == right.fingerprint && left.sql == right.sql }
+        static func == (left: Key, right: Key) -> Bool {
+            left.fingerprint == right.fingerprint && left.sql == right.sql
+        }
     }
 
     private struct Variant {

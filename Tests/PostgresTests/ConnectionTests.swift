@@ -78,7 +78,9 @@ import Testing
         ])
         #expect(try results[2][0].int(0) == 2)
         let error = await #expect(throws: PostgresError.self) {
-            try await connection.pipeline([Step(insert, [.int4(3)]), Step(insert, [.int4(1)]), Step(insert, [.int4(4)])])
+            try await connection.pipeline([
+                Step(insert, [.int4(3)]), Step(insert, [.int4(1)]), Step(insert, [.int4(4)]),
+            ])
         }
         #expect(error?.sqlState == "23505")
         #expect(error?.constraint == "t_pkey")
@@ -190,7 +192,8 @@ import Testing
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for number in 0..<200 {
                 group.addTask {
-                    try await connection.query(statement("SELECT $1::integer"), [.int4(Int32(number))])[0].int(0) == number
+                    try await connection.query(statement("SELECT $1::integer"), [.int4(Int32(number))])[0].int(0)
+                        == number
                 }
             }
             for try await isOwn in group { #expect(isOwn) }
@@ -200,7 +203,8 @@ import Testing
 
     @Test func wrongColumnTypeIsAnErrorWithoutTheValue() async throws {
         let connection = try await connect()
-        let rows = try await connection.query(statement("SELECT 'private words'::text AS words, NULL::integer AS nothing"))
+        let rows = try await connection.query(
+            statement("SELECT 'private words'::text AS words, NULL::integer AS nothing"))
         let error = #expect(throws: PostgresError.self) { try rows[0].int(0) }
         #expect(error?.code == .decoding)
         #expect(!"\(error.map { "\($0)" } ?? "")".contains("private words"))

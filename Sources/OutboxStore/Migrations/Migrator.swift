@@ -126,9 +126,14 @@ public struct Migrator: Sendable {
 
     /// SQLSTATE of a lock timeout, `lock_not_available`.
     private static let lockNotAvailable = "55P03"
+    /// Reads the catalogs as tables: to_regclass would answer from a cache that a wait for the advisory lock does not
+    /// refresh, and a migrator that waited for another would not see the other's work.
     private static let tableExists = Statement(
-        name: "MigrationTableExists", sql: "SELECT to_regclass('postrider.webhook_migrations') IS NOT NULL",
-        prepare: false)
+        name: "MigrationTableExists",
+        sql: """
+            SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                           WHERE n.nspname = 'postrider' AND c.relname = 'webhook_migrations')
+            """, prepare: false)
     private static let appliedVersions = Statement(
         name: "MigrationList",
         sql: "SELECT version, name, applied_at::text FROM postrider.webhook_migrations ORDER BY version",

@@ -41,14 +41,16 @@ struct Diagnosis {
         let weeks = Int(record.number("weeks_ahead") ?? 0)
         return weeks < 2
             ? Finding(
-                .warn, "partitions", "made \(weeks) weeks ahead", "run a worker, or SELECT postrider.ensure_partitions()")
+                .warn, "partitions", "made \(weeks) weeks ahead",
+                "run a worker, or SELECT postrider.ensure_partitions()")
             : Finding(.ok, "partitions", "made \(weeks) weeks ahead")
     }
 
     private func queue() -> Finding {
         let oldest = record.number("oldest_waiting_s") ?? 0
         let waiting = record.record("queue")["waiting"]
-        let text = "\(waiting) waiting, the oldest for \(Int(oldest)) s; \(record.record("queue")["dead_letters"]) dead letters"
+        let text =
+            "\(waiting) waiting, the oldest for \(Int(oldest)) s; \(record.record("queue")["dead_letters"]) dead letters"
         return oldest > 60 ? Finding(.warn, "queue", text, "start more workers") : Finding(.ok, "queue", text)
     }
 
@@ -73,7 +75,8 @@ struct Diagnosis {
         }
         if prepared + slots > 0 {
             return Finding(
-                .warn, "snapshots", "\(prepared) prepared transactions, \(slots) unused replication slots hold back vacuum",
+                .warn, "snapshots",
+                "\(prepared) prepared transactions, \(slots) unused replication slots hold back vacuum",
                 "sql/audits/14_xmin_holders.sql")
         }
         return Finding(.ok, "snapshots", "the oldest is \(age) s old")

@@ -63,7 +63,9 @@ struct Finding {
     /// One line for machines.
     var json: String {
         let members = ["level": level.rawValue, "check": check, "text": text, "cure": cure ?? ""]
-        guard let data = try? JSONSerialization.data(withJSONObject: members, options: [.sortedKeys]) else { return "{}" }
+        guard let data = try? JSONSerialization.data(withJSONObject: members, options: [.sortedKeys]) else {
+            return "{}"
+        }
         return String(decoding: data, as: UTF8.self)
     }
 }

@@ -65,7 +65,9 @@ struct DestinationKind: Sendable {
     /// - Throws: ``CommandFailure`` when there is none, or more than one of that name.
     func find(_ name: String, _ session: Session) async throws -> Record {
         let found = try await session.run(list, ["id": name])
-        guard let first = found.first else { throw CommandFailure.notFound("there is no \(noun) \(name.debugDescription)") }
+        guard let first = found.first else {
+            throw CommandFailure.notFound("there is no \(noun) \(name.debugDescription)")
+        }
         guard found.count == 1 else {
             throw CommandFailure.failed("\(found.count) of the name \(name.debugDescription): use an id")
         }

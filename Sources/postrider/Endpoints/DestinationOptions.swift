@@ -8,7 +8,8 @@ internal import Outbox
 struct DestinationOptions: ParsableArguments {
     @Option(help: "Only events of this organization.") var organization: String?
     @Option(help: "Only events of this user.") var user: String?
-    @Option(help: ArgumentHelp("Extra request header; can be repeated.", valueName: "name=value")) var header: [String] = []
+    @Option(help: ArgumentHelp("Extra request header; can be repeated.", valueName: "name=value")) var header:
+        [String] = []
     @Option(help: "Attempts in all, the first included (6).") var maxAttempts: Int?
     @Option(help: "Wait before the second attempt (30s).") var baseDelay: TimeArgument?
     @Option(help: "Each wait is the one before times this (2).") var factor: Double?
@@ -80,7 +81,8 @@ struct DestinationOptions: ParsableArguments {
 /// Where a secret comes from: never from the command line itself, which every user of the machine can read.
 struct SecretOptions: ParsableArguments {
     @Option(help: ArgumentHelp("File whose first line is the secret.", valueName: "file")) var secretFile: String?
-    @Option(help: ArgumentHelp("Environment variable that holds the secret.", valueName: "variable")) var secretEnv: String?
+    @Option(help: ArgumentHelp("Environment variable that holds the secret.", valueName: "variable")) var secretEnv:
+        String?
     @Flag(help: "Read the secret from standard input.") var secretStdin = false
 
     func validate() throws {

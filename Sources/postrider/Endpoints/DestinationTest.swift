@@ -24,7 +24,8 @@ struct DestinationTest {
             high: UInt64(now * 1000) << 16 | 0x7000 | random.next() & 0xFFF,
             low: random.next() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000)
         let event = Event(
-            id: id, type: eventType, createdAtMicroseconds: Int64(now * 1_000_000), organization: destination.organization,
+            id: id, type: eventType, createdAtMicroseconds: Int64(now * 1_000_000),
+            organization: destination.organization,
             user: destination.user, recordID: nil, orderingKey: nil, priority: 1, data: Array(#"{"test": true}"#.utf8))
         var builder = RequestBuilder()
         let prepared = try builder.request(

@@ -7,7 +7,9 @@ internal import OutboxStore
 struct N8n: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "n8n", abstract: "Create, list and change n8n workflows as destinations.",
-        subcommands: [Create.self, List.self, Show.self, Update.self, Disable.self, Enable.self, Delete.self, Test.self])
+        subcommands: [
+            Create.self, List.self, Show.self, Update.self, Disable.self, Enable.self, Delete.self, Test.self,
+        ])
 
     /// `postrider n8n create`.
     struct Create: AsyncParsableCommand {

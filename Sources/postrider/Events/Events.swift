@@ -57,9 +57,10 @@ struct Events: AsyncParsableCommand {
                     throw CommandFailure.notFound("there is no event \(id)")
                 }
                 if output.json { return print(event.text) }
-                for member in ["id", "event_type", "status", "created_at", "event_source", "table_name", "record_id",
-                    "organization_id", "user_id", "error_message"] where !event[member].isEmpty
-                {
+                for member in [
+                    "id", "event_type", "status", "created_at", "event_source", "table_name", "record_id",
+                    "organization_id", "user_id", "error_message",
+                ] where !event[member].isEmpty {
                     print("\(member): \(event[member])")
                 }
                 print("data: \(event["data_text"])\n")

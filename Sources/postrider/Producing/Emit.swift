@@ -14,7 +14,8 @@ struct Emit: AsyncParsableCommand {
               … | postrider emit lead.created --data -
             """)
     @Argument(help: "The type, dotted words.") var type: String
-    @Option(help: ArgumentHelp("The payload: JSON, @file, or - for standard input.", valueName: "json")) var data: String
+    @Option(help: ArgumentHelp("The payload: JSON, @file, or - for standard input.", valueName: "json")) var data:
+        String
     @Option(help: "Organization it belongs to.") var organization: String?
     @Option(help: "User it belongs to.") var user: String?
     @Option(help: "Key of the record it is about.") var recordID: String?

@@ -26,7 +26,8 @@ struct Setting: Sendable {
     /// All settings.
     static let all: [Setting] = [
         Setting(
-            variable: "DATABASE_URL", form: "postgres:// URL or libpq connection string", standard: "libpq's PG* variables",
+            variable: "DATABASE_URL", form: "postgres:// URL or libpq connection string",
+            standard: "libpq's PG* variables",
             purpose: "Where Postgres is.", isSecret: true),
         Setting(
             variable: "POSTRIDER_DIRECT_DATABASE_URL", form: "as DATABASE_URL", standard: "DATABASE_URL",
@@ -164,7 +165,8 @@ private struct SettingReader {
     private mutating func whole(_ variable: String, _ range: ClosedRange<Int>) -> Int? {
         guard let text = text(variable) else { return nil }
         guard let number = Int(text), range.contains(number) else {
-            fault(variable, "\(text.debugDescription) is no whole number from \(range.lowerBound) to \(range.upperBound)")
+            fault(
+                variable, "\(text.debugDescription) is no whole number from \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
         return number

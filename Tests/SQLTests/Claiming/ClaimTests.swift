@@ -46,7 +46,7 @@ import Testing
     /// 200 events of one statement stand in four rows: 64, 64, 64 and 8.
     @Test(arguments: [(1, 64), (64, 64), (65, 128), (128, 128), (129, 192), (193, 200), (1000, 200)])
     func claimStopsAtTheRowThatReachesTheWantedNumber(wanted: Int32, got: Int) async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emitAtOnce(200)
             #expect(try await db.count("postrider.webhook_queue") == 4)
             let claim = try #require(try await db.claim(db.worker(), wanted))

@@ -91,7 +91,7 @@ import Testing
         (#"headers = '{"Host": "other"}'"#, "host"),
     ])
     func faultyRowIsParkedAndReported(fault: String, word: String) async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let good = try await db.endpoint("good", events: "a.*")
             let bad = try await db.endpoint("bad", events: "b.*", settings: fault)
             let routing = try await load(db)

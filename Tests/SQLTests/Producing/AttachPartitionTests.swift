@@ -21,7 +21,7 @@ import Testing
     private let ids = "data -> 'old' ->> 'id', data -> 'new' ->> 'id', data -> 'new' ->> 'region', data -> 'new' ->> 'v'"
 
     @Test func rowsKeepTheirPairWhenTheyMoveToAnotherPartition() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run(
                 "INSERT INTO p SELECT n, CASE WHEN n % 2 = 0 THEN 'a' ELSE 'b' END, 'v' || n FROM generate_series(1, 4) AS n")
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func statementThatNamesAPartitionCounts() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run("INSERT INTO p_b (id, region, v) VALUES (1, 'b', 'one'); INSERT INTO p_sx (id, region, v) VALUES (2, 'x', 'two')")
             try await db.run("UPDATE p_b SET v = 'uno'; UPDATE p_s SET v = 'dos'; DELETE FROM p_sx")
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func tenThousandRowsOfThreePartitionsArePairedRightly() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run(
                 "INSERT INTO p SELECT n, CASE WHEN n % 3 = 0 THEN 'a' ELSE 'b' END, 'v' FROM generate_series(1, 10000) AS n")
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func primaryKeyThatChangesKeepsItsPair() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run("INSERT INTO p SELECT n, 'a' FROM generate_series(1, 100) AS n")
             _ = try await db.takeEvents("id")
@@ -77,7 +77,7 @@ import Testing
     }
 
     @Test func triggerThatSwallowsAMovingRowFailsTheStatement() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run(
                 """
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func newPartitionIsReportedUntilItIsRefreshed() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             #expect(try await db.count("postrider.webhook_attachment_check") == 0)
             try await db.run("CREATE TABLE p_c PARTITION OF p FOR VALUES IN ('c')")
@@ -114,15 +114,16 @@ import Testing
     }
 
     @Test func inheritingTablesCountWhenWrittenDirectly() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run(
                 """
                 CREATE TABLE par (a int);
                 CREATE TABLE chi (b int) INHERITS (par);
-                SELECT postrider.attach('par', 'par.changed', '{insert,update,delete}');
-                INSERT INTO chi VALUES (1, 2); UPDATE par SET a = 5; DELETE FROM chi
+                SELECT postrider.attach('par', 'par.changed', '{insert,update,delete}')
                 """)
-            #expect(try await db.events("data") == [#"{"a": 1}"#, #"{"a": 5}"#, #"{"a": 5}"#])
+            try await db.run("INSERT INTO chi VALUES (1, 2); UPDATE par SET a = 5; DELETE FROM chi")
+            let events = try await db.events("table_name, data")
+            #expect(events == [#"public.par|{"a": 1}"#, #"public.par|{"a": 5}"#, #"public.par|{"a": 5}"#])
         }
     }
 }

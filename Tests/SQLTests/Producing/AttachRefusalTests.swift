@@ -5,10 +5,10 @@ import Testing
 
 @Suite struct AttachRefusalTests {
     private static let cases: [(call: String, state: String, message: String, hint: String)] = [
-        ("'v', 'a.b'", "42809", "v is a view", "Attach those tables, or call postrider.emit"),
-        ("'m', 'a.b'", "42809", "m is a view", "Attach those tables"),
+        ("'v', 'a.b'", "42809", "public.v is a view", "Attach those tables, or call postrider.emit"),
+        ("'m', 'a.b'", "42809", "public.m is a view", "Attach those tables"),
         ("'tmp', 'a.b'", "42809", "temporary table", "permanent table"),
-        ("'i', 'a.b'", "42809", "i is not a table", ""),
+        ("'i', 'a.b'", "42809", "public.i is not a table", ""),
         ("'pg_class', 'a.b'", "42809", "belongs to Postgres itself", "a table of your own"),
         ("'postrider.webhook_queue', 'a.b'", "42809", "belongs to Postrider", "a table of your own"),
         ("'t', 'a b'", "22023", "not an event type: 'a b' (attachment of public.t)", "dotted words"),
@@ -17,8 +17,8 @@ import Testing
         ("'t', 'a', '{upsert}'", "22023", "not an operation: 'upsert'", "insert, update, delete, truncate"),
         ("'t', 'a', '{}'", "22023", "not an operation", "insert, update, delete, truncate"),
         ("'t', 'a', '{insert,NULL}'", "22023", "not an operation: null", "insert, update, delete, truncate"),
-        ("'t', 'a', columns => '{nope}'", "42703", "t has no column nope", "It has: id, v, n."),
-        ("'t', 'a', except_columns => '{nope}'", "42703", "t has no column nope", "It has: id, v, n."),
+        ("'t', 'a', columns => '{nope}'", "42703", "public.t has no column nope", "It has: id, v, n."),
+        ("'t', 'a', except_columns => '{nope}'", "42703", "public.t has no column nope", "It has: id, v, n."),
         ("'t', 'a', columns => '{id}', except_columns => '{v}'", "22023", "either columns or except_columns", ""),
         ("'t', 'a', condition => 'NEW.nope'", "42703", "an expression of the attachment of public.t", "NEW, OLD and TG_OP"),
         ("'t', 'a', condition => 'count(*) > 1'", "42803", "aggregate", "NEW, OLD and TG_OP"),
@@ -31,7 +31,7 @@ import Testing
 
     @Test(arguments: cases)
     func attachmentIsRefusedWithItsCure(_ test: (call: String, state: String, message: String, hint: String)) async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run(
                 """
                 CREATE TABLE t (id int PRIMARY KEY, v text, n int);
@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func foreignTablesAreRefusedAlsoAsPartitions() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run(
                 """
                 CREATE FOREIGN DATA WRAPPER nothing;
@@ -63,13 +63,13 @@ import Testing
             let foreign = try await db.refusal("SELECT postrider.attach('f', 'a.b')")
             #expect(foreign.message.contains("foreign table") && foreign.hint?.contains("postrider.emit") == true)
             let parent = try await db.refusal("SELECT postrider.attach('p', 'a.b')")
-            #expect(parent.message.contains("p has the foreign table f below it"))
+            #expect(parent.message.contains("public.p has the foreign table public.f below it"))
             #expect(parent.hint?.contains("partitions that are local") == true)
         }
     }
 
     @Test func conditionMayEndInAComment() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run(
                 """
                 CREATE TABLE t (id int PRIMARY KEY);
@@ -81,11 +81,11 @@ import Testing
     }
 
     @Test func detachOfWhatIsNotAttachedSaysSo() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run("CREATE TABLE t (id int PRIMARY KEY)")
             let error = try await db.refusal("SELECT postrider.detach('t', 'nope')")
             #expect(error.sqlState == "42704")
-            #expect(error.message == "t has no attachment 'nope'")
+            #expect(error.message == "public.t has no attachment 'nope'")
             #expect(error.hint?.contains("webhook_attachments") == true)
             #expect(try await db.line("SELECT postrider.detach('t')") == "0")
         }

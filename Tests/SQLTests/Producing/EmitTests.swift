@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct EmitTests {
     @Test func allNineArgumentsArriveInTheRow() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.line(
                 #"SELECT postrider.emit('a.b', '{"x": 1}', 'org', 'usr', 'rec', 'key', 0, 'me', 'tab')"#)
             let columns =
@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func onlyTypeAndDataAreNeeded() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run("SELECT postrider.emit('a', 'null'); SELECT postrider.emit('a', '7', event_source => NULL)")
             let columns =
                 "data, organization_id, user_id, record_id, ordering_key, priority, event_source, table_name"
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func idsAreVersion7AscendAndTellTheTime() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let lines = try await db.lines("SELECT postrider.emit('a.b', '{}') FROM generate_series(1, 2000)")
             let ids = lines.compactMap { EventID($0) }
             #expect(ids.count == 2000)
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func boundOfATimeSelectsWhatCameLater() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(3)
             let time = "postrider.event_id_time('\(ids[1])')"
             #expect(try await db.count("postrider.webhook_events WHERE id >= postrider.event_id_at(\(time))") >= 2)
@@ -65,7 +65,7 @@ import Testing
         ("'a.b', '{}', priority => NULL", "22023", "not a priority: null", "0 for high"),
     ])
     func faultIsNamedWithItsCure(arguments: String, state: String, message: String, hint: String) async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let error = try await db.refusal("SELECT postrider.emit(\(arguments))")
             #expect(error.sqlState == state)
             #expect(error.message.contains(message), "\(error.message)")
@@ -75,7 +75,7 @@ import Testing
     }
 
     @Test func noErrorTellsThePayload() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             for arguments in ["'a..b', $${\"card\": \"4111-1111\"}$$", "'a.b', $${\"card\": \"4111-1111\"}$$, priority => 9"] {
                 let error = try await db.refusal("SELECT postrider.emit(\(arguments))")
                 let told = [error.message, error.hint ?? "", error.detail ?? ""].joined()

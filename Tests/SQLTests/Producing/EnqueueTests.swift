@@ -9,22 +9,22 @@ import Testing
 
     @Test(arguments: [(1, 1), (2, 1), (64, 1), (65, 2), (128, 2), (129, 3), (10_000, 157)])
     func eventsOfOneStatementShareRows(events: Int, queueRows: Int) async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.emitAtOnce(events)
             #expect(try await db.line(rows) == "\(queueRows)|\(events)")
         }
     }
 
     @Test func singleEventHasARowWithoutAnArray() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.line("INSERT INTO postrider.webhook_events (event_type, data) VALUES ('a.b', '{}') RETURNING id")
             #expect(try await db.lines("SELECT id, priority, more FROM postrider.webhook_queue") == ["\(id)|1|∅"])
-            #expect(try await db.events("event_source, created_at > now()") == ["manual|t"])
+            #expect(try await db.events("event_source, created_at >= now()") == ["manual|t"])
         }
     }
 
     @Test func rowHoldsItsEventsInOrderWithItsOwnIdFirst() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emitAtOnce(150)
             let queued = try await db.lines(
                 """
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func eachPriorityHasItsOwnRows() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run(
                 """
                 INSERT INTO postrider.webhook_events (event_type, priority, data)
@@ -48,14 +48,14 @@ import Testing
     }
 
     @Test func statementWithoutRowsQueuesNothing() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run("INSERT INTO postrider.webhook_events (event_type, data) SELECT 'a.b', '{}' WHERE false")
             #expect(try await db.count("postrider.webhook_queue") == 0)
         }
     }
 
     @Test func insertReturnsTheEventAsPending() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let insert = "INSERT INTO postrider.webhook_events (event_type, data) VALUES ('a.b', '{}') RETURNING"
             #expect(try await db.line("\(insert) status, retry_count, error_message, priority") == "pending|0|∅|1")
             let plan = try await db.lines("EXPLAIN INSERT INTO postrider.webhook_events (event_type, data) SELECT 'a', '{}'")
@@ -74,7 +74,7 @@ import Testing
         ("(event_type, data) VALUES ('a', '{')", "22P02", nil),
     ])
     func badRowIsRefusedByARuleWithAName(values: String, state: String, rule: String?) async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let error = try await db.refusal("INSERT INTO postrider.webhook_events \(values)")
             #expect(error.sqlState == state, "\(error)")
             #expect(error.constraint == rule)
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func oneBadRowOfManyLeavesNone() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             _ = try await db.refusal(
                 """
                 INSERT INTO postrider.webhook_events (event_type, data)
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func idThatIsGivenIsKept() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = "01900000-0000-7000-8000-000000000001"
             try await db.run("INSERT INTO postrider.webhook_events (id, event_type, data) VALUES ('\(id)', 'a', '{}')")
             #expect(try await db.claim(db.worker())?.ids.map(\.description) == [id])

@@ -2,41 +2,38 @@
 
 import Synchronization
 
-/// A counting gate, first come, first served.
+/// A gate with numbered places, first come, first served.
 final class Gate: Sendable {
     /// Four databases at once keep two cores and the server busy.
     static let shared = Gate(places: 4)
 
     private struct State {
-        var places: Int
-        var waiting: [CheckedContinuation<Void, Never>] = []
+        var free: [Int]
+        var waiting: [CheckedContinuation<Int, Never>] = []
     }
     private let state: Mutex<State>
 
-    init(places: Int) { state = Mutex(State(places: places)) }
+    init(places: Int) { state = Mutex(State(free: Array(0..<places))) }
 
-    /// Waits for a place.
-    func enter() async {
+    /// Waits for a place and gives its number.
+    func enter() async -> Int {
         await withCheckedContinuation { continuation in
-            let mayPass = state.withLock { state in
-                guard state.places == 0 else {
-                    state.places -= 1
-                    return true
-                }
+            let place = state.withLock { state -> Int? in
+                if let place = state.free.popLast() { return place }
                 state.waiting.append(continuation)
-                return false
+                return nil
             }
-            if mayPass { continuation.resume() }
+            if let place { continuation.resume(returning: place) }
         }
     }
 
     /// Gives the place to whoever waits longest.
-    func leave() {
-        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+    func leave(_ place: Int) {
+        let next = state.withLock { state -> CheckedContinuation<Int, Never>? in
             guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
-            state.places += 1
+            state.free.append(place)
             return nil
         }
-        next?.resume()
+        next?.resume(returning: place)
     }
 }

@@ -58,7 +58,7 @@ enum Shell {
     /// The schema of a database as `pg_dump --schema-only` writes it.
     static func dump(_ url: String) async throws -> String {
         let output = try await run(["pg_dump", "--schema-only", "--no-owner", url])
-        guard output.status == 0 else { throw NotRefused(sql: output.errors) }
+        guard output.status == 0 else { throw Unexpected(what: output.errors) }
         // Newer versions write a key of their own into every dump.
         return output.text.split(separator: "\n", omittingEmptySubsequences: false)
             .filter { !$0.hasPrefix("\\restrict") && !$0.hasPrefix("\\unrestrict") }.joined(separator: "\n")

@@ -1,12 +1,10 @@
-// A migrated database of its own for one test, and the shortest ways to ask it things.
+// A migrated database for one test, and the shortest ways to ask it things.
 
-import Outbox
-import OutboxStore
 import Postgres
 import Synchronization
 import TestSupport
 
-/// A copy of the migrated template. Made by ``withDatabase(_:)``, which drops it again.
+/// A database that one test has to itself. Made by ``withDatabase(_:)`` and its sisters.
 struct TestDatabase: Sendable {
     /// A superuser's URL of it.
     let url: String
@@ -14,7 +12,7 @@ struct TestDatabase: Sendable {
     let connection: Connection
     private let others = ConnectionList()
 
-    fileprivate init(url: String) async throws {
+    init(url: String) async throws {
         self.url = url
         connection = try await Connection.open(ConnectionSettings(url: url))
     }
@@ -26,9 +24,9 @@ struct TestDatabase: Sendable {
         return connection
     }
 
-    fileprivate func close() async throws {
-        for other in others.take() + [connection] { await other.close() }
-        try await TestCluster.drop(url)
+    /// Closes its connections.
+    func close() async {
+        for connection in others.take() + [connection] { await connection.close() }
     }
 
     // MARK: SQL
@@ -52,8 +50,20 @@ struct TestDatabase: Sendable {
     /// How many rows there are: `count("postrider.webhook_queue WHERE …")`.
     func count(_ query: String) async throws -> Int { Int(try await line("SELECT count(*) FROM \(query)")) ?? -1 }
 
-    /// Runs statements that must fail and gives the server's error.
+    /// Runs statements that must fail, undoes them, and gives the server's error.
     func refusal(_ sql: String) async throws -> PostgresError { try await connection.refusal(sql) }
+
+    /// The events in the order they were written, as ``lines(_:)`` gives them.
+    func events(_ columns: String) async throws -> [String] {
+        try await lines("SELECT \(columns) FROM postrider.webhook_event_log ORDER BY id")
+    }
+
+    /// The same, and removes them and what waits of them: what comes next begins with nothing.
+    func takeEvents(_ columns: String) async throws -> [String] {
+        let taken = try await events(columns)
+        try await run("TRUNCATE postrider.webhook_event_log, postrider.webhook_queue")
+        return taken
+    }
 }
 
 extension Connection {
@@ -68,64 +78,24 @@ extension Connection {
         return rows.map { row in (0..<columns).map { row.text($0) ?? "∅" }.joined(separator: "|") }
     }
 
-    /// Runs statements that must fail and gives the server's error.
+    /// Runs statements that must fail, undoes them, and gives the server's error. A transaction goes on afterwards.
     func refusal(_ sql: String) async throws -> PostgresError {
+        let isInTransaction = try await lines("SELECT now() <> statement_timestamp()") == ["t"]
+        if isInTransaction { try await run("SAVEPOINT refusal") }
         do {
             try await run(sql)
         } catch let error as PostgresError {
+            if isInTransaction { try await run("ROLLBACK TO refusal") }
             return error
         }
-        throw NotRefused(sql: sql)
+        throw Unexpected(what: "was not refused: \(sql)")
     }
 }
 
-/// Something worked that should not have.
-struct NotRefused: Error, CustomStringConvertible {
-    let sql: String
-    var description: String { "was not refused: \(sql)" }
-}
-
-/// Runs a test in a migrated database of its own. A few at a time, because every one costs connections.
-func withDatabase(_ body: (TestDatabase) async throws -> Void) async throws {
-    try await withFreshDatabase(from: Template.shared.url(), body)
-}
-
-/// Runs a test in an empty database of its own.
-func withEmptyDatabase(_ body: (TestDatabase) async throws -> Void) async throws {
-    try await withFreshDatabase(from: nil, body)
-}
-
-private func withFreshDatabase(from template: String?, _ body: (TestDatabase) async throws -> Void) async throws {
-    await Gate.shared.enter()
-    defer { Gate.shared.leave() }
-    let database = try await TestDatabase(url: TestCluster.freshDatabase(from: template))
-    do {
-        try await body(database)
-    } catch {
-        try? await database.close()
-        throw error
-    }
-    try await database.close()
-}
-
-/// The migrated database that all others are copies of.
-private actor Template {
-    static let shared = Template()
-    private var making: Task<String, any Error>?
-
-    func url() async throws -> String {
-        if making == nil {
-            making = Task {
-                let url = try await TestCluster.freshDatabase()
-                let connection = try await Connection.open(ConnectionSettings(url: url))
-                try await Migrator(connection: connection).up()
-                await connection.close()
-                return url
-            }
-        }
-        guard let making else { throw NotRefused(sql: "unreachable") }
-        return try await making.value
-    }
+/// Something happened that should not have.
+struct Unexpected: Error, CustomStringConvertible {
+    let what: String
+    var description: String { what }
 }
 
 /// Connections of one test beside its first.
@@ -139,19 +109,5 @@ private final class ConnectionList: Sendable {
             defer { list = [] }
             return list
         }
-    }
-}
-
-extension TestDatabase {
-    /// The events in the order they were written, as ``lines(_:)`` gives them.
-    func events(_ columns: String) async throws -> [String] {
-        try await lines("SELECT \(columns) FROM postrider.webhook_event_log ORDER BY id")
-    }
-
-    /// The same, and removes them and what waits of them: what comes next begins with nothing.
-    func takeEvents(_ columns: String) async throws -> [String] {
-        let taken = try await events(columns)
-        try await run("TRUNCATE postrider.webhook_event_log, postrider.webhook_queue")
-        return taken
     }
 }

@@ -1,0 +1,83 @@
+// Where the databases of tests come from: copies of one migrated template.
+
+import OutboxStore
+import Postgres
+import TestSupport
+
+/// Runs a test in a migrated database of its own.
+func withDatabase(_ body: (TestDatabase) async throws -> Void) async throws {
+    let template = try await Databases.shared.template()
+    try await withPlace { _ in
+        let url = try await TestCluster.freshDatabase(from: template)
+        try await use(url, body)
+        try await TestCluster.drop(url)
+    }
+}
+
+/// Runs a test in an empty database of its own.
+func withEmptyDatabase(_ body: (TestDatabase) async throws -> Void) async throws {
+    try await withPlace { _ in
+        let url = try await TestCluster.freshDatabase()
+        try await use(url, body)
+        try await TestCluster.drop(url)
+    }
+}
+
+/// Runs a test in one transaction of a migrated database and rolls it back: cheaper, for tests that need no second
+/// connection, no commit, and no numbers that begin with 1.
+func withRollback(_ body: (TestDatabase) async throws -> Void) async throws {
+    try await withPlace { place in
+        try await use(Databases.shared.standing(place)) { database in
+            try await database.run("BEGIN")
+            try await body(database)
+            try await database.run("ROLLBACK")
+        }
+    }
+}
+
+private func withPlace(_ body: (Int) async throws -> Void) async throws {
+    let place = await Gate.shared.enter()
+    defer { Gate.shared.leave(place) }
+    try await body(place)
+}
+
+private func use(_ url: String, _ body: (TestDatabase) async throws -> Void) async throws {
+    let database = try await TestDatabase(url: url)
+    do {
+        try await body(database)
+    } catch {
+        await database.close()
+        throw error
+    }
+    await database.close()
+}
+
+/// Databases that serve more than one test, made when they are asked for.
+private actor Databases {
+    static let shared = Databases()
+    private var making: Task<String, any Error>?
+    private var made: [Int: String] = [:]
+
+    /// The migrated database that all others are copies of. Nobody is connected to it.
+    func template() async throws -> String {
+        let task = making ?? Task { try await Self.migrate() }
+        making = task
+        return try await task.value
+    }
+
+    /// The database of a place of the gate, in which nothing is ever committed.
+    func standing(_ place: Int) async throws -> String {
+        if let url = made[place] { return url }
+        let url = try await TestCluster.freshDatabase(from: try await template())
+        made[place] = url
+        return url
+    }
+
+    private static func migrate() async throws -> String {
+        let url = try await TestCluster.freshDatabase()
+        let connection = try await Connection.open(ConnectionSettings(url: url))
+        try await Migrator(connection: connection).up()
+        await connection.close()
+        return url
+    }
+}
