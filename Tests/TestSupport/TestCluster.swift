@@ -87,11 +87,11 @@ private struct PrivateCluster: Sendable {
     init() throws(TestCluster.Failure) {
         binaries = try Self.findBinaries()
         folder = NSTemporaryDirectory() + "postrider-test-\(getpid())"
-        let port = Int.random(in: 20_000..<60_000)
-        url = "postgres://postgres@127.0.0.1:\(port)/postgres"
+        url = "postgresql:///postgres?host=\(folder)&user=postgres"
         try Self.run("mkdir -p \(folder)" + (getuid() == 0 ? " && chown postgres \(folder)" : ""))
         try Self.runAsServer("\(binaries)/initdb -D \(folder)/data -U postgres -A trust -E UTF8 --locale=C.UTF-8")
-        let options = "-p \(port) -k \(folder) -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
+        // Only a socket in the folder: a port could be taken by somebody else.
+        let options = "-k \(folder) -c listen_addresses= -c fsync=off -c max_connections=200"
         try Self.runAsServer("\(binaries)/pg_ctl -D \(folder)/data -l \(folder)/log -w -o '\(options)' start")
     }
 

@@ -2,7 +2,7 @@
 
 -- name: RoutingVersion   rows: 1
 -- params: none
--- index: webhook_routing_pkey
+-- index: none: one row
 SELECT version FROM postrider.webhook_routing;
 
 -- name: DestinationLoad   rows: all destinations that are not deleted

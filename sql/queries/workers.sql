@@ -2,7 +2,7 @@
 
 -- name: WorkerRegister   rows: 1, the new worker's id
 -- params: $1 host text, $2 process id int, $3 version text
--- index: webhook_workers_pkey
+-- index: none: append only
 INSERT INTO postrider.webhook_workers (host, process_id, version) VALUES ($1, $2, $3) RETURNING id;
 
 -- name: WorkerLock   rows: 1, whether the lock was taken
