@@ -13,6 +13,14 @@ extension UUIDBytes {
     var eventID: EventID { EventID(high: high, low: low) }
 }
 
+extension Statement {
+    /// The same statement, planned anew each time it runs.
+    ///
+    /// For rare statements over the log: a plan that was kept from when the log was small would read all of it, once for
+    /// each event. Work connections need not care, because their sessions forbid such plans.
+    var plannedAnew: Statement { Statement(name: name, sql: sql, prepare: false) }
+}
+
 /// Postgres counts time from 2000-01-01, Unix from 1970-01-01.
 enum Epoch {
     /// Microseconds from the Unix epoch to the Postgres epoch.

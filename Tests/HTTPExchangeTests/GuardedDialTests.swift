@@ -74,9 +74,10 @@ import Testing
 
     @Test func dialJudgesTheVeryAddressOnceMore() throws {
         let counters = RunningCounters()
+        let mailbox = try Mailbox()
         let sockets = try SocketTable(
             addressGuard: AddressGuard(allowing: try Network.list("127.0.0.1")), counters: counters,
-            waking: try Mailbox().wakeDescriptor)
+            waking: mailbox.wakeDescriptor)
         let transfer = try #require(
             Transfer(Transfer.Configuration(ExchangerSettings()), sockets: sockets, settled: SettledHosts()))
         let context = Unmanaged.passUnretained(transfer).toOpaque()
@@ -110,8 +111,9 @@ import Testing
 
     @Test func libcurlNeverLooksNamesUpItself() throws {
         let counters = RunningCounters()
+        let mailbox = try Mailbox()
         let sockets = try SocketTable(
-            addressGuard: AddressGuard(), counters: counters, waking: try Mailbox().wakeDescriptor)
+            addressGuard: AddressGuard(), counters: counters, waking: mailbox.wakeDescriptor)
         let transfer = try #require(
             Transfer(Transfer.Configuration(ExchangerSettings()), sockets: sockets, settled: SettledHosts()))
         var table = HostTable(settings: .loopback, counters: counters, mailbox: try Mailbox())

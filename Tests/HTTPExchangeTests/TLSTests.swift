@@ -101,7 +101,8 @@ import Testing
         let collected = Collected()
         try await withExchanger(try Self.trusting(), completed: collected.add) { exchanger in
             var stuck = Request.post("https://127.0.0.1:\(hanging.port)/", token: 1_000)
-            stuck.connectTimeout = .seconds(10)
+            stuck.timeout = .seconds(120)
+            stuck.connectTimeout = .seconds(120)
             exchanger.submit(Array(repeating: stuck, count: 20))
             exchanger.submit((0..<40).map { .post(good.url(), token: $0) })
             let exchanges = await collected.wait(for: 40)

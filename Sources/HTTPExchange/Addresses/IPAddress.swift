@@ -16,6 +16,8 @@ public enum IPAddress: Sendable, Hashable {
     /// Returns nil for anything else, also for the short, octal and hexadecimal forms that `inet_aton` accepts.
     /// Source: `inet_pton(3)`.
     public init?(_ text: String) {
+        // C would read up to the NUL and take the rest for nothing.
+        guard !text.utf8.contains(0) else { return nil }
         var four = in_addr()
         if inet_pton(AF_INET, text, &four) == 1 {
             self = .v4(UInt32(bigEndian: four.s_addr))

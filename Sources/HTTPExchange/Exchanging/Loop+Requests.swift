@@ -95,7 +95,7 @@ extension Loop {
             last.position = transfer.position
         }
         transfer.clear()
-        if free.count < configuration.settings.maxConnections { free.append(transfer) }
+        if !transfer.isSpent, free.count < configuration.settings.maxConnections { free.append(transfer) }
     }
 
     /// Ends a request that libcurl never got.

@@ -40,6 +40,9 @@ final class Loop {
         completed: @escaping @Sendable ([Exchange]) -> Void
     ) throws(ExchangerError) {
         guard Self.isCurlReady else { throw ExchangerError(operation: "curl_global_init", code: 0) }
+        if settings.userAgent?.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) == true {
+            throw ExchangerError(operation: "reading the user agent, which holds a control character", code: EINVAL)
+        }
         sockets = try SocketTable(
             addressGuard: settings.addressGuard, counters: counters, waking: mailbox.wakeDescriptor)
         guard let multi = curl_multi_init() else { throw ExchangerError(operation: "curl_multi_init", code: 0) }

@@ -47,6 +47,11 @@ final class Transfer {
     var wasRefused = false
     /// Whether there is a connection and the request is on its way over it.
     var hasConnection = false
+    /// Whether the handle must not be used again.
+    ///
+    /// libcurl 7.88 counts how often it repeated a request because a kept connection had died, and gives up at five;
+    /// the count is the handle's, and the next request begins with it.
+    var isSpent = false
     /// The loop's list of hosts where others may start now.
     unowned(unsafe) let settled: SettledHosts
 
@@ -55,7 +60,7 @@ final class Transfer {
 
     /// What the handle's options are at the moment.
     private struct Applied {
-        var method = ""
+        var method: String?
         var hasNoBody = false
         var timeout = -1
         var connectTimeout = -1

@@ -9,6 +9,8 @@ enum TransferCallbacks {
     /// `CURLOPT_PREREQFUNCTION`: there is a connection, and the request goes out next.
     static let ready: clibcurl_ready_function = { context, _, _, _, _ in
         guard let transfer = transfer(context), let target = transfer.target else { return CURL_PREREQFUNC_OK }
+        // A second time for one request: it is being repeated.
+        if transfer.hasConnection { transfer.isSpent = true }
         transfer.hasConnection = true
         if target.isSecure { transfer.lookAtTLS() }
         if !target.host.isSettled {

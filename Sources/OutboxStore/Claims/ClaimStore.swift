@@ -68,7 +68,7 @@ public enum ClaimStore {
     /// - Returns: the JSON text, or nil when the event is gone.
     /// - Throws: `PostgresError`.
     public static func payload(of event: EventID, on connection: Connection) async throws -> [UInt8]? {
-        let rows = try await connection.query(Queries.eventPayload, [.uuid(event.uuid)])
+        let rows = try await connection.query(Queries.eventPayload.plannedAnew, [.uuid(event.uuid)])
         return rows.count == 0 ? nil : try rows[0].bytes(0)
     }
 }

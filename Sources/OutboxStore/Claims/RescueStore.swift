@@ -58,7 +58,8 @@ public enum RescueStore {
         // An event stands in a claim of retries once for each of its destinations.
         let events = Array(Set(ids)).sorted()
         let results = try await connection.pipeline([
-            Step(Queries.eventLoad, [.uuids(events)]), Step(Queries.deliverySettled, [.uuids(events)]),
+            Step(Queries.eventLoad.plannedAnew, [.uuids(events)]),
+            Step(Queries.deliverySettled.plannedAnew, [.uuids(events)]),
         ])
         let settled = try readSettled(results[1])
         let targets = try readTargets(row, ids: ids)

@@ -104,7 +104,7 @@ final class Receiver: Sendable {
         address.sin_port = UInt16(port).bigEndian
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
         return withUnsafeBytes(of: &address) { bytes in
-            let pointer = bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+            let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
             return connect(probe, pointer, socklen_t(bytes.count)) == 0
         }
     }
@@ -124,7 +124,7 @@ final class Receiver: Sendable {
             } else {
                 bytes.storeBytes(of: four, as: sockaddr_in.self)
             }
-            let pointer = bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+            let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
             var length = socklen_t(size)
             guard bind(listener, pointer, length) == 0, getsockname(listener, pointer, &length) == 0 else { return nil }
             // The port lies at the same place in both families.
@@ -142,7 +142,7 @@ final class Receiver: Sendable {
         pthread_create(
             &thread, nil,
             { argument in
-                Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
+                if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
                 return nil
             }, box.toOpaque())
         pthread_detach(thread)

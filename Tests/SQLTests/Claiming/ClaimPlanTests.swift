@@ -1,0 +1,140 @@
+// The plans of the statements on the road of an event: by their indexes, whatever the statistics say.
+
+import Foundation
+@testable import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct ClaimPlanTests {
+    /// Statements whose headings name an index, with values for their parameters; IDS stands for three events.
+    private static let values = [
+        "EventClaim": "1, 100, 100", "EventPayload": "'01900000-0000-7000-8000-000000000001'", "RetryPeek": "",
+        "RetryClaim": "1, '{1,2,3}', '{10,10,10}'", "ClaimFinish": "1, '{1,2,3}'", "ClaimTakeOver": "1, 2, 1, 100",
+        "EventLoad": "'IDS'", "DeliverySettled": "'IDS'", "DestinationDisable": "1, 'x'", "SecretLoad": "",
+        "AttemptRecordFailed":
+            "1, 'IDS', '{1,1,1}', '{1,1,1}', '{500,500,500}', '{1,1,1}', '{0,0,0}', '{a,b,c}', '{a,b,c}', '{a,b,c}', "
+            + "'{1,1,1}', '{1,2,3}'",
+        "DeliverySnooze": "1, 'IDS', '{1,1,1}', '{1,1,1}', '{1,1,1}', '{1,2,3}'",
+        "WorkerLock": "1", "WorkerHeartbeat": "1", "WorkerFarewell": "1",
+    ]
+    /// Scans of these in order of their key, up to a limit; all other scans must have a condition.
+    private static let ordered: Set = ["EventClaim", "RetryPeek", "ClaimTakeOver", "SecretLoad"]
+
+    /// What OutboxWorker sets for the session of a work connection, read from its source.
+    private static func sessionSettings() throws -> String {
+        let source = Shell.root.appendingPathComponent("Sources/OutboxWorker/Control/Links.swift")
+        let lines = try String(contentsOf: source, encoding: .utf8).split(separator: "\n")
+            .map { $0.drop { $0 == " " } }.filter { $0.hasPrefix("SET ") && $0.hasSuffix(";") }
+        try #require(lines.contains("SET enable_seqscan = off;"))
+        return lines.joined(separator: "\n")
+    }
+
+    private func call(_ name: String, _ ids: String) -> String {
+        let values = (Self.values[name] ?? "").replacingOccurrences(of: "IDS", with: ids)
+        return "EXECUTE \(name)" + (values.isEmpty ? "" : "(\(values))")
+    }
+
+    /// The index itself, or for a partitioned one the indexes of its partitions.
+    private func leaves(of index: String, _ db: TestDatabase) async throws -> Set<String> {
+        // The index of the attempts' partitions has a name that Postgres made.
+        let leaves = try await db.lines(
+            """
+            SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = 'postrider.\(index)'::regclass
+            """)
+        return Set(leaves.isEmpty ? [index] : leaves)
+    }
+
+    private func check(_ query: NamedQuery, _ plan: Plan, _ state: String, _ db: TestDatabase) async throws {
+        let told = Comment("\(query.name), \(state)")
+        let scans = plan.all.filter { $0.kind.hasPrefix("Index") }
+        for index in query.indexes {
+            let leaves = try await leaves(of: index, db)
+            let used = scans.filter { leaves.contains($0.index ?? "") }
+            #expect(!used.isEmpty, "\(told): \(index)")
+            if !Self.ordered.contains(query.name) {
+                #expect(used.allSatisfy { $0.condition != nil }, "\(told): \(index)")
+            }
+        }
+        let read = plan.all.filter { $0.kind == "Seq Scan" }.compactMap(\.relation)
+        #expect(read.filter { $0 != "webhook_routing" } == [], told)
+        // Whatever is joined to the log or the attempts probes their keys.
+        let partitions = scans.filter { ($0.relation ?? "").contains(/webhook_(event_log|attempts)_/) }
+        #expect(partitions.allSatisfy { $0.condition != nil }, told)
+        for limit in plan.all where limit.kind == "Limit" {
+            #expect(!limit.all.contains { $0.kind.hasSuffix("Sort") }, told)
+        }
+    }
+
+    private func checkAll(_ queries: [NamedQuery], _ state: String, _ db: TestDatabase) async throws {
+        let ids = try await db.line("SELECT coalesce(array_agg(id), '{}') FROM (SELECT id FROM postrider.webhook_event_log LIMIT 3) AS e")
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            try await db.run("SET plan_cache_mode = \(mode)")
+            for query in queries {
+                try await check(query, Plan.of(call(query.name, ids), in: db), "\(state), \(mode)", db)
+            }
+        }
+    }
+
+    @Test func everyStatementUsesTheIndexesItNames() async throws {
+        let queries = try NamedQuery.all().values.filter { !$0.indexes.isEmpty }.sorted { $0.name < $1.name }
+        #expect(queries.map(\.name) == Self.values.keys.sorted())
+        try await withDatabase { db in
+            try await db.run(Self.sessionSettings())
+            for query in queries { try await db.run("PREPARE \(query.name) AS \(query.sql)") }
+            // The worst statistics: tables known to be empty.
+            try await db.run("VACUUM ANALYZE")
+            try await checkAll(queries, "empty", db)
+            try await db.fill()
+            // Plans that were kept from when the tables were empty, then plans of true statistics.
+            try await checkAll(queries, "filled", db)
+            let kept = try await Plan.of(call("EventClaim", ""), running: true, in: db)
+            #expect(kept.sharedBlocks < 2000, "a claim of 100 events by the kept plan")
+            try await db.run("VACUUM ANALYZE")
+            try await checkAll(queries, "analyzed", db)
+            let fresh = try await Plan.of(call("EventClaim", ""), running: true, in: db)
+            #expect(fresh.sharedBlocks < 2000, "a claim of 100 events")
+            let retries = try await Plan.of(call("RetryClaim", ""), running: true, in: db)
+            #expect(retries.sharedBlocks < 1000, "a claim of 30 retries")
+        }
+    }
+
+    /// A destination that is down has hundreds of thousands of retries, nearly all of them later.
+    @Test func claimOfDueRetriesDoesNotReadTheOthers() async throws {
+        let query = try #require(try NamedQuery.all()["RetryClaim"])
+        try await withDatabase { db in
+            try await db.run(Self.sessionSettings())
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+                SELECT gen_random_uuid(), now() + n * interval '1 second', 1, 2 FROM generate_series(-4, 30000) AS n
+                """)
+            try await db.run("PREPARE RetryClaim AS \(query.sql)")
+            let plan = try await Plan.of("EXECUTE RetryClaim(1, '{1}', '{1000}')", running: true, in: db)
+            #expect(plan.sharedBlocks < 200)
+            #expect(try await db.count("postrider.webhook_retries") == 30_000)
+        }
+    }
+
+    /// Rescues and large payloads run beside the road, in sessions without settings, planned anew each time.
+    @Test func rescuesProbeTheLogWithoutSettings() async throws {
+        let queries = try NamedQuery.all()
+        try await withDatabase { db in
+            try await db.fill()
+            for analyzed in [false, true] {
+                if analyzed { try await db.run("ANALYZE") }
+                let ids = try await db.line("SELECT array_agg(id) FROM (SELECT id FROM postrider.webhook_event_log LIMIT 300) AS e")
+                for name in ["EventLoad", "DeliverySettled"] {
+                    let sql = try #require(queries[name]).sql.replacingOccurrences(of: "$1", with: "'\(ids)'")
+                    let plan = try await Plan.of(sql, in: db)
+                    let large = plan.all.filter { $0.kind == "Seq Scan" && $0.relation?.contains(/_(log|attempts)_\d/) == true }
+                    // Partitions that are empty are read as they like.
+                    let current = try await db.line("SELECT tableoid::regclass::text FROM postrider.webhook_event_log LIMIT 1")
+                    let week = current.suffix(7)
+                    #expect(large.filter { $0.relation?.hasSuffix(week) == true }.count == 0, "\(name), analyzed: \(analyzed)")
+                }
+            }
+            #expect(!Queries.eventPayload.plannedAnew.prepare)
+        }
+    }
+}
