@@ -2,12 +2,13 @@
 
 internal import CLibPQ
 
+// @unchecked: a PGresult never changes after libpq hands it out, and PQgetvalue and its kin only read it
+// (libpq documentation, "Behavior in Threaded Programs").
+
 /// The rows of one statement in the order the server sent them, kept in libpq's memory until the last use.
 ///
 /// Any task may read it, also after the connection has closed. Subscripting beyond `count` stops the program, as for
 /// an array.
-// @unchecked: a PGresult never changes after libpq hands it out, and PQgetvalue and its kin only read it
-// (libpq documentation, "Behavior in Threaded Programs").
 public final class Rows: @unchecked Sendable, RandomAccessCollection {
     /// The result; freed in deinit.
     let result: OpaquePointer

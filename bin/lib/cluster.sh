@@ -9,7 +9,8 @@ cluster_folder= # of the running cluster: data/ and socket/ are the server's, th
 cluster_guard=  # process group of its guard
 cluster_url=    # how a client connects, as superuser
 
-# cluster_start PURPOSE [SETTING…]: starts a cluster with database "postrider" and superuser "postrider", and sets
+# The superuser is not "postrider": a role of that name would find the schema postrider first in its search path.
+# cluster_start PURPOSE [SETTING…]: starts a cluster with database "postrider" and superuser "dba", and sets
 # cluster_url. Settings are lines of postgresql.conf. PURPOSE is part of the folder's name.
 cluster_start() {
     local purpose=$1
@@ -23,8 +24,8 @@ cluster_start() {
     initialize_cluster "$@"
     pg_server pg_ctl start -D "$cluster_folder/data" -l "$cluster_folder/data/server.log" -w -t 60 \
         >"$cluster_folder/start.log" 2>&1 || cluster_failed
-    pg_server createdb -h "$cluster_folder/socket" -U postrider postrider || cluster_failed
-    cluster_url="postgresql:///postrider?host=$cluster_folder/socket&port=5432&user=postrider"
+    pg_server createdb -h "$cluster_folder/socket" -U dba postrider || cluster_failed
+    cluster_url="postgresql:///postrider?host=$cluster_folder/socket&port=5432&user=dba"
 }
 
 # Ends the cluster and removes its folder. Calling it again does no harm.
@@ -99,7 +100,7 @@ make_cluster_folder() {
 initialize_cluster() {
     local settings=("$@")
     # initdb need not sync: a cluster that a crash of the machine destroys is a cluster less to remove.
-    pg_server initdb -D "$cluster_folder/data" -U postrider --auth-local=trust --auth-host=reject \
+    pg_server initdb -D "$cluster_folder/data" -U dba --auth-local=trust --auth-host=reject \
         --encoding=UTF8 --no-locale --no-sync --no-instructions >"$cluster_folder/start.log" 2>&1 || cluster_failed
     settings=(
         "listen_addresses = ''"

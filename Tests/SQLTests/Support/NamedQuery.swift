@@ -4,6 +4,8 @@ import Foundation
 
 /// One statement of `sql/queries`.
 struct NamedQuery {
+    /// The name of its file, without folder and extension.
+    let file: String
     let name: String
     /// The indexes that its heading names; empty for "none".
     let indexes: [String]
@@ -15,7 +17,7 @@ struct NamedQuery {
         for file in try Shell.files(in: "sql/queries", suffix: ".sql") {
             let text = try String(contentsOf: file, encoding: .utf8)
             for part in text.components(separatedBy: "-- name: ").dropFirst() {
-                let query = NamedQuery(part)
+                let query = NamedQuery(part, file: file.deletingPathExtension().lastPathComponent)
                 found[query.name] = query
             }
         }
@@ -23,7 +25,8 @@ struct NamedQuery {
     }
 
     /// Reads what follows `-- name: `.
-    private init(_ part: String) {
+    private init(_ part: String, file: String) {
+        self.file = file
         let lines = part.split(separator: "\n", omittingEmptySubsequences: false)
         name = String(lines[0].prefix { $0 != " " })
         let heading = lines.dropFirst().prefix { $0.hasPrefix("--") }
