@@ -50,6 +50,10 @@ enum Statements {
     /// Event id and domain key of every event.
     static let eventsByLead = "SELECT id, record_id FROM postrider.webhook_event_log WHERE record_id IS NOT NULL"
 
+    /// Takes the doorbell out of the triggers. Workers find events by looking.
+    static let removeDoorbell =
+        "CREATE OR REPLACE FUNCTION postrider.ring_doorbell() RETURNS void LANGUAGE plpgsql AS 'BEGIN END'"
+
     /// Keeps the doorbell silent for as long as the session lives, as a worker does that is awake.
     static let silenceDoorbell = "SELECT pg_advisory_lock_shared(7741, 1)"
 

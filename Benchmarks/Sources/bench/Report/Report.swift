@@ -131,6 +131,10 @@ struct Comparison {
             part: Place(scenario: "drain", variant: Drain.variant, figure: "deliveries"),
             whole: Place(scenario: "drain", variant: Ceiling.variant, figure: "deliveries")),
         Comparison(
+            name: "commit rate: attached, workers running / the same without doorbell",
+            part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
+            whole: Place(scenario: "producers", variant: ProducerVariant.bellless.rawValue, figure: "commits")),
+        Comparison(
             name: "commit rate: attached, workers running / attached, doorbell silent",
             part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
             whole: Place(scenario: "producers", variant: ProducerVariant.silent.rawValue, figure: "commits")),
