@@ -67,7 +67,8 @@ let package = Package(
             name: "HTTPExchangeTests", dependencies: ["HTTPExchange", "CLibCurl"], swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], exclude: ["verify.py"], swiftSettings: settings),
         .testTarget(
-            name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"], swiftSettings: settings),
+            name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(
             name: "Scenarios",
             dependencies: [

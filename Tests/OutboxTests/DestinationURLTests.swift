@@ -106,8 +106,7 @@ import Testing
     }
 
     @Test func soundHeadersAreAccepted() throws {
-        for (name, value) in [("X-A", "b c\td"), ("Authorization", "Basic YTpi"), ("x!#$%&'*+-.^_`|~", "ü"), ("E", "")]
-        {
+        for (name, value) in [("X-A", "b c\td"), ("Authorization", "Basic YTpi"), ("x!#$%&'*+-.^_`|~", "ü"), ("E", "")] {
             #expect(try HeaderField(name: name, value: value).value == value)
         }
     }

@@ -50,8 +50,7 @@ import Testing
     ]
 
     @Test(arguments: hints)
-    func retryAfterDelaysButNeverHastens(_ status: Int, _ hint: Duration, _ delay: Duration, _ pause: Duration?) throws
-    {
+    func retryAfterDelaysButNeverHastens(_ status: Int, _ hint: Duration, _ delay: Duration, _ pause: Duration?) throws {
         let verdict = try judge(answered(status, retryAfter: hint))
         #expect(verdict.action == .retry(after: delay))
         #expect(verdict.pausesDestination == pause)

@@ -1,9 +1,10 @@
 // The plans of the statements on the road of an event: by their indexes, whatever the statistics say.
 
 import Foundation
-@testable import OutboxStore
 import Postgres
 import Testing
+
+@testable import OutboxStore
 
 @Suite struct ClaimPlanTests {
     /// The files whose statements workers run all the time.
@@ -130,7 +131,8 @@ import Testing
                 """
                 SELECT event_id || '|' || postrider.delivery_id(event_id, destination_id), right(tableoid::regclass::text, 7)
                 FROM postrider.webhook_attempts LIMIT 1
-                """).split(separator: "|")
+                """
+            ).split(separator: "|")
             for (name, filter) in [
                 ("EventShow", #"{"id": "\#(known[0])"}"#), ("DeliveryShow", #"{"id": "\#(known[1])"}"#),
                 ("DeliveryList", #"{"event": "\#(known[0])", "limit": 10}"#),

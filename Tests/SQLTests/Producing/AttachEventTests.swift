@@ -26,9 +26,10 @@ import Testing
             let events = try await db.events(
                 "event_type, event_source, table_name, record_id, organization_id, user_id, ordering_key, priority, data")
             #expect(
-                events == (1...3).map {
-                    #"agent.created|trigger|d.agents|\#($0)|o1|u1|∅|1|{"id": \#($0), "org": "o1", "label": "new!", "status": "new"}"#
-                })
+                events
+                    == (1...3).map {
+                        #"agent.created|trigger|d.agents|\#($0)|o1|u1|∅|1|{"id": \#($0), "org": "o1", "label": "new!", "status": "new"}"#
+                    })
             #expect(try await db.lines("SELECT 1 + cardinality(more) FROM postrider.webhook_queue") == ["3"])
         }
     }
@@ -100,7 +101,9 @@ import Testing
 
     @Test func eventTypeComesFromAnExpressionAndNullMakesNoEvent() async throws {
         try await withRollback { db in
-            try await agents(db, "operations => '{insert,delete}', event_type_expression => $$'agent.' || coalesce(NEW.status, OLD.status) || '.' || lower(TG_OP)$$")
+            try await agents(
+                db,
+                "operations => '{insert,delete}', event_type_expression => $$'agent.' || coalesce(NEW.status, OLD.status) || '.' || lower(TG_OP)$$")
             try await db.run("INSERT INTO d.agents (id, status) VALUES (1, 'vip'), (2, NULL)")
             try await db.run("DELETE FROM d.agents")
             #expect(try await db.events("event_type, record_id") == ["agent.vip.insert|1", "agent.vip.delete|1"])

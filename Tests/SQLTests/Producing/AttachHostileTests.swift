@@ -145,7 +145,9 @@ import Testing
             for (id, value) in ["'; DROP TABLE v; --", "$$ %s %I \\ \"", "\u{1}\u{7f}", "𝄞 e\u{301}"].enumerated() {
                 try await db.query("INSERT INTO v VALUES ($1, $2)", [.int4(Int32(id)), .text(value)])
             }
-            #expect(try await db.events("user_id = data ->> 't', data ->> 't' = (SELECT t FROM v WHERE v.id::text = record_id)") == Array(repeating: "t|t", count: 4))
+            #expect(
+                try await db.events("user_id = data ->> 't', data ->> 't' = (SELECT t FROM v WHERE v.id::text = record_id)")
+                    == Array(repeating: "t|t", count: 4))
         }
     }
 }

@@ -26,7 +26,10 @@ import Testing
         ("'t', 'a', condition => 'NEW.n'", "42804", "argument of WHERE must be type boolean", "NEW, OLD and TG_OP"),
         ("'t', 'a', user_id => 'nobody'", "42703", "nobody", "NEW, OLD and TG_OP"),
         ("'t', 'a', user_id => 'public_function(NEW.v)'", "42883", "public_function", "with their schema"),
-        ("'t', operations => '{truncate}', event_type_expression => 'NEW.v'", "22023", "TRUNCATE has no row", "by itself, with a constant event_type"),
+        (
+            "'t', operations => '{truncate}', event_type_expression => 'NEW.v'", "22023", "TRUNCATE has no row",
+            "by itself, with a constant event_type"
+        ),
     ]
 
     @Test(arguments: cases)

@@ -33,7 +33,8 @@ import Testing
                 try await db.run("SELECT postrider.attach('app.t', 'app.row')")
                 #expect(
                     try await db.line(
-                        "SELECT p.proowner = c.relowner FROM pg_proc AS p, pg_class AS c WHERE c.oid = 'app.t'::regclass AND p.pronamespace = 'postrider_attached'::regnamespace")
+                        "SELECT p.proowner = c.relowner FROM pg_proc AS p, pg_class AS c WHERE c.oid = 'app.t'::regclass AND p.pronamespace = 'postrider_attached'::regnamespace"
+                    )
                         == "t")
             }
         }

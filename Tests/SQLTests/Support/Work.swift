@@ -25,8 +25,7 @@ extension TestDatabase {
 
     /// Emits events, each a statement of its own, and gives their ids.
     @discardableResult
-    func emit(_ count: Int = 1, _ type: String = "a.b", priority: Int = 1, data: String = "{}") async throws -> [EventID]
-    {
+    func emit(_ count: Int = 1, _ type: String = "a.b", priority: Int = 1, data: String = "{}") async throws -> [EventID] {
         var ids: [EventID] = []
         for _ in 0..<count {
             let line = try await line("SELECT postrider.emit('\(type)', '\(data)', priority => \(priority))")
