@@ -70,6 +70,9 @@ let package = Package(
             name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
+            name: "OutboxWorkerTests", dependencies: ["Outbox", "OutboxStore", "OutboxWorker"],
+            swiftSettings: settings),
+        .testTarget(
             name: "Scenarios",
             dependencies: [
                 "postrider", "Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres", "TestSupport",

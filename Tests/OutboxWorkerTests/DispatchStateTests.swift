@@ -1,0 +1,188 @@
+// The dispatcher's decisions without threads, sockets or a clock.
+
+import Outbox
+import Testing
+
+@testable import OutboxStore
+@testable import OutboxWorker
+
+@Suite struct DispatchStateTests {
+    private func destination(
+        _ id: Int32, concurrency: Int = 2, patterns: [String] = ["*"], isEnabled: Bool = true
+    ) throws -> Destination {
+        try Destination(
+            id: id, uuid: "00000000-0000-0000-0000-00000000000\(id)", name: "d\(id)",
+            url: DestinationURL("https://d\(id).example.com/"), patterns: patterns.map { try EventPattern($0) },
+            profile: try #require(Profile.builtIn["standard"]), retry: RetryPolicy(delays: [.seconds(1)], jitter: 0),
+            maxConcurrency: concurrency, isEnabled: isEnabled)
+    }
+
+    private func state(_ destinations: [Destination], maxInFlight: Int = 100) -> DispatchState {
+        DispatchState(
+            maxInFlight: maxInFlight,
+            routing: RoutingTable(Routing(version: 1, destinations: destinations, keptResponseBytes: [:], faults: [])))
+    }
+
+    private func work(_ number: UInt64, type: String = "a.b", target: Claim.Target? = nil) -> Claim.Work {
+        let event = Event(
+            id: EventID(high: 0x7000, low: number), type: type, createdAtMicroseconds: 0, organization: nil, user: nil,
+            recordID: nil, orderingKey: nil, priority: 1, data: Array("{}".utf8))
+        return Claim.Work(event: event, isHeavy: false, target: target)
+    }
+
+    private func add(_ state: inout DispatchState, claim: Int64, _ works: [Claim.Work], now: Int64 = 0) {
+        state.open(claim: claim)
+        for work in works { state.add(work, to: claim, settled: [], now: now) }
+        state.close(claim: claim)
+    }
+
+    private func answer(_ state: inout DispatchState, _ token: UInt64, status: Int, now: Int64 = 10) {
+        let ended = EndedExchange(duration: 5, status: status, body: [], message: "")
+        state.settle(token: token, .answered(Answer(status: status)), ended, random: 0, now: now)
+    }
+
+    @Test func claimIsFinishedWithItsLastDelivery() throws {
+        var state = state([try destination(1), try destination(2)])
+        add(&state, claim: 5, [work(1)])
+        let departures = state.depart(at: 0)
+        #expect(departures.map(\.destination.id).sorted() == [1, 2])
+        answer(&state, departures[0].token, status: 200)
+        #expect(state.settlement.finishedClaims.isEmpty)
+        answer(&state, departures[1].token, status: 500)
+        #expect(state.settlement.finishedClaims == [5])
+        #expect(state.outstanding == 0)
+        #expect(state.takeRetryHints().map(\.milliseconds) == [1000])
+    }
+
+    @Test func eventThatNobodyWantsFinishesItsClaim() throws {
+        var state = state([try destination(1, patterns: ["other"])])
+        add(&state, claim: 5, [work(1)])
+        #expect(state.settlement.finishedClaims == [5])
+        #expect(state.depart(at: 0).isEmpty)
+    }
+
+    @Test func concurrencyOfADestinationIsKept() throws {
+        var state = state([try destination(1, concurrency: 2)])
+        add(&state, claim: 1, (0..<5).map { work($0) })
+        let first = state.depart(at: 0)
+        #expect(first.count == 2)
+        #expect(state.depart(at: 0).isEmpty)
+        answer(&state, first[0].token, status: 200)
+        #expect(state.depart(at: 0).count == 1)
+        #expect(state.inFlight == 2)
+        #expect(state.waiting == 2)
+    }
+
+    @Test func destinationsTakeTurns() throws {
+        var state = state(
+            [try destination(1, concurrency: 50, patterns: ["a.b"]), try destination(2, concurrency: 50, patterns: ["c"])], maxInFlight: 4)
+        add(&state, claim: 1, (0..<20).map { work($0) } + (20..<40).map { work($0, type: "c") })
+        #expect(state.depart(at: 0).map(\.destination.id).sorted() == [1, 1, 2, 2])
+    }
+
+    @Test func inactiveDestinationsDeliveriesAreParked() throws {
+        var state = state([try destination(1, isEnabled: false)])
+        add(&state, claim: 3, [work(1)])
+        #expect(state.settlement.count == 1)
+        #expect(state.settlement.finishedClaims == [3])
+        #expect(state.depart(at: 0).isEmpty)
+    }
+
+    @Test func retryOfADeletedDestinationIsDropped() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 3, [work(1, target: Claim.Target(destination: 99, attempt: 2))])
+        #expect(state.settlement.finishedClaims == [3])
+        #expect(state.settlement.count == 0)
+    }
+
+    @Test func settledDeliveriesOfARescueAreNotSentAgain() throws {
+        var state = state([try destination(1), try destination(2)])
+        let item = work(1)
+        state.open(claim: 8)
+        state.add(item, to: 8, settled: [DeliveryKey(event: item.event.id, destination: 1)], now: 0)
+        state.close(claim: 8)
+        #expect(state.depart(at: 0).map(\.destination.id) == [2])
+    }
+
+    @Test func workBehindAStalledDestinationIsGivenBack() throws {
+        var state = state([try destination(1, concurrency: 2), try destination(2, concurrency: 2)])
+        add(&state, claim: 1, (0..<50).map { work($0) })
+        #expect(state.depart(at: 0).count == 4)
+        // Destination 2 answers, destination 1 hangs.
+        for token in [UInt64(1), 3] { answer(&state, token, status: 200, now: 3_000_000) }
+        state.relieve(at: 3_000_000)
+        #expect(state.waiting < 96)
+        #expect(state.settlement.count > 2)
+        #expect(state.takeRetryHints().allSatisfy { $0.milliseconds > 0 })
+    }
+
+    @Test func drainGivesBackEverythingThatHasNotStarted() throws {
+        var state = state([try destination(1, concurrency: 2)])
+        add(&state, claim: 1, (0..<5).map { work($0) })
+        let departures = state.depart(at: 0)
+        state.isDraining = true
+        state.relieve(at: 1)
+        #expect(state.waiting == 0)
+        #expect(state.settlement.count == 3)
+        #expect(state.settlement.finishedClaims.isEmpty)
+        for departure in departures { answer(&state, departure.token, status: 200) }
+        #expect(state.settlement.finishedClaims == [1])
+        #expect(state.depart(at: 2).isEmpty)
+    }
+
+    @Test func takenSettlementsClaimsStayKnownUntilTheyAreRecorded() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 4, [work(1)])
+        #expect(state.knownClaims == [4])
+        answer(&state, state.depart(at: 0)[0].token, status: 200)
+        _ = state.takeSettlement()
+        #expect(state.knownClaims == [4])
+        state.recorded()
+        #expect(state.knownClaims.isEmpty)
+    }
+
+    @Test func olderRoutingDoesNotReplaceANewerOne() throws {
+        var state = state([try destination(1)])
+        state.setRouting(RoutingTable(Routing(version: 0, destinations: [], keptResponseBytes: [:], faults: [])))
+        #expect(state.routing.version == 1)
+    }
+}
+
+@Suite struct AnswerBodyTests {
+    @Test func bodyIsCutAndMadeStorable() {
+        #expect(AnswerBody.kept([], limit: 10) == nil)
+        #expect(AnswerBody.kept(Array("abc".utf8), limit: 0) == nil)
+        #expect(AnswerBody.kept(Array("abcdef".utf8), limit: 3) == Array("abc".utf8))
+        #expect(AnswerBody.kept([0x61, 0, 0x62], limit: 10) == Array("a\u{FFFD}b".utf8))
+        #expect(AnswerBody.kept([0xFF, 0x61], limit: 10) == Array("\u{FFFD}a".utf8))
+        #expect(AnswerBody.kept(Array("é".utf8), limit: 1) == Array("\u{FFFD}".utf8))
+    }
+}
+
+@Suite struct SignalTests {
+    @Test func raisedSignalIsNotLost() async {
+        let signal = Signal()
+        signal.raise()
+        // A lost signal would take the whole minute.
+        let start = ContinuousClock.now
+        await signal.wait(atMost: .seconds(60))
+        #expect(ContinuousClock.now - start < .seconds(30))
+    }
+
+    @Test func waitsEndWhenTheirTimeIsUp() async {
+        let signal = Signal()
+        for _ in 0..<2000 { await signal.wait(atMost: .microseconds(50)) }
+    }
+
+    @Test func waiterIsWokenByAnotherTask() async {
+        let signal = Signal()
+        let waiter = Task {
+            let start = ContinuousClock.now
+            await signal.wait(atMost: .seconds(60))
+            return ContinuousClock.now - start
+        }
+        await Task.yield()
+        signal.raise()
+        #expect(await waiter.value < .seconds(30))
+    }
+}

@@ -1,0 +1,96 @@
+// When a worker looks at the queue, and when it holds the doorbell.
+
+import Testing
+
+@testable import OutboxWorker
+
+@Suite struct PacerTests {
+    private let floor: Int64 = 25_000
+
+    @Test func firstLookIsAtOnceAndQuietOnesWaitForTheFloor() {
+        var pacer = Pacer(floorPoll: floor)
+        #expect(pacer.nextClaim(at: 1_000_000) <= 1_000_000)
+        pacer.claimed(0, wanted: 500, at: 1_000_000)
+        #expect(pacer.nextClaim(at: 1_000_001) == 1_000_000 + floor)
+        pacer.ring()
+        #expect(pacer.nextClaim(at: 1_000_002) <= 1_000_002)
+    }
+
+    @Test func fullClaimIsFollowedByAnotherAtOnce() {
+        var pacer = Pacer(floorPoll: floor)
+        pacer.claimed(500, wanted: 500, at: 1_000_000)
+        #expect(pacer.nextClaim(at: 1_000_000) <= 1_000_000)
+        pacer.claimed(499, wanted: 500, at: 1_000_100)
+        #expect(pacer.nextClaim(at: 1_000_100) > 1_000_100)
+    }
+
+    @Test func bellIsHeldAtHighRatesAndLetGoAtLowOnes() {
+        var pacer = Pacer(floorPoll: floor)
+        var now: Int64 = 1_000_000
+        for _ in 0..<60 {
+            pacer.claimed(5, wanted: 500, at: now)
+            now += 5_000
+        }
+        #expect(pacer.holdsBell)
+        #expect(pacer.nextClaim(at: now) <= now + Pacer.busyPoll)
+        for _ in 0..<60 {
+            pacer.claimed(0, wanted: 500, at: now)
+            now += 5_000
+        }
+        #expect(!pacer.holdsBell)
+    }
+
+    @Test func looksFollowTheReleaseOfTheBell() {
+        var pacer = Pacer(floorPoll: 1_000_000)
+        var now: Int64 = 1_000_000
+        while !pacer.holdsBell {
+            pacer.claimed(20, wanted: 500, at: now)
+            now += 10_000
+        }
+        while pacer.holdsBell {
+            pacer.claimed(0, wanted: 500, at: now)
+            now += 10_000
+        }
+        // A producer may have found the bell held just before: the event is found without waiting for the floor.
+        let released = now - 10_000
+        #expect(pacer.nextClaim(at: released) <= released + 2_000)
+    }
+
+    @Test func rowsOfManyEventsAreLookedAtInSmallNumbers() {
+        var pacer = Pacer(floorPoll: floor)
+        #expect(pacer.rows(forEvents: 500) == 500)
+        pacer.claimed(512, wanted: 500, at: 1)
+        let few = pacer.rows(forEvents: 500)
+        #expect(few < 100)
+        // As few events as rows: there may be more behind them.
+        pacer.claimed(few, wanted: 500, at: 2)
+        #expect(pacer.nextClaim(at: 2) <= 2)
+        #expect(pacer.rows(forEvents: 500) > few)
+        pacer.claimed(1, wanted: 500, at: 3)
+        #expect(pacer.rows(forEvents: 500) == 500)
+    }
+}
+
+@Suite struct RetryAgendaTests {
+    @Test func ownRetriesAreKnownWithoutALook() {
+        var agenda = RetryAgenda()
+        agenda.replace(with: [], at: 0)
+        agenda.add(destination: 7, milliseconds: 100, at: 0)
+        #expect(agenda.dueDestinations(at: 100_000).isEmpty)
+        #expect(agenda.dueDestinations(at: 101_000) == [7])
+        #expect(agenda.nextTime() == 101_000)
+    }
+
+    @Test func lookReplacesWhatWasKnown() {
+        var agenda = RetryAgenda()
+        #expect(agenda.wantsLook(at: 0))
+        agenda.add(destination: 7, milliseconds: 0, at: 0)
+        agenda.replace(with: [(3, 50), (9, 0)], at: 1_000)
+        #expect(agenda.dueDestinations(at: 1_000) == [9])
+        #expect(agenda.dueDestinations(at: 51_000) == [3, 9])
+        #expect(!agenda.wantsLook(at: 2_000))
+        #expect(agenda.wantsLook(at: 1_000 + RetryAgenda.lookInterval))
+        agenda.lookSoon(at: 3_000)
+        #expect(agenda.wantsLook(at: 3_000))
+    }
+}
