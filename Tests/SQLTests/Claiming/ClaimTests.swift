@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test func oldEventsAreClaimedBeforeYoungOnes() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(5)
             let worker = try await db.worker()
             #expect(try await db.claim(worker, 3)?.ids == Array(ids[..<3]))
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func prioritiesComeFirst() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let low = try await db.emit(2, priority: 2)
             let normal = try await db.emitAtOnce(3)
             let high = try await db.emit(2, priority: 0)
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test func claimLooksAtNoMoreRowsThanAsked() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.emitAtOnce(200)
             #expect(try await db.claim(db.worker(), 1000, rows: 2)?.work.count == 128)
         }
@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test func claimIsOneRowWithItsEvents() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(3)
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -103,7 +103,7 @@ import Testing
     }
 
     @Test func claimCarriesEveryFieldOfTheEvent() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run(
                 """
                 SELECT postrider.emit('lead.created', '{"name": "José", "n": 1.50}', 'org', 'user', 'record', 'key', 0);
@@ -124,7 +124,7 @@ import Testing
     }
 
     @Test func largePayloadIsLeftOutAndLoadedByItself() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             // Digests, because what compresses well is small as stored and comes along.
             try await db.run(
                 """
@@ -143,7 +143,7 @@ import Testing
     }
 
     @Test func eventWhoseRowWasErasedIsLeftOutOfItsClaim() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(3)
             try await db.run("DELETE FROM postrider.webhook_event_log WHERE id = '\(ids[1])'")
             #expect(try await db.claim(db.worker())?.ids == [ids[0], ids[2]])

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct DeliveryIDTests {
     @Test func databaseAndProgramAgreeOnRandomInputs() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             var events = (0..<1000).map { _ in EventID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)) }
             var destinations = (0..<1000).map { _ in Int32.random(in: .min ... .max) }
             events += [EventID(high: 0, low: 0), EventID(high: .max, low: .max)]

@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test func failureOfALostClaimIsAFactWithoutConsequences() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(2)
             let loser = try await Loser(db)
             var settlement = Settlement()
@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test func snoozeAndFinishOfALostClaimDoNothing() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(1)
             let loser = try await Loser(db)
             var settlement = Settlement()
@@ -55,7 +55,7 @@ import Testing
 
     /// The receiver did get the request, so the fact counts for whoever holds the claim now.
     @Test func deliveryOfALostClaimIsRecordedAsDelivered() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(1)
             let loser = try await Loser(db)
             var settlement = Settlement()
@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func claimsThatAreStillHeldTakeEffectBesideOneThatIsLost() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(2)
             let (worker, other) = (try await db.worker(), try await db.worker())
             let lost = try #require(try await db.claim(worker, 1))

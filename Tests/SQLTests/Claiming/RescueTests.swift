@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test func claimOfADeadWorkerIsTakenOverOnce() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(3)
             let dead = try await db.worker()
             let claim = try #require(try await db.claim(dead))
@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func livingWorkerKeepsItsClaims() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.emit()
             let (alive, rescuer) = (try await db.worker(), try await db.worker())
             _ = try await db.claim(alive)
@@ -63,19 +63,20 @@ import Testing
     }
 
     @Test func heartbeatThatComesFirstSavesTheWorker() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.emit()
             let (late, rescuer) = (try await db.worker(), try await db.worker())
             _ = try await db.claim(late)
             try await db.expire(late)
             let pulse = try await WorkerStore.heartbeat(worker: late, within: .seconds(5), on: db.connection)
             #expect(pulse.isAlive)
+            try await db.prolong(late)
             #expect(try await takeOver(db, late, by: rescuer).isEmpty)
         }
     }
 
     @Test func suspectSeenWithAnOlderEpochIsLeftAlone() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.emit()
             let (dead, rescuer) = (try await db.worker(), try await db.worker())
             _ = try await db.claim(dead)
@@ -86,7 +87,7 @@ import Testing
     }
 
     @Test func restOfALargeTakeoverIsFoundBySweeps() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.emit(5)
             let (dead, rescuer) = (try await db.worker(), try await db.worker())
             for _ in 0..<5 { _ = try await db.claim(dead, 1) }
@@ -101,7 +102,7 @@ import Testing
     }
 
     @Test func sweepFindsClaimsOfWorkersThatSaidFarewellOrAreUnknown() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(3)
             let (leaving, rescuer) = (try await db.worker(), try await db.worker())
             _ = try await db.claim(leaving, 1)
@@ -115,7 +116,7 @@ import Testing
 
     /// A rescuer that dies is rescued like anybody, and the count of rescues goes on.
     @Test func rescuesOfAClaimAreCounted() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.emit()
             var holder = try await db.worker()
             _ = try await db.claim(holder)
@@ -129,7 +130,7 @@ import Testing
     }
 
     @Test func forgottenClaimsAreThoseTheWorkerDoesNotKnow() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(2)
             let (worker, other) = (try await db.worker(), try await db.worker())
             let known = try #require(try await db.claim(worker, 1))

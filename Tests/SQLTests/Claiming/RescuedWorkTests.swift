@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func fanOutComesWithTheDeliveriesThatAreSettled() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(4)
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func factOfALostClaimSettlesNothing() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(1)
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test func retriesComeWithoutTheTargetsThatAreSettled() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(3)
             let worker = try await db.worker()
             let first = try #require(try await db.claim(worker))
@@ -77,7 +77,7 @@ import Testing
     }
 
     @Test func bothRetriesOfOneEventComeWhenNeitherIsSettled() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.emit()[0]
             let worker = try await db.worker()
             let first = try #require(try await db.claim(worker))
@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test func fullySettledClaimComesEmptySoThatItCanBeFinished() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.emit()[0]
             let worker = try await db.worker()
             let first = try #require(try await db.claim(worker))
@@ -115,7 +115,7 @@ import Testing
     }
 
     @Test func heavyAndErasedEventsAreToldApart() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(2)
             let heavy = try await db.line(
                 """

@@ -19,7 +19,7 @@ import Testing
     }
 
     @Test func onlyDueRetriesOfNamedDestinationsAreClaimed() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(5)
             try await retry(db, ids[0], 1)
             try await retry(db, ids[1], 1, due: "1 hour")
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func eachDestinationHasItsOwnLimitAndTheLongestDueGoFirst() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(6)
             for (index, id) in ids.enumerated() { try await retry(db, id, 1, due: "-\(index + 1) seconds") }
             for id in ids { try await retry(db, id, 2, due: "-1 minute") }
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func targetsCarryTheNumberOfTheDueAttempt() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(2)
             try await retry(db, ids[0], 7, due: "-3 seconds", attempt: 2)
             try await retry(db, ids[0], 8, due: "-2 seconds", attempt: 5)
@@ -111,7 +111,7 @@ import Testing
     }
 
     @Test func peekTellsEachDestinationsFirstDueTime() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(3)
             try await retry(db, ids[0], 4, due: "10 seconds")
             try await retry(db, ids[1], 4, due: "1 hour")

@@ -9,7 +9,7 @@ import Testing
     private func load(_ db: TestDatabase) async throws -> Routing { try await RoutingStore.load(on: db.connection) }
 
     @Test func settingsOfADestinationArriveWhole() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run(
                 """
                 INSERT INTO postrider.webhook_endpoints (name, url, events, organization_id, user_id, headers,
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test func workflowsAreDestinationsBesideEndpoints() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.run(
                 """
                 INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types)
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func inactiveDestinationsAreLoadedAndDeletedOnesAreNot() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let (kept, parked, deleted) = (
                 try await db.endpoint("kept"), try await db.endpoint("parked"), try await db.endpoint("deleted")
             )
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func secretsThatSignNowAreLoadedNewestFirst() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.endpoint()
             for secret in ["second", "third"] {
                 try await db.run(
@@ -105,7 +105,7 @@ import Testing
     }
 
     @Test func faultOfASecretDoesNotTellTheSecret() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await db.endpoint()
             try await db.run("UPDATE postrider.webhook_secrets SET secret = 'whsec_not base64 !'")
             let faults = try await load(db).faults
@@ -115,7 +115,7 @@ import Testing
     }
 
     @Test func rowWhosePatternsCannotBeReadIsReported() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let bad = try await db.endpoint(settings: "event_types = '{a..b}'")
             let routing = try await load(db)
             #expect(routing.destinations.isEmpty)
@@ -145,14 +145,14 @@ import Testing
     }
 
     @Test func versionAskedInAPipelineIsTheSame() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let rows = try await db.connection.pipeline([RoutingStore.version()])
             #expect(try rows[0][0].int64(0) == (try await load(db).version))
         }
     }
 
     @Test func disablingTellsWhyAndHappensOnce() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.endpoint()
             for reason in ["gone (410)", "another reason"] {
                 try await RoutingStore.disable(destination: id, reason: reason, on: db.connection)

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct SettlementTests {
     @Test func deliveredAttemptIsWrittenAndChangesNothingElse() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(2)
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func attemptsAreDatedBackByTheTimeTheyWaited() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.emit()[0]
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func failedAttemptSchedulesTheNextByTheDatabasesClock() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.emit()[0]
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -73,7 +73,7 @@ import Testing
     }
 
     @Test func deadDeliveryBecomesADeadLetter() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.emit()[0]
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test func secondDeadLetterOfADeliveryReplacesTheFirst() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.emit()[0]
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func parkedDeliveryWaitsForItsDestination() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.emit()[0]
             let destination = try await db.endpoint(settings: "is_active = false")
             let worker = try await db.worker()
@@ -125,7 +125,7 @@ import Testing
     }
 
     @Test func snoozedDeliveryKeepsItsAttemptNumberAndMakesNoAttempt() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let ids = try await db.emit(2)
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -145,7 +145,7 @@ import Testing
     }
 
     @Test func retryThatExistsIsNotWrittenTwice() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let id = try await db.emit()[0]
             let worker = try await db.worker()
             let claim = try #require(try await db.claim(worker))
@@ -159,7 +159,7 @@ import Testing
     }
 
     @Test func talliesCountEachDestinationAndFoldToTheSameSum() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             let first = try await db.endpoint("first")
             let second = try await db.endpoint("second")
             let ids = try await db.emit(3)

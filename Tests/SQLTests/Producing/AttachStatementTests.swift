@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func statementsWithoutRowsMakeNoEvents() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run(
                 """
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func upsertMergeAndCopyMakeEachRowsOwnEvent() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run(
                 """
@@ -121,7 +121,7 @@ import Testing
     }
 
     @Test func truncateThatIsAttachedIsOneEvent() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run(
                 """
@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test func insertWithoutTruncateAttachedMayBeTruncated() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db)
             try await db.run("SELECT postrider.attach('t', 't.created', '{insert,update}'); TRUNCATE t")
             #expect(try await db.count("postrider.webhook_event_log") == 0)

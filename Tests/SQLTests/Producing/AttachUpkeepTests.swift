@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test func nameIsTheEventTypeOrTheOperations() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db, "'t.created'")
             #expect(
                 try await db.line("SELECT postrider.attach('t', operations => '{UPDATE,Delete}', event_type_expression => 'OLD.v')")
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func newColumnIsSentWhereNoListSaysOtherwise() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db, "'t.all', condition => 'true'")
             try await db.run(
                 """
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test func droppedColumnFailsLoudlyAndRefreshMends() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db, "'t.some', columns => '{id,n}'")
             try await db.run("ALTER TABLE t DROP COLUMN n")
             let found = try await db.lines(problems)
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func droppedColumnOfAConditionIsReportedAndCannotBeRefreshed() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db, "'t.updated', '{update}', 'NEW.n > OLD.n'")
             try await db.run("ALTER TABLE t DROP COLUMN n")
             #expect(try await db.lines(problems).count == 1)
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func renamedTableIsReportedAndRefreshed() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db, "'t.created'")
             try await db.run("ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (1)")
             #expect(
@@ -97,7 +97,7 @@ import Testing
     }
 
     @Test func droppedTableIsReportedAndCleanedUp() async throws {
-        try await withDatabase { db in
+        try await withRollback { db in
             try await table(db, "'t.created'")
             try await db.run("DROP TABLE t")
             #expect(try await db.lines(problems) == ["the table was dropped|SELECT postrider.refresh_attachments();"])

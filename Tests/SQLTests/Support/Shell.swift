@@ -49,10 +49,11 @@ enum Shell {
             errors: try String(contentsOf: errors, encoding: .utf8))
     }
 
-    /// Runs a file with psql as a DBA would, stopping at the first error; unaligned, tuples with a header.
-    static func psql(_ url: String, file: URL, _ variables: [String: String] = [:]) async throws -> Output {
+    /// Runs files with psql as a DBA would, stopping at the first error; unaligned, without footers.
+    static func psql(_ url: String, _ files: [URL], _ variables: [String: String] = [:]) async throws -> Output {
         let settings = variables.sorted { $0.key < $1.key }.flatMap { ["-v", "\($0.key)=\($0.value)"] }
-        return try await run(["psql", "-X", "-q", "-A", "-v", "ON_ERROR_STOP=1"] + settings + ["-f", file.path, url])
+        let form = ["-X", "-q", "-A", "-P", "footer=off", "-P", "null=∅", "-v", "ON_ERROR_STOP=1"]
+        return try await run(["psql"] + form + settings + files.flatMap { ["-f", $0.path] } + [url])
     }
 
     /// The schema of a database as `pg_dump --schema-only` writes it.

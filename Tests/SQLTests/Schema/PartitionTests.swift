@@ -1,0 +1,139 @@
+// Partitions by week: always there, without gaps, and never in a producer's way.
+
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct PartitionTests {
+    /// Partitions of the events with their bounds, ascending; open bounds are ∅.
+    private let bounds = """
+        SELECT c.relname,
+               postrider.event_id_time(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'FROM \\(''([^'']*)''')::uuid) AT TIME ZONE 'UTC',
+               postrider.event_id_time(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \\(''([^'']*)''')::uuid) AT TIME ZONE 'UTC'
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'postrider.webhook_event_log'::regclass ORDER BY 2 NULLS FIRST
+        """
+
+    private func emit(_ db: TestDatabase, at time: String) async throws -> String {
+        try await db.line(
+            """
+            INSERT INTO postrider.webhook_event_log (id, event_type, data)
+            VALUES (postrider.event_id_at(\(time)), 'a.b', '{}') RETURNING tableoid::regclass
+            """)
+    }
+
+    @Test func weeksFollowEachOtherFromMondayToMonday() async throws {
+        try await withRollback { db in
+            try await db.run("SELECT postrider.ensure_partitions(60)")
+            let rows = try await db.lines(bounds).map { $0.split(separator: "|") }
+            #expect(rows.count == 62)
+            #expect(rows[0][1] == "∅" && rows[61][2] == "∅")
+            for (row, next) in zip(rows, rows.dropFirst()) { #expect(row[2] == next[1]) }
+            let mondays = try await db.lines(
+                "SELECT DISTINCT extract(isodow FROM upper), upper::time FROM (\(bounds)) AS b (name, lower, upper) WHERE upper IS NOT NULL")
+            #expect(mondays == ["1|00:00:00"])
+            // Sixty weeks hold the end of a year: names are those of ISO weeks, also in the last days of December.
+            let names = try await db.lines(
+                "SELECT count(*) FROM (\(bounds)) AS b (name, lower, upper) WHERE name = 'webhook_event_log' || to_char(lower, '_IYYY_IW')")
+            #expect(names == ["60"])
+        }
+    }
+
+    @Test func midnightBeforeMondayDividesTheWeeks() async throws {
+        try await withRollback { db in
+            let monday = "(date_trunc('week', now() AT TIME ZONE 'UTC') + interval '14 days')"
+            let before = try await emit(db, at: "(\(monday) - interval '1 millisecond') AT TIME ZONE 'UTC'")
+            let after = try await emit(db, at: "\(monday) AT TIME ZONE 'UTC'")
+            let names = try await db.lines(
+                """
+                SELECT 'postrider.webhook_event_log' || to_char(day, '_IYYY_IW')
+                FROM unnest(ARRAY[\(monday) - interval '1 day', \(monday)]) AS day
+                """)
+            #expect([before, after] == names)
+        }
+    }
+
+    @Test func insertNeverFailsForWantOfAPartition() async throws {
+        try await withRollback { db in
+            for time in ["'1970-01-02Z'", "now() - interval '3 years'", "now()", "now() + interval '3 years'", "'9999-12-31Z'"] {
+                #expect(try await emit(db, at: time).hasPrefix("postrider.webhook_event_log_"))
+                try await db.run(
+                    """
+                    INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us, attempt_number, outcome)
+                    VALUES (postrider.event_id_at(\(time)), now(), 1, 1, 1, 1, 0)
+                    """)
+            }
+            try await db.run(
+                "INSERT INTO postrider.webhook_event_log (id, event_type, data) VALUES ('ffffffff-ffff-7fff-bfff-ffffffffffff', 'a', '{}')")
+            #expect(try await db.count("postrider.webhook_events") == 6)
+        }
+    }
+
+    @Test func secondCallMakesNothing() async throws {
+        try await withRollback { db in
+            var made: [String] = []
+            for weeks in [8, 10, 10, 8] { made.append(try await db.line("SELECT postrider.ensure_partitions(\(weeks))")) }
+            #expect(made == ["0", "4", "0", "0"])
+        }
+    }
+
+    @Test func eventsOfTheFutureStayWhereTheyAreFound() async throws {
+        try await withRollback { db in
+            let far = try await emit(db, at: "now() + interval '20 weeks'")
+            #expect(far == "postrider.webhook_event_log_later")
+            try await db.run("SELECT postrider.ensure_partitions(9)")
+            // The open-ended partition became a closed one of as many weeks as its rows need.
+            let found = try await db.line("SELECT tableoid::regclass FROM postrider.webhook_event_log")
+            #expect(found != "postrider.webhook_event_log_later")
+            let rows = try await db.lines(bounds).map { $0.split(separator: "|") }
+            for (row, next) in zip(rows, rows.dropFirst()) { #expect(row[2] == next[1]) }
+            #expect(rows.last?[2] == "∅")
+            #expect(try await db.line("SELECT postrider.ensure_partitions(30)") != "0")
+            let wider = try await db.lines(bounds).map { $0.split(separator: "|") }
+            for (row, next) in zip(wider, wider.dropFirst()) { #expect(row[2] == next[1]) }
+            #expect(try await emit(db, at: "now() + interval '29 weeks'") != "postrider.webhook_event_log_later")
+        }
+    }
+
+    @Test func longTransactionOfAProducerIsNotWaitedForLong() async throws {
+        try await withDatabase { db in
+            let producer = try await db.connect()
+            try await producer.run("BEGIN; SELECT postrider.emit('a.b', '{}')")
+            let clock = ContinuousClock()
+            let start = clock.now
+            let error = try await db.refusal("SELECT postrider.ensure_partitions(20)")
+            #expect(error.sqlState == "55P03")
+            #expect(clock.now - start < .seconds(3))
+            // Nothing is locked where there is nothing to make, so upkeep goes on.
+            #expect(try await db.line("SELECT postrider.ensure_partitions(8)") == "0")
+            try await WorkerStore.maintain(on: db.connection)
+            try await producer.run("COMMIT")
+            #expect(try await db.line("SELECT postrider.ensure_partitions(20)") == "24")
+        }
+    }
+
+    @Test func oneWorkerAtATimeMakesPartitions() async throws {
+        try await withDatabase { db in
+            let busy = try await db.connect()
+            try await busy.run("BEGIN; SELECT pg_advisory_xact_lock(7743, 1)")
+            try await WorkerStore.maintain(on: db.connection)
+            try await busy.run("COMMIT")
+            #expect(try await db.count("pg_inherits WHERE inhparent = 'postrider.webhook_event_log'::regclass") == 10)
+        }
+    }
+
+    @Test func oldWeekCanBeTakenAwayWithoutStoppingAnybody() async throws {
+        try await withDatabase { db in
+            try await db.emit(3)
+            let week = try await db.line("SELECT tableoid::regclass FROM postrider.webhook_event_log LIMIT 1")
+            let producer = try await db.connect()
+            try await db.run("ALTER TABLE postrider.webhook_event_log DETACH PARTITION \(week) CONCURRENTLY")
+            #expect(try await db.count("postrider.webhook_events") == 0)
+            #expect(try await db.count(week) == 3)
+            // The next week is still there for those who insert.
+            try await producer.run(
+                "INSERT INTO postrider.webhook_events (id, event_type, data) VALUES (postrider.event_id_at(now() + interval '7 days'), 'a', '{}')")
+            #expect(try await db.count("postrider.webhook_events") == 1)
+        }
+    }
+}
