@@ -6,8 +6,9 @@ internal import CLibPQ
 ///
 /// `PQcancel` opens a connection of its own and waits until the server closes it, by which time the signal has been
 /// sent. It blocks, without limit when the server is stopped, so it has a thread to itself.
-// @unchecked: the PGcancel is used by one thread, which frees it; libpq allows that beside any use of the PGconn.
 final class Cancellation: @unchecked Sendable {
+    // @unchecked: the PGcancel is used by one thread, which frees it; libpq allows that beside any use of the PGconn.
+
     private let request: OpaquePointer
     /// The job it is about, nil when the connection was given up and nobody waits.
     let job: Job?

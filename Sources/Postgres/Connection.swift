@@ -69,6 +69,7 @@ public final class Connection: Sendable {
     /// - Returns: the rows, in binary.
     /// - Throws: ``PostgresError`` of code `server`, `connectionLost`, `timedOut`, `cancelled`, `closed` or
     ///   `invalidParameter`.
+    @discardableResult
     public func query(_ statement: Statement, _ parameters: [Value] = [], timeout: Duration? = nil) async throws -> Rows
     {
         let results = try await pipeline([Step(statement, parameters)], timeout: timeout)
@@ -88,6 +89,7 @@ public final class Connection: Sendable {
     /// - Returns: one result per step, in order.
     /// - Throws: ``PostgresError``: the first error with the name of its statement; later steps were not run and
     ///   earlier ones are undone, and the connection remains usable unless `isConnectionFailure`.
+    @discardableResult
     public func pipeline(_ steps: [Step], timeout: Duration? = nil) async throws -> [Rows] {
         guard let last = steps.last else { return [] }
         let parameters = try steps.map { try ParameterBuffer($0.parameters, name: $0.statement.name) }
@@ -106,6 +108,7 @@ public final class Connection: Sendable {
     ///   - timeout: the longest time for all of it; nil (the default) for the settings' value.
     /// - Returns: one result per statement, in text; read them with ``Row/text(_:)``.
     /// - Throws: ``PostgresError`` as ``query(_:_:timeout:)`` does.
+    @discardableResult
     public func script(_ sql: String, name: String, timeout: Duration? = nil) async throws -> [Rows] {
         guard !sql.utf8.contains(0) else {
             throw PostgresError(code: .invalidParameter, message: "the script holds a NUL byte", queryName: name)
@@ -237,10 +240,11 @@ extension Connection: SocketHandler {
     /// Answers callers, spreads notifications and notices, sets timers, sends cancel requests.
     private func carryOut(_ effects: Effects) {
         if effects.hasEnded { openFlag.store(false, ordering: .releasing) }
+        // Before the answers: whoever awaits a query finds its notices and notifications delivered.
+        notices.deliver()
+        if !effects.notifications.isEmpty { hub.send(effects.notifications) }
         for answer in effects.answers { answer.continuation.resume(returning: answer.outcome) }
         for watcher in effects.watchers { watcher.resume() }
-        if !effects.notifications.isEmpty { hub.send(effects.notifications) }
-        notices.deliver()
         if let time = effects.checkAt {
             Reactor.shared.schedule(at: time) { [weak self] in self?.change { $0.check(time, &$1) } }
         }

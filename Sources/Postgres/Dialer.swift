@@ -12,8 +12,8 @@ internal import Synchronization
 /// the deadline or when cancelled, whatever the thread is stuck in; the thread then throws its connection away.
 final class Dialer: Sendable {
     /// An open `PGconn` on its way from the dialing thread to its Connection.
-    // @unchecked: there is one owner at a time; the dialing thread never touches it again after handing it over.
     struct Handle: @unchecked Sendable {
+        // @unchecked: there is one owner at a time; the dialing thread never touches it after handing it over.
         let pointer: OpaquePointer
     }
 

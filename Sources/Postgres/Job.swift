@@ -1,8 +1,9 @@
 // One piece of work for the server: a pipeline of steps or a script. Made by Connection, moved along by Session.
 
 /// A request on its way through a connection, and the caller waiting for it.
-// @unchecked: the variables are touched only under the lock of the one connection the job was made for.
 final class Job: @unchecked Sendable {
+    // @unchecked: the variables are touched only under the lock of the one connection the job was made for.
+
     /// What is sent.
     enum Work: Sendable {
         /// Steps of the extended protocol, sent together and ended by one synchronisation point.

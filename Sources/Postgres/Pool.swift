@@ -58,6 +58,7 @@ public final class Pool: Sendable {
     ///   - parameters: the values of `$1`, `$2` …; empty by default.
     /// - Returns: the rows.
     /// - Throws: ``PostgresError`` as ``withConnection(isolation:_:)`` and the query do.
+    @discardableResult
     public func query(_ statement: Statement, _ parameters: [Value] = []) async throws -> Rows {
         try await withConnection { try await $0.query(statement, parameters) }
     }
@@ -67,6 +68,7 @@ public final class Pool: Sendable {
     /// - Parameter steps: what to run, in one transaction.
     /// - Returns: one result per step.
     /// - Throws: ``PostgresError`` as ``withConnection(isolation:_:)`` and the pipeline do.
+    @discardableResult
     public func pipeline(_ steps: [Step]) async throws -> [Rows] {
         try await withConnection { try await $0.pipeline(steps) }
     }

@@ -115,7 +115,7 @@ extension Row {
     ///
     /// - Parameter column: the column's position.
     /// - Throws: ``PostgresError`` of code `decoding` for another type or more than one dimension.
-    public func optionalUuids(_ column: Int) throws -> [UUIDBytes?] {
+    public func optionalUUIDs(_ column: Int) throws -> [UUIDBytes?] {
         try elementsOrNil(column, of: TypeOID.uuid) { try $0.uuid(column) }
     }
 

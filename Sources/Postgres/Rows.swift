@@ -2,14 +2,14 @@
 
 internal import CLibPQ
 
-// @unchecked: a PGresult never changes after libpq hands it out, and PQgetvalue and its kin only read it
-// (libpq documentation, "Behavior in Threaded Programs").
-
 /// The rows of one statement in the order the server sent them, kept in libpq's memory until the last use.
 ///
 /// Any task may read it, also after the connection has closed. Subscripting beyond `count` stops the program, as for
 /// an array.
 public final class Rows: @unchecked Sendable, RandomAccessCollection {
+    // @unchecked: a PGresult never changes after libpq hands it out, and PQgetvalue and its kin only read it
+    // (libpq documentation, "Behavior in Threaded Programs").
+
     /// The result; freed in deinit.
     let result: OpaquePointer
     /// The statement's name, part of every decoding error.
