@@ -22,7 +22,8 @@ struct Doctor: AsyncParsableCommand {
                 return findings.append(
                     Finding(.fail, "schema", "version \(version), this program needs \(wanted)", "postrider migrate"))
             }
-            findings.append(Finding(.ok, "schema", "version \(version)"))
+            findings.append(Finding(.ok, "schema", "version \(version), postrider \(Version.text)"))
+            findings.append(try await Pooling.check(session.raw))
             findings.append(await Hearing.check(settings))
             for record in try await session.run(.diagnosis) {
                 findings += Diagnosis(record: record, settings: settings).findings()
@@ -67,6 +68,19 @@ struct Finding {
             return "{}"
         }
         return String(decoding: data, as: UTF8.self)
+    }
+}
+
+/// Whether a pooler stands between the program and the server.
+enum Pooling {
+    /// A server tells its process id when a connection begins; a pooler tells a number of its own.
+    static func check(_ connection: Connection) async throws -> Finding {
+        let rows = try await connection.query(
+            Statement(name: "DoctorBackend", sql: "SELECT pg_backend_pid()", prepare: false))
+        guard try rows[0].int(0) != Int(connection.processID) else { return Finding(.ok, "connection", "direct") }
+        return Finding(
+            .warn, "connection", "through a pooler: session settings, prepared statements and locks may not hold",
+            "DATABASE_URL or POSTRIDER_DIRECT_DATABASE_URL with a direct connection")
     }
 }
 
