@@ -73,10 +73,10 @@ import Testing
 
     @Test func largeBodyIsSentAgainWhenAKeptConnectionHasDied() async throws {
         let receiver = try Receiver { connection in
-            // One request per connection; the next meets a connection that breaks before it answers.
+            // One answer per connection; the next request is read, and the connection breaks instead of answering.
             guard connection.readRequest() != nil else { return }
             connection.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            _ = connection.readHead()
+            guard connection.readRequest() != nil else { return }
             connection.resetOnClose()
         }
         var request = Request.post(receiver.url())
@@ -86,7 +86,7 @@ import Testing
             [await exchanger.perform(large), await exchanger.perform(large)]
         }
         #expect(exchanges.map { $0.response?.status } == [200, 200])
-        #expect(receiver.requests.map(\.body.count) == [100_000, 100_000])
+        #expect(receiver.requests.map(\.body.count) == [100_000, 100_000, 100_000])
     }
 
     @Test(arguments: ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST", "x-own"])

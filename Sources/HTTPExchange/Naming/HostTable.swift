@@ -53,9 +53,12 @@ struct HostTable {
 
     /// Whether the host may be dialed now; begins a lookup when one is due.
     mutating func readiness(of host: Host, now: Int64) -> Readiness {
-        if let literal = host.literal, now >= host.freshUntil {
-            host.verdict = addressGuard.permits(literal) ? .permitted : .refused
-            host.freshUntil = now + freshFor
+        if let literal = host.literal {
+            if now >= host.freshUntil {
+                host.verdict = addressGuard.permits(literal) ? .permitted : .refused
+                host.freshUntil = now + freshFor
+            }
+            return Self.readiness(host.verdict)
         }
         guard now >= host.freshUntil else { return Self.readiness(host.verdict) }
         if host.lookupStartedAt == nil {

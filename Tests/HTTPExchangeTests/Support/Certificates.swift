@@ -13,7 +13,7 @@ struct Certificates: Sendable {
     /// Where the files lie.
     let folder: String
 
-    /// Made at first use; removed when the process ends is left to the system's temporary folder.
+    /// Made at first use; removed when the process ends.
     static let shared = Swift.Result { try Certificates() }
 
     /// PEM file of the authority.
@@ -23,8 +23,11 @@ struct Certificates: Sendable {
     func file(_ kind: Kind) -> String { "\(folder)/\(kind.rawValue).pem" }
 
     private init() throws {
-        folder = NSTemporaryDirectory() + "postrider-http-\(UUID().uuidString)"
+        folder = NSTemporaryDirectory() + "http-exchange-tests-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        atexit {
+            if let made = try? Certificates.shared.get() { try? FileManager.default.removeItem(atPath: made.folder) }
+        }
         try openssl(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=Authority"
                 + " -keyout ca.key -out ca.pem")
@@ -51,13 +54,7 @@ struct Certificates: Sendable {
     }
 
     private func openssl(_ arguments: String) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["openssl"] + arguments.split(separator: " ").map(String.init)
-        process.currentDirectoryURL = URL(fileURLWithPath: folder)
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw SupportError("openssl \(arguments.prefix(20))… failed") }
+        let program = try Program(["openssl"] + arguments.split(separator: " ").map(String.init), in: folder)
+        guard program.wait() == 0 else { throw SupportError("openssl \(arguments.prefix(20))… failed") }
     }
 }

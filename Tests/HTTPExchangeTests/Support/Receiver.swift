@@ -36,7 +36,7 @@ final class Receiver: Sendable {
     /// Runs `serve` for each connection, on a thread of its own; the connection is closed when it returns.
     init(_ address: String = "127.0.0.1", serve: @escaping @Sendable (Connection) -> Void) throws {
         let isSix = address.contains(":")
-        let listener = socket(isSix ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let listener = socket(isSix ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var one: Int32 = 1
         setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, 4)
         guard let port = Self.bindLoopback(listener, isSix: isSix), listen(listener, 1_024) == 0 else {

@@ -6,33 +6,30 @@ import Foundation
 /// A TLS server in a process of its own; ended with the value.
 final class TLSReceiver {
     let port: Int
-    private let process = Process()
+    private let program: Program
 
     /// HTTP/1.1 on 127.0.0.1. Each answer's body says `TLSv1.3 new` or `TLSv1.3 resumed`.
     init(_ kind: Certificates.Kind, options: [String] = []) throws {
         let certificates = try Certificates.shared.get()
         let script = certificates.folder + "/receiver-\(UUID().uuidString).py"
         try Self.script.write(toFile: script, atomically: true, encoding: .utf8)
-        let line = try Self.start(process, ["python3", "-u", script, certificates.file(kind)] + options)
+        program = try Program(["python3", "-u", script, certificates.file(kind)] + options)
+        let line = program.readLine()
         guard let port = Int(line) else { throw SupportError("the TLS receiver said \(line)") }
         self.port = port
     }
 
     /// HTTP/2 by nghttpd, which sends the body of a POST back.
-    init(http2 program: String) throws {
+    init(http2 path: String) throws {
         let certificates = try Certificates.shared.get()
         port = try Self.freePort()
         let file = certificates.file(.valid)
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = ["--echo-upload", "-a", "127.0.0.1", "\(port)", file, file]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        program = try Program([path, "--echo-upload", "-a", "127.0.0.1", "\(port)", file, file])
         // It says nothing when it is ready, so it is asked.
         var left = 2_000
         while !Receiver.accepts(port: port) {
             left -= 1
-            guard left > 0, process.isRunning else { throw SupportError("nghttpd does not listen") }
+            guard left > 0, program.isRunning else { throw SupportError("nghttpd does not listen") }
             Connection.pause(milliseconds: 5)
         }
     }
@@ -44,26 +41,6 @@ final class TLSReceiver {
     }
 
     func url(_ path: String = "/", host: String = "localhost") -> String { "https://\(host):\(port)\(path)" }
-
-    /// Ends the process.
-    func stop() { if process.isRunning { process.terminate() } }
-
-    deinit { stop() }
-
-    /// Starts the program and returns the first line it says.
-    private static func start(_ process: Process, _ command: [String]) throws -> String {
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = command
-        process.standardOutput = output
-        // Its end tells the receiver that the tests are gone.
-        process.standardInput = Pipe()
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        var line = Data()
-        while let byte = try output.fileHandleForReading.read(upToCount: 1), byte.first != 10 { line += byte }
-        return String(decoding: line, as: UTF8.self)
-    }
 
     /// A port that was free a moment ago: nghttpd takes a number only.
     private static func freePort() throws -> Int {
