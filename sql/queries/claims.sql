@@ -100,7 +100,7 @@ WITH dead AS (
     UPDATE postrider.webhook_workers SET alive = false, epoch = epoch + 1
     WHERE id = $2 AND epoch = $3 AND alive
       AND (lease_until < clock_timestamp()
-           OR has_lock AND heartbeat_at < clock_timestamp() - interval '600 milliseconds'
+           OR has_lock AND heartbeat_at < clock_timestamp() - interval '300 milliseconds'
               AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks
                               WHERE locktype = 'advisory' AND classid = 7742 AND objid = ($2 & 2147483647)::oid
                                 AND objsubid = 2 AND granted

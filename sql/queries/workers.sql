@@ -26,7 +26,7 @@ RETURNING (SELECT version FROM postrider.webhook_routing);
 SELECT w.id, w.epoch FROM postrider.webhook_workers AS w
 WHERE w.alive AND w.id <> $1
   AND (w.lease_until < clock_timestamp()
-       OR w.has_lock AND w.heartbeat_at < clock_timestamp() - interval '600 milliseconds'
+       OR w.has_lock AND w.heartbeat_at < clock_timestamp() - interval '300 milliseconds'
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks AS l
                           WHERE l.locktype = 'advisory' AND l.classid = 7742
                             AND l.objid = (w.id & 2147483647)::oid AND l.objsubid = 2 AND l.granted

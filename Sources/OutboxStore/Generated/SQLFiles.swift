@@ -3271,7 +3271,7 @@ WITH dead AS (
     UPDATE postrider.webhook_workers SET alive = false, epoch = epoch + 1
     WHERE id = $2 AND epoch = $3 AND alive
       AND (lease_until < clock_timestamp()
-           OR has_lock AND heartbeat_at < clock_timestamp() - interval '600 milliseconds'
+           OR has_lock AND heartbeat_at < clock_timestamp() - interval '300 milliseconds'
               AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks
                               WHERE locktype = 'advisory' AND classid = 7742 AND objid = ($2 & 2147483647)::oid
                                 AND objsubid = 2 AND granted
@@ -3441,7 +3441,7 @@ RETURNING (SELECT version FROM postrider.webhook_routing)
 SELECT w.id, w.epoch FROM postrider.webhook_workers AS w
 WHERE w.alive AND w.id <> $1
   AND (w.lease_until < clock_timestamp()
-       OR w.has_lock AND w.heartbeat_at < clock_timestamp() - interval '600 milliseconds'
+       OR w.has_lock AND w.heartbeat_at < clock_timestamp() - interval '300 milliseconds'
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks AS l
                           WHERE l.locktype = 'advisory' AND l.classid = 7742
                             AND l.objid = (w.id & 2147483647)::oid AND l.objsubid = 2 AND l.granted

@@ -175,7 +175,9 @@ final class WorkCycle: Sendable {
         }
         // Last, so that its answer is at least as new as the claims.
         if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
+        if recorded > 0 { Failpoint.beforeRecord.pass() }
         let results = try await connection.pipeline(steps)
+        if recorded > 0 { Failpoint.afterRecord.pass() }
         try didRecord(&turn, results, recorded)
         try await didClaim(plan, &turn, results[recorded...])
     }
@@ -212,6 +214,7 @@ final class WorkCycle: Sendable {
             claims += try ClaimStore.readClaim(rows, isRetry: false).map { [$0] } ?? []
         }
         guard !claims.isEmpty, let version = results.popFirst() else { return }
+        Failpoint.afterClaim.pass()
         try await context.routingKeeper.ensure(version: try version[0].int64(0))
         for claim in claims { context.accept(claim) }
     }

@@ -60,6 +60,7 @@ final class Dispatcher: Sendable {
 
     /// Settles exchanges that ended, and starts what can start now. Called on the exchanger's thread.
     func completed(_ exchanges: [Exchange]) {
+        Failpoint.afterSend.pass()
         let now = MonotonicTime.now()
         let unixSeconds = MonotonicTime.unixSeconds()
         let endings = exchanges.map { ($0.token, Outcome($0, unixSeconds: unixSeconds), EndedExchange($0)) }
@@ -90,7 +91,10 @@ final class Dispatcher: Sendable {
                 }
             }
         }
-        if !requests.isEmpty { send(requests) }
+        if !requests.isEmpty {
+            Failpoint.beforeSend.pass()
+            send(requests)
+        }
         if !refused.isEmpty { refuse(refused) }
     }
 
