@@ -31,7 +31,7 @@ import Testing
     }
 
     private func add(_ state: inout DispatchState, claim: Int64, _ works: [Claim.Work], now: Int64 = 0) {
-        state.open(claim: claim)
+        state.open(claim: claim, now: now)
         for work in works { state.add(work, to: claim, settled: [], now: now) }
         state.close(claim: claim)
     }
@@ -98,7 +98,7 @@ import Testing
     @Test func settledDeliveriesOfARescueAreNotSentAgain() throws {
         var state = state([try destination(1), try destination(2)])
         let item = work(1)
-        state.open(claim: 8)
+        state.open(claim: 8, now: 0)
         state.add(item, to: 8, settled: [DeliveryKey(event: item.event.id, destination: 1)], now: 0)
         state.close(claim: 8)
         #expect(state.depart(at: 0).map(\.destination.id) == [2])

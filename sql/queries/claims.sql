@@ -92,6 +92,21 @@ ORDER BY u.place;
 -- index: webhook_claims_pkey
 DELETE FROM postrider.webhook_claims WHERE id = ANY ($2) AND worker_id = $1 RETURNING id;
 
+-- name: ClaimShrink   rows: none
+-- params: $1 worker bigint, then one element for each delivery that is left: $2 claims bigint[], $3 events uuid[],
+--         $4 destinations int[], $5 attempt numbers smallint[]
+-- index: webhook_claims_pkey
+-- Most of the batch is recorded and a few deliveries take long: the claim is cut down to these.
+UPDATE postrider.webhook_claims AS c
+SET event_ids = rest.events, destination_ids = rest.destinations, attempt_numbers = rest.numbers
+FROM (SELECT f.claim_id, array_agg(f.event_id ORDER BY f.place) AS events,
+             array_agg(f.destination_id ORDER BY f.place) AS destinations,
+             array_agg(f.number ORDER BY f.place) AS numbers
+      FROM unnest($2::bigint[], $3::uuid[], $4::integer[], $5::smallint[]) WITH ORDINALITY
+           AS f (claim_id, event_id, destination_id, number, place)
+      GROUP BY f.claim_id) AS rest
+WHERE c.id = rest.claim_id AND c.id = ANY ($2) AND c.worker_id = $1;
+
 -- name: ClaimTakeOver   rows: 0..$4 claims that are this worker's now
 -- params: $1 worker bigint, $2 dead worker bigint, $3 epoch it was seen with int, $4 most int
 -- index: webhook_workers_pkey; claims are few, one for each batch in flight
@@ -107,7 +122,8 @@ WITH dead AS (
                                 AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())))
     RETURNING id
 ), grabbed AS MATERIALIZED (
-    SELECT c.id FROM postrider.webhook_claims AS c WHERE c.worker_id IN (SELECT id FROM dead)
+    -- What two workers died of is taken more carefully, by ClaimSuspect.
+    SELECT c.id FROM postrider.webhook_claims AS c WHERE c.worker_id IN (SELECT id FROM dead) AND c.rescues < 2
     ORDER BY c.id LIMIT $4 FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
@@ -120,8 +136,43 @@ RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues;
 WITH grabbed AS MATERIALIZED (
     -- Finds what a takeover missed: claims committed after its snapshot, more than it took at once, a rescuer that died.
     SELECT c.id FROM postrider.webhook_claims AS c
-    WHERE NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+    WHERE c.rescues < 2
+      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
     ORDER BY c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED
+)
+UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
+FROM grabbed WHERE c.id = grabbed.id
+RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues;
+
+-- name: ClaimIsolate   rows: none
+-- params: none
+-- index: none: claims and workers are few
+-- An event may kill every worker that touches it. A claim that two workers died of is cut into pieces of 32, one that
+-- three died of into single events, so that the culprit is found and the others get through. Worker 0 never lives.
+WITH suspect AS (
+    DELETE FROM postrider.webhook_claims AS c
+    WHERE c.rescues >= 2 AND cardinality(c.event_ids) > CASE c.rescues WHEN 2 THEN 32 ELSE 1 END
+      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+    RETURNING c.*
+)
+INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, rescues)
+SELECT 0, array_agg(u.event_id ORDER BY u.place),
+       CASE WHEN s.destination_ids IS NOT NULL THEN array_agg(u.destination_id ORDER BY u.place) END,
+       CASE WHEN s.attempt_numbers IS NOT NULL THEN array_agg(u.attempt_number ORDER BY u.place) END, s.rescues
+FROM suspect AS s, LATERAL unnest(s.event_ids, s.destination_ids, s.attempt_numbers)
+     WITH ORDINALITY AS u (event_id, destination_id, attempt_number, place)
+GROUP BY s.id, s.destination_ids, s.attempt_numbers, s.rescues, (u.place - 1) / CASE s.rescues WHEN 2 THEN 32 ELSE 1 END;
+
+-- name: ClaimSuspect   rows: 0..1 claims that are this worker's now, of which at least two workers have died
+-- params: $1 worker bigint
+-- index: none: claims and workers are few
+-- One at a time: if this worker dies too, it is known of what. Those that fewer died of come first.
+WITH grabbed AS MATERIALIZED (
+    SELECT c.id FROM postrider.webhook_claims AS c
+    WHERE c.rescues >= 2 AND cardinality(c.event_ids) <= CASE c.rescues WHEN 2 THEN 32 ELSE 1 END
+      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS mine WHERE mine.worker_id = $1 AND mine.rescues > 2)
+    ORDER BY c.rescues, c.id LIMIT 1 FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
 FROM grabbed WHERE c.id = grabbed.id

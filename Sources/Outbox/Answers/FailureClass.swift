@@ -70,6 +70,8 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case proxy
     /// The receiver asked by header that this delivery be given up, or all of them.
     case refusedByReceiver = "refused_by_receiver"
+    /// Five workers died while they held it.
+    case poison
 
     /// The class of a failed exchange.
     init(_ failure: ExchangeFailure) {

@@ -21,12 +21,20 @@ public enum RescueStore {
         return try await load(rows, on: connection)
     }
 
-    /// Takes over claims that no living worker holds (`ClaimSweep`).
+    /// After so many workers died holding it, an event is not sent any more; 5.
+    public static let mostRescues = 5
+
+    /// Takes over claims that no living worker holds (`ClaimSweep`), and one that workers may have died of
+    /// (`ClaimIsolate`, `ClaimSuspect`).
     ///
+    /// - Returns: the claims; one whose ``Claim/rescues`` has reached ``mostRescues`` must not be sent.
     /// - Throws: `PostgresError`.
     public static func sweep(worker: Int64, most: Int32, on connection: Connection) async throws -> [Rescue] {
-        let rows = try await connection.query(Queries.claimSweep, [.int8(worker), .int4(most)])
-        return try await load(rows, on: connection)
+        let results = try await connection.pipeline([
+            Step(Queries.claimSweep, [.int8(worker), .int4(most)]), Step(Queries.claimIsolate),
+            Step(Queries.claimSuspect, [.int8(worker)]),
+        ])
+        return try await load(results[0], on: connection) + load(results[2], on: connection)
     }
 
     /// Claims that a worker holds and does not know of (`ClaimForgotten`).

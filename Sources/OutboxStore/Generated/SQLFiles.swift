@@ -1909,6 +1909,268 @@ DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass)
 DELETE FROM postrider.webhook_migrations WHERE version = 3;
 
 """#),
+        (version: 4, name: "isolation", up: #"""
+-- Postrider 0004: isolation. A destination that is down costs the others nothing: breakers, automatic disabling, an
+-- ordered drain when a destination is active again.
+--
+-- A destination that works has no row here, so the success path pays nothing. Workers write a row when a destination
+-- has failed many times in a row, and remove it with the first success. The wait doubles from one second to a minute;
+-- after it one worker, chosen by the row, sends one delivery as a probe.
+
+CREATE TABLE postrider.webhook_breakers (
+    destination_id  integer     NOT NULL,
+    failing_since   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    trips           integer     NOT NULL DEFAULT 0,
+    open_until      timestamptz NOT NULL DEFAULT '-infinity',
+    failure         text,
+    probe_worker_id bigint,
+    probe_until     timestamptz,
+    CONSTRAINT webhook_breakers_pkey PRIMARY KEY (destination_id),
+    CONSTRAINT webhook_breakers_destination_fkey FOREIGN KEY (destination_id)
+        REFERENCES postrider.webhook_destinations (id) ON DELETE CASCADE
+) WITH (fillfactor = 50);
+COMMENT ON TABLE postrider.webhook_breakers IS
+    'Destinations that fail, or asked for a pause, now. A success removes the row; a destination without a row is well.';
+COMMENT ON COLUMN postrider.webhook_breakers.destination_id IS 'The destination.';
+COMMENT ON COLUMN postrider.webhook_breakers.failing_since IS 'Since when there has been nothing but failure.';
+COMMENT ON COLUMN postrider.webhook_breakers.trips IS
+    'How often the breaker has opened since then; 0 while failures are counted and deliveries are still sent.';
+COMMENT ON COLUMN postrider.webhook_breakers.open_until IS
+    'Nothing is sent before this time; afterwards, when trips > 0, one delivery as a probe. Also set by Retry-After.';
+COMMENT ON COLUMN postrider.webhook_breakers.failure IS 'Class of the last failure that was reported.';
+COMMENT ON COLUMN postrider.webhook_breakers.probe_worker_id IS 'The worker that may send a probe; null when none does.';
+COMMENT ON COLUMN postrider.webhook_breakers.probe_until IS 'Until when it may; then another may try.';
+
+CREATE FUNCTION postrider.breaker_wait(trips integer) RETURNS interval LANGUAGE sql VOLATILE STRICT AS $$
+    SELECT least(power(2, least(trips, 30) - 1), 60) * (0.9 + random() * 0.2) * interval '1 second'
+$$;
+COMMENT ON FUNCTION postrider.breaker_wait(integer) IS
+    'How long a breaker stays open that has opened so many times: 1, 2, 4 … 60 seconds, a tenth more or less.';
+
+ALTER TABLE postrider.webhook_destinations
+    ADD COLUMN disable_after_s integer NOT NULL DEFAULT 432000,
+    ADD CONSTRAINT disable_after_is_not_negative CHECK (disable_after_s >= 0);
+COMMENT ON COLUMN postrider.webhook_destinations.disable_after_s IS
+    'After so many seconds of nothing but failure it is made inactive; 0 for never; default 432000 (5 days).';
+
+-- What was parked becomes due in the order of its events: what is due longest is claimed first, so each delivery is due
+-- since its event was made, by the milliseconds and the 4,096th parts of one in its id. The breaker starts afresh.
+CREATE OR REPLACE FUNCTION postrider.webhook_destination_switched() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM postrider.webhook_breakers WHERE destination_id = NEW.id;
+    IF NEW.deleted_at IS NOT NULL THEN
+        DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
+    ELSE
+        UPDATE postrider.webhook_retries SET due_at = postrider.event_id_time(event_id)
+            + ('x' || substr(event_id::text, 16, 3))::bit(12)::integer / 4096.0 * interval '1 millisecond'
+        WHERE destination_id = NEW.id AND due_at = 'infinity';
+        PERFORM pg_notify('postrider_wake', '');
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- The views show the new column last: CREATE OR REPLACE VIEW cannot put it elsewhere.
+CREATE OR REPLACE VIEW postrider.webhook_endpoints WITH (security_invoker = true) AS
+SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_types AS events,
+       postrider.secret_hint(d.id) AS secret, d.is_active,
+       coalesce((SELECT sum(t.succeeded) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
+           AS success_count,
+       coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
+           AS failure_count,
+       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
+       d.updated_at, d.id AS destination_id, d.disable_after_s
+FROM postrider.webhook_destinations AS d
+WHERE d.kind = 'endpoint' AND d.deleted_at IS NULL;
+
+CREATE OR REPLACE VIEW postrider.n8n_workflows WITH (security_invoker = true) AS
+SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_types, d.is_active,
+       coalesce((SELECT sum(t.succeeded) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
+           AS success_count,
+       coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
+           AS failure_count,
+       d.user_id, d.organization_id, postrider.secret_hint(d.id) AS secret,
+       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
+       d.updated_at, d.id AS destination_id, d.disable_after_s
+FROM postrider.webhook_destinations AS d
+WHERE d.kind = 'n8n' AND d.deleted_at IS NULL;
+COMMENT ON COLUMN postrider.webhook_endpoints.disable_after_s IS
+    'After so many seconds of nothing but failure it is made inactive; 0 for never; default 432000 (5 days).';
+COMMENT ON COLUMN postrider.n8n_workflows.disable_after_s IS
+    'After so many seconds of nothing but failure it is made inactive; 0 for never; default 432000 (5 days).';
+
+CREATE OR REPLACE VIEW postrider.webhook_destination_status WITH (security_invoker = true) AS
+SELECT d.public_id AS id, d.kind, d.name, d.is_active, d.inactive_reason,
+       coalesce(t.succeeded, 0)::bigint AS success_count, coalesce(t.failed, 0)::bigint AS failure_count,
+       coalesce(r.due, 0) AS retries_due, coalesce(r.later, 0) AS retries_later, coalesce(r.parked, 0) AS retries_parked, r.next_at AS next_retry_at,
+       coalesce(l.dead, 0) AS dead_letters, l.last_dead_at, d.id AS destination_id,
+       CASE WHEN b.destination_id IS NULL THEN 'closed' WHEN b.open_until > clock_timestamp() THEN 'open'
+            WHEN b.trips > 0 THEN 'half-open' ELSE 'closed' END AS breaker,
+       b.failing_since, CASE WHEN b.open_until > clock_timestamp() THEN b.open_until END AS open_until
+FROM postrider.webhook_destinations AS d
+LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS failed
+           FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
+LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
+                  count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
+                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+           FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
+LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
+           FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
+LEFT JOIN postrider.webhook_breakers AS b ON b.destination_id = d.id
+WHERE d.deleted_at IS NULL;
+COMMENT ON COLUMN postrider.webhook_destination_status.breaker IS
+    'closed: it is sent to; open: nothing is sent before open_until; half-open: one delivery is tried.';
+COMMENT ON COLUMN postrider.webhook_destination_status.failing_since IS
+    'Since when there has been nothing but failure; null when it is well.';
+COMMENT ON COLUMN postrider.webhook_destination_status.open_until IS 'When the next delivery is tried; null unless open.';
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (4, 'isolation');
+
+"""#, down: #"""
+-- Undoes 0004. Lost: which destinations fail now, and each destination's disable_after_s.
+DROP VIEW postrider.webhook_destination_status;
+DROP VIEW postrider.n8n_workflows, postrider.webhook_endpoints;
+CREATE OR REPLACE FUNCTION postrider.webhook_destination_switched() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.deleted_at IS NOT NULL THEN
+        DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
+    ELSE
+        UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
+        WHERE destination_id = NEW.id AND due_at = 'infinity';
+        PERFORM pg_notify('postrider_wake', '');
+    END IF;
+    RETURN NULL;
+END
+$$;
+DROP FUNCTION postrider.breaker_wait(integer);
+DROP TABLE postrider.webhook_breakers;
+ALTER TABLE postrider.webhook_destinations DROP COLUMN disable_after_s;
+
+-- The views as 0002 made them.
+CREATE VIEW postrider.webhook_endpoints WITH (security_invoker = true) AS
+SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_types AS events,
+       postrider.secret_hint(d.id) AS secret, d.is_active,
+       coalesce((SELECT sum(t.succeeded) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
+           AS success_count,
+       coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
+           AS failure_count,
+       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
+       d.updated_at, d.id AS destination_id
+FROM postrider.webhook_destinations AS d
+WHERE d.kind = 'endpoint' AND d.deleted_at IS NULL;
+COMMENT ON VIEW postrider.webhook_endpoints IS
+    'Webhook endpoints. INSERT, UPDATE and DELETE work; RETURNING secret of an INSERT shows the secret for the only time. In an UPDATE, DEFAULT or NULL brings a setting back to its default.';
+
+CREATE VIEW postrider.n8n_workflows WITH (security_invoker = true) AS
+SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_types, d.is_active,
+       coalesce((SELECT sum(t.succeeded) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
+           AS success_count,
+       coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
+           AS failure_count,
+       d.user_id, d.organization_id, postrider.secret_hint(d.id) AS secret,
+       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
+       d.updated_at, d.id AS destination_id
+FROM postrider.webhook_destinations AS d
+WHERE d.kind = 'n8n' AND d.deleted_at IS NULL;
+COMMENT ON VIEW postrider.n8n_workflows IS
+    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. They have a secret only when one is given, since n8n checks none by itself.';
+
+-- Both views say the same of the columns that they share.
+DO $$
+DECLARE
+    view_name text;
+    name      text;
+    meaning   text;
+BEGIN
+    FOREACH view_name IN ARRAY ARRAY['webhook_endpoints', 'n8n_workflows'] LOOP
+        FOR name, meaning IN VALUES
+            ('id', 'The id that people and programs use. May be given in an INSERT, otherwise random.'),
+            ('user_id', 'Only events of this person; null for all.'),
+            ('organization_id', 'Only events of this organization; null for all.'),
+            ('name', 'Name for people, 1 to 200 characters.'),
+            ('secret', 'The end of the signing secret, to recognise it by. Written: the secret itself; in an UPDATE the old one stops signing at once (postrider.rotate_secret lets both sign for a while).'),
+            ('is_active', 'False: its deliveries are parked and sent when it is active again.'),
+            ('success_count', 'Attempts that delivered. Read-only.'),
+            ('failure_count', 'Attempts that failed. Read-only.'),
+            ('inactive_reason', 'Why it is inactive; null when active.'),
+            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n.'),
+            ('headers', 'Extra request headers, a JSON object of names and strings.'),
+            ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
+            ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),
+            ('delay_factor', 'Each wait is the one before times this; default 2.'),
+            ('max_delay_ms', 'No wait is longer than this, in milliseconds; default 3600000.'),
+            ('jitter', 'Random part of each wait, as a fraction of it; default 0.1.'),
+            ('delays_ms', 'The waits themselves, in milliseconds; when given, base, factor and maximum do not count.'),
+            ('timeout_ms', 'Longest time of one exchange, in milliseconds; default 30000.'),
+            ('final_statuses', 'Statuses that are not retried: a comma list such as 400-407,410 or 4xx; empty for the default rule.'),
+            ('max_concurrency', 'Requests in flight at once from one worker; default 64.'),
+            ('keep_response_bytes', 'How much of an answer''s body is kept with the attempt; default 4096.'),
+            ('created_at', 'When it was created.'),
+            ('updated_at', 'When it was last changed. Read-only.'),
+            ('destination_id', 'Short id in the tables of the road of an event. Read-only.')
+        LOOP
+            EXECUTE format('COMMENT ON COLUMN postrider.%I.%I IS %L', view_name, name, meaning);
+        END LOOP;
+    END LOOP;
+END
+$$;
+COMMENT ON COLUMN postrider.webhook_endpoints.url IS 'https or http URL without user information.';
+COMMENT ON COLUMN postrider.webhook_endpoints.events IS 'Patterns of event types: lead.created, lead.*, or *.';
+COMMENT ON COLUMN postrider.n8n_workflows.workflow_id IS 'n8n''s own id of the workflow, for people.';
+COMMENT ON COLUMN postrider.n8n_workflows.webhook_url IS 'The workflow''s production URL.';
+COMMENT ON COLUMN postrider.n8n_workflows.event_types IS 'Patterns of event types: lead.created, lead.*, or *.';
+
+CREATE TRIGGER insert_endpoint INSTEAD OF INSERT ON postrider.webhook_endpoints
+    FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('endpoint');
+CREATE TRIGGER update_endpoint INSTEAD OF UPDATE ON postrider.webhook_endpoints
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+CREATE TRIGGER delete_endpoint INSTEAD OF DELETE ON postrider.webhook_endpoints
+    FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
+CREATE TRIGGER insert_workflow INSTEAD OF INSERT ON postrider.n8n_workflows
+    FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('n8n');
+CREATE TRIGGER update_workflow INSTEAD OF UPDATE ON postrider.n8n_workflows
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+CREATE TRIGGER delete_workflow INSTEAD OF DELETE ON postrider.n8n_workflows
+    FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
+
+CREATE VIEW postrider.webhook_destination_status WITH (security_invoker = true) AS
+SELECT d.public_id AS id, d.kind, d.name, d.is_active, d.inactive_reason,
+       coalesce(t.succeeded, 0)::bigint AS success_count, coalesce(t.failed, 0)::bigint AS failure_count,
+       coalesce(r.due, 0) AS retries_due, coalesce(r.later, 0) AS retries_later, coalesce(r.parked, 0) AS retries_parked, r.next_at AS next_retry_at,
+       coalesce(l.dead, 0) AS dead_letters, l.last_dead_at, d.id AS destination_id
+FROM postrider.webhook_destinations AS d
+LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS failed
+           FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
+LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
+                  count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
+                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+           FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
+LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
+           FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
+WHERE d.deleted_at IS NULL;
+COMMENT ON VIEW postrider.webhook_destination_status IS 'One row for each endpoint and n8n workflow: its counts and what waits for it.';
+COMMENT ON COLUMN postrider.webhook_destination_status.id IS 'The id that people and programs use.';
+COMMENT ON COLUMN postrider.webhook_destination_status.kind IS 'endpoint or n8n.';
+COMMENT ON COLUMN postrider.webhook_destination_status.name IS 'Name for people.';
+COMMENT ON COLUMN postrider.webhook_destination_status.is_active IS 'False when its deliveries are parked.';
+COMMENT ON COLUMN postrider.webhook_destination_status.inactive_reason IS 'Why it is inactive; null when active.';
+COMMENT ON COLUMN postrider.webhook_destination_status.success_count IS 'Attempts that delivered.';
+COMMENT ON COLUMN postrider.webhook_destination_status.failure_count IS 'Attempts that failed.';
+COMMENT ON COLUMN postrider.webhook_destination_status.retries_due IS 'Deliveries due now.';
+COMMENT ON COLUMN postrider.webhook_destination_status.retries_later IS 'Deliveries due later.';
+COMMENT ON COLUMN postrider.webhook_destination_status.retries_parked IS 'Deliveries that wait until it is active again.';
+COMMENT ON COLUMN postrider.webhook_destination_status.next_retry_at IS 'Earliest due time; null when nothing waits.';
+COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters.';
+COMMENT ON COLUMN postrider.webhook_destination_status.last_dead_at IS 'When the latest dead letter was made; null when none.';
+COMMENT ON COLUMN postrider.webhook_destination_status.destination_id IS 'Short id in the tables of the road of an event.';
+
+DELETE FROM postrider.webhook_migrations WHERE version = 4;
+
+"""#),
     ]
 
     /// The example systems, by path below `sql/examples`: `agentes/domain.sql`.
@@ -2678,11 +2940,11 @@ enum Queries {
         sql: #"""
 INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret, organization_id, user_id, headers,
     max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-    max_concurrency, keep_response_bytes)
+    max_concurrency, keep_response_bytes, disable_after_s)
 SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, keep_response_bytes integer)
+    max_concurrency integer, keep_response_bytes integer, disable_after_s integer)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', events, 'profile', profile,
     'secret', secret)::text
 """#)
@@ -2695,11 +2957,11 @@ RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', event
         sql: #"""
 INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types, profile, secret, organization_id, user_id, headers,
     max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-    max_concurrency, keep_response_bytes, workflow_id)
+    max_concurrency, keep_response_bytes, disable_after_s, workflow_id)
 SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, keep_response_bytes integer, workflow_id text)
+    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, workflow_id text)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events', event_types, 'profile', profile,
     'secret', secret)::text
 """#)
@@ -2741,11 +3003,12 @@ SET name = coalesce(p.name, e.name), url = coalesce(p.url, e.url), events = coal
     delay_factor = coalesce(p.delay_factor, e.delay_factor), max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms),
     jitter = coalesce(p.jitter, e.jitter), delays_ms = coalesce(p.delays_ms, e.delays_ms),
     timeout_ms = coalesce(p.timeout_ms, e.timeout_ms), final_statuses = coalesce(p.final_statuses, e.final_statuses),
-    max_concurrency = coalesce(p.max_concurrency, e.max_concurrency), is_active = coalesce(p.is_active, e.is_active)
+    max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
+    disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, is_active boolean)
+    max_concurrency integer, disable_after_s integer, is_active boolean)
 WHERE e.id = p.id
 RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text
 """#)
@@ -2765,11 +3028,12 @@ SET name = coalesce(p.name, e.name), webhook_url = coalesce(p.url, e.webhook_url
     max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms), jitter = coalesce(p.jitter, e.jitter),
     delays_ms = coalesce(p.delays_ms, e.delays_ms), timeout_ms = coalesce(p.timeout_ms, e.timeout_ms),
     final_statuses = coalesce(p.final_statuses, e.final_statuses),
-    max_concurrency = coalesce(p.max_concurrency, e.max_concurrency), is_active = coalesce(p.is_active, e.is_active)
+    max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
+    disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, is_active boolean)
+    max_concurrency integer, disable_after_s integer, is_active boolean)
 WHERE e.id = p.id
 RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text
 """#)
@@ -3148,6 +3412,86 @@ INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
 SELECT destination_id, sum(succeeded), sum(failed) FROM folded GROUP BY destination_id
 """#)
 
+    /// `BreakerReport`; rows: one for each destination told of, with whether it was made inactive
+    /// - params: one element for each destination: $1 destinations int[], $2 whether the breaker opens boolean[],
+    ///   $3 pauses asked for in ms bigint[] (0 for none), $4 for how long it has failed in ms bigint[], $5 failures text[]
+    /// - index: webhook_breakers_pkey, webhook_destinations_pkey
+    static let breakerReport = Statement(
+        name: "BreakerReport",
+        sql: #"""
+WITH told AS (
+    INSERT INTO postrider.webhook_breakers AS b (destination_id, failing_since, trips, open_until, failure)
+    SELECT f.id, clock_timestamp() - f.failing * interval '1 millisecond', CASE WHEN f.opens THEN 1 ELSE 0 END,
+           CASE WHEN f.opens THEN clock_timestamp() + greatest(postrider.breaker_wait(1), f.pause * interval '1 millisecond')
+                WHEN f.pause > 0 THEN clock_timestamp() + f.pause * interval '1 millisecond'
+                ELSE '-infinity' END,
+           f.failure
+    FROM unnest($1::integer[], $2::boolean[], $3::bigint[], $4::bigint[], $5::text[]) AS f (id, opens, pause, failing, failure)
+    -- A row that was deleted meanwhile has no breaker. In order, so that two workers do not wait for each other.
+    JOIN postrider.webhook_destinations AS d ON d.id = f.id
+    ORDER BY f.id
+    ON CONFLICT (destination_id) DO UPDATE SET
+        failing_since = least(b.failing_since, excluded.failing_since),
+        -- Of several workers that see it fail at once one opens it; the others find it open.
+        trips = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp() THEN b.trips + 1
+                     ELSE greatest(b.trips, excluded.trips) END,
+        open_until = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp()
+                          THEN greatest(excluded.open_until, clock_timestamp() + postrider.breaker_wait(b.trips + 1))
+                          ELSE greatest(b.open_until, excluded.open_until) END,
+        failure = excluded.failure, probe_worker_id = NULL, probe_until = NULL
+    RETURNING destination_id, failing_since, trips, open_until
+), disabled AS (
+    UPDATE postrider.webhook_destinations AS d
+    SET is_active = false, updated_at = clock_timestamp(),
+        inactive_reason = 'nothing but failure since '
+            || to_char(told.failing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+    FROM told
+    WHERE d.id = told.destination_id AND d.is_active AND d.disable_after_s > 0
+      AND told.failing_since < clock_timestamp() - d.disable_after_s * interval '1 second'
+    RETURNING d.id
+)
+SELECT told.destination_id, EXISTS (SELECT FROM disabled WHERE disabled.id = told.destination_id)
+FROM told
+"""#)
+
+    /// `BreakerClose`; rows: none
+    /// - params: $1 destinations int[]
+    /// - index: webhook_breakers_pkey
+    static let breakerClose = Statement(
+        name: "BreakerClose",
+        sql: #"""
+DELETE FROM postrider.webhook_breakers WHERE destination_id = ANY ($1)
+"""#)
+
+    /// `BreakerLook`; rows: all breakers: how long each is closed to deliveries, its trips, whether this worker may probe it
+    /// - params: $1 worker bigint
+    /// - index: webhook_retries_due_idx; breakers are few: read whole
+    static let breakerLook = Statement(
+        name: "BreakerLook",
+        sql: #"""
+WITH chosen AS MATERIALIZED (
+    SELECT b.destination_id, b.probe_until FROM postrider.webhook_breakers AS b
+    WHERE b.trips > 0 AND b.open_until <= clock_timestamp()
+      -- A probe that never came back, or whose worker died, leaves the place to another.
+      AND (b.probe_until IS NULL OR b.probe_until < clock_timestamp()
+           OR NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = b.probe_worker_id AND w.alive))
+      AND EXISTS (SELECT FROM postrider.webhook_retries AS r
+                  WHERE r.destination_id = b.destination_id AND r.due_at <= statement_timestamp())
+    ORDER BY b.destination_id LIMIT 50 FOR UPDATE SKIP LOCKED
+), probe AS (
+    UPDATE postrider.webhook_breakers AS b
+    SET probe_worker_id = $1, probe_until = clock_timestamp() + d.timeout_ms * interval '1 millisecond' + interval '5 seconds'
+    FROM chosen, postrider.webhook_destinations AS d
+    WHERE b.destination_id = chosen.destination_id AND d.id = b.destination_id AND d.is_active
+    RETURNING b.destination_id
+)
+SELECT b.destination_id,
+       greatest(0, CASE WHEN b.open_until = '-infinity' THEN 0
+                        ELSE ceil(extract(epoch FROM b.open_until - clock_timestamp()) * 1000) END)::bigint,
+       b.trips, probe.destination_id IS NOT NULL
+FROM postrider.webhook_breakers AS b LEFT JOIN probe ON probe.destination_id = b.destination_id
+"""#)
+
     /// `EventClaim`; rows: one for each event of at most one new claim; none when nothing waits
     /// - params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int
     /// - index: webhook_queue_pkey, webhook_event_log_pkey; the plan is checked in ClaimPlanTests
@@ -3260,6 +3604,25 @@ ORDER BY u.place
 DELETE FROM postrider.webhook_claims WHERE id = ANY ($2) AND worker_id = $1 RETURNING id
 """#)
 
+    /// `ClaimShrink`; rows: none
+    /// - params: $1 worker bigint, then one element for each delivery that is left: $2 claims bigint[], $3 events uuid[],
+    ///   $4 destinations int[], $5 attempt numbers smallint[]
+    /// - index: webhook_claims_pkey
+    /// - Most of the batch is recorded and a few deliveries take long: the claim is cut down to these.
+    static let claimShrink = Statement(
+        name: "ClaimShrink",
+        sql: #"""
+UPDATE postrider.webhook_claims AS c
+SET event_ids = rest.events, destination_ids = rest.destinations, attempt_numbers = rest.numbers
+FROM (SELECT f.claim_id, array_agg(f.event_id ORDER BY f.place) AS events,
+             array_agg(f.destination_id ORDER BY f.place) AS destinations,
+             array_agg(f.number ORDER BY f.place) AS numbers
+      FROM unnest($2::bigint[], $3::uuid[], $4::integer[], $5::smallint[]) WITH ORDINALITY
+           AS f (claim_id, event_id, destination_id, number, place)
+      GROUP BY f.claim_id) AS rest
+WHERE c.id = rest.claim_id AND c.id = ANY ($2) AND c.worker_id = $1
+"""#)
+
     /// `ClaimTakeOver`; rows: 0..$4 claims that are this worker's now
     /// - params: $1 worker bigint, $2 dead worker bigint, $3 epoch it was seen with int, $4 most int
     /// - index: webhook_workers_pkey; claims are few, one for each batch in flight
@@ -3278,7 +3641,8 @@ WITH dead AS (
                                 AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())))
     RETURNING id
 ), grabbed AS MATERIALIZED (
-    SELECT c.id FROM postrider.webhook_claims AS c WHERE c.worker_id IN (SELECT id FROM dead)
+    -- What two workers died of is taken more carefully, by ClaimSuspect.
+    SELECT c.id FROM postrider.webhook_claims AS c WHERE c.worker_id IN (SELECT id FROM dead) AND c.rescues < 2
     ORDER BY c.id LIMIT $4 FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
@@ -3295,8 +3659,51 @@ RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues
 WITH grabbed AS MATERIALIZED (
     -- Finds what a takeover missed: claims committed after its snapshot, more than it took at once, a rescuer that died.
     SELECT c.id FROM postrider.webhook_claims AS c
-    WHERE NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+    WHERE c.rescues < 2
+      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
     ORDER BY c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED
+)
+UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
+FROM grabbed WHERE c.id = grabbed.id
+RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues
+"""#)
+
+    /// `ClaimIsolate`; rows: none
+    /// - params: none
+    /// - index: none: claims and workers are few
+    /// - An event may kill every worker that touches it. A claim that two workers died of is cut into pieces of 32, one that
+    /// - three died of into single events, so that the culprit is found and the others get through. Worker 0 never lives.
+    static let claimIsolate = Statement(
+        name: "ClaimIsolate",
+        sql: #"""
+WITH suspect AS (
+    DELETE FROM postrider.webhook_claims AS c
+    WHERE c.rescues >= 2 AND cardinality(c.event_ids) > CASE c.rescues WHEN 2 THEN 32 ELSE 1 END
+      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+    RETURNING c.*
+)
+INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, rescues)
+SELECT 0, array_agg(u.event_id ORDER BY u.place),
+       CASE WHEN s.destination_ids IS NOT NULL THEN array_agg(u.destination_id ORDER BY u.place) END,
+       CASE WHEN s.attempt_numbers IS NOT NULL THEN array_agg(u.attempt_number ORDER BY u.place) END, s.rescues
+FROM suspect AS s, LATERAL unnest(s.event_ids, s.destination_ids, s.attempt_numbers)
+     WITH ORDINALITY AS u (event_id, destination_id, attempt_number, place)
+GROUP BY s.id, s.destination_ids, s.attempt_numbers, s.rescues, (u.place - 1) / CASE s.rescues WHEN 2 THEN 32 ELSE 1 END
+"""#)
+
+    /// `ClaimSuspect`; rows: 0..1 claims that are this worker's now, of which at least two workers have died
+    /// - params: $1 worker bigint
+    /// - index: none: claims and workers are few
+    /// - One at a time: if this worker dies too, it is known of what. Those that fewer died of come first.
+    static let claimSuspect = Statement(
+        name: "ClaimSuspect",
+        sql: #"""
+WITH grabbed AS MATERIALIZED (
+    SELECT c.id FROM postrider.webhook_claims AS c
+    WHERE c.rescues >= 2 AND cardinality(c.event_ids) <= CASE c.rescues WHEN 2 THEN 32 ELSE 1 END
+      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS mine WHERE mine.worker_id = $1 AND mine.rescues > 2)
+    ORDER BY c.rescues, c.id LIMIT 1 FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
 FROM grabbed WHERE c.id = grabbed.id

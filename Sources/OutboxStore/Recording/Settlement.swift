@@ -11,6 +11,7 @@ public struct Settlement: Sendable {
     private var delivered = DeliveredColumns()
     private var failed = FailedColumns()
     private var snoozed = SnoozedColumns()
+    private var left = LeftColumns()
     private var tallies: [Int32: (succeeded: Int64, failed: Int64)] = [:]
     private var finished: [Int64] = []
 
@@ -20,6 +21,7 @@ public struct Settlement: Sendable {
     /// True when there is nothing to write.
     public var isEmpty: Bool {
         delivered.events.isEmpty && failed.events.isEmpty && snoozed.events.isEmpty && finished.isEmpty
+            && left.claims.isEmpty
     }
 
     /// How many attempts and snoozes it holds.
@@ -72,6 +74,19 @@ public struct Settlement: Sendable {
         snoozed.claims.append(claim)
     }
 
+    /// Keeps a delivery in its claim, and with it all others that are kept; what else the claim held is recorded.
+    public mutating func keep(event: EventID, target: Claim.Target, claim: Int64) {
+        left.claims.append(claim)
+        left.events.append(event.uuid)
+        left.destinations.append(target.destination)
+        left.numbers.append(target.attempt)
+    }
+
+    /// The deliveries that are kept in their claims.
+    public var keptDeliveries: [(claim: Int64, event: EventID)] {
+        zip(left.claims, left.events).map { ($0, $1.eventID) }
+    }
+
     /// Gives up a claim all of whose deliveries are in this settlement or in earlier ones.
     public mutating func finish(claim: Int64) { finished.append(claim) }
 
@@ -87,6 +102,7 @@ public struct Settlement: Sendable {
         if !failed.events.isEmpty { steps.append(failed.step(worker: worker, now: now)) }
         if !snoozed.events.isEmpty { steps.append(snoozed.step(worker: worker)) }
         if !tallies.isEmpty { steps.append(tallyStep()) }
+        if !left.claims.isEmpty { steps.append(left.step(worker: worker)) }
         if !finished.isEmpty { steps.append(ClaimStore.finish(worker: worker, claims: finished)) }
         return steps
     }

@@ -65,6 +65,21 @@ struct SnoozedColumns: Sendable {
     }
 }
 
+/// The columns of `ClaimShrink`.
+struct LeftColumns: Sendable {
+    var claims: [Int64] = []
+    var events: [UUIDBytes] = []
+    var destinations: [Int32] = []
+    var numbers: [Int16] = []
+
+    /// The step that writes them.
+    func step(worker: Int64) -> Step {
+        Step(
+            Queries.claimShrink,
+            [.int8(worker), .int8s(claims), .uuids(events), .int4s(destinations), .int2s(numbers)])
+    }
+}
+
 /// How long ago each moment was, in microseconds, at most what an integer holds (35 minutes).
 private func ages(_ moments: [Int64], now: Int64) -> [Int32] {
     moments.map { Int32(clamping: max(0, now - $0)) }

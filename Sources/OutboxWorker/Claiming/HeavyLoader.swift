@@ -22,7 +22,7 @@ final class HeavyLoader: Sendable {
 
     /// Splits a claim: its large payloads are queued here, with the claim held open for each, the rest is given back.
     func take(_ claim: Claim, settled: Set<DeliveryKey>, dispatcher: Dispatcher) -> Claim {
-        guard claim.work.contains(where: \.isHeavy) else { return claim }
+        guard claim.rescues < RescueStore.mostRescues, claim.work.contains(where: \.isHeavy) else { return claim }
         for work in claim.work where work.isHeavy {
             dispatcher.hold(claim: claim.id)
             entrance.yield(Load(claim: claim.id, work: work, settled: settled))

@@ -28,6 +28,9 @@ struct RetryAgenda: Sendable {
         due[destination] = min(due[destination] ?? .max, time)
     }
 
+    /// A destination has no room now: its retries wait, until a look at the table at the latest.
+    mutating func postpone(destination: Int32, until time: Int64) { due[destination] = time }
+
     /// The destinations with retries that are due.
     func dueDestinations(at now: Int64) -> [Int32] {
         due.isEmpty ? [] : due.lazy.filter { $0.value <= now }.map(\.key).sorted()

@@ -32,7 +32,7 @@ final class WorkCycle: Sendable {
         self.signal = signal
     }
 
-    /// Looks at the queue at once. Called when the doorbell rang.
+    /// Looks at the queue and the retries at once. Called when the doorbell rang, and when a destination may be tried.
     func ring() {
         isRung.store(true, ordering: .releasing)
         signal.raise()
@@ -101,7 +101,7 @@ final class WorkCycle: Sendable {
         if stops, gauge.outstanding == 0, !gauge.hasSettlement, gauge.openClaims == 0, turn.settlement.isEmpty {
             return true
         }
-        let plan = stops ? Plan() : plan(turn, gauge, now)
+        let plan = stops ? Plan() : plan(&turn, gauge, now)
         context.bell.want(held: turn.pacer.holdsBell && !stops)
         if shouldFlush(&turn, gauge, plan, now), turn.settlement.isEmpty {
             turn.settlement = context.dispatcher.takeSettlement()
@@ -125,7 +125,7 @@ final class WorkCycle: Sendable {
         var isEmpty: Bool { events == 0 && retries.isEmpty && !looksAtRetries }
     }
 
-    private func plan(_ turn: Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
+    private func plan(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
         var plan = Plan()
         let isRoomy = gauge.room >= Self.smallestClaim || gauge.outstanding < Self.smallestClaim
         if gauge.room > 0, isRoomy, turn.pacer.nextClaim(at: now) <= now {
@@ -136,6 +136,9 @@ final class WorkCycle: Sendable {
         if !due.isEmpty, gauge.room > 0 {
             let rooms = context.dispatcher.retryRoom(of: due)
             plan.retries = zip(due, rooms).filter { $1 > 0 }.prefix(200).map { ($0, Int32(min($1, 100))) }
+            for (id, room) in zip(due, rooms) where room == 0 {
+                turn.agenda.postpone(destination: id, until: now + Self.reliefInterval)
+            }
             plan.looksAtRetries = plan.looksAtRetries || !plan.retries.isEmpty
         }
         return plan

@@ -1,6 +1,7 @@
 // The direct connection of a worker: heartbeats, the watch over the others, notifications, the doorbell.
 
 internal import Logging
+internal import Outbox
 internal import OutboxStore
 internal import Postgres
 
@@ -116,32 +117,45 @@ struct Control: Sendable {
     }
 
     private func accept(_ rescues: [Rescue]) {
-        for rescue in rescues { context.accept(rescue.claim, settled: rescue.settled) }
+        for rescue in rescues {
+            if rescue.claim.rescues >= RescueStore.mostRescues {
+                context.logger.error(
+                    "event not sent any more: workers died while they held it",
+                    metadata: ["events": "\(rescue.claim.work.map(\.event.id))", "workers": "\(rescue.claim.rescues)"])
+            }
+            context.accept(rescue.claim, settled: rescue.settled)
+        }
     }
 
     /// Looks after claims that no living worker holds, once a second, and after claims of this worker's own that it does
     /// not know, because the answer to a claim was lost; does the upkeep of the tables once a minute.
     func sweepForever() async throws {
         var turns = 0
+        var isSuspicious = false
         while true {
-            try await Task.sleep(for: .seconds(Double.random(in: 0.8...1.2)))
-            await sweep(maintains: turns % 60 == 0)
-            turns += 1
+            // While suspects are taken one at a time, the next should not wait for long.
+            let wait = isSuspicious ? 0.05 : Double.random(in: 0.8...1.2)
+            try await Task.sleep(for: .seconds(wait))
+            isSuspicious = await sweep(maintains: turns % 60 == 0)
+            turns += isSuspicious ? 0 : 1
         }
     }
 
-    private func sweep(maintains: Bool) async {
+    /// One sweep; true when it took a claim that workers may have died of.
+    private func sweep(maintains: Bool) async -> Bool {
         do {
             // Not while this worker itself may have been cut off.
-            guard context.fence.isOpen else { return }
+            guard context.fence.isOpen else { return false }
             let rescues = try await context.links.aside { connection in
                 try await RescueStore.sweep(worker: context.worker, most: Self.claimsAtOnce, on: connection)
             }
             accept(rescues)
             accept(try await context.forgottenClaims(olderThan: .seconds(5)))
             if maintains { try await context.links.aside { try await WorkerStore.maintain(on: $0) } }
+            return rescues.contains { $0.claim.rescues > 2 }
         } catch {
             context.logger.warning("sweep failed", metadata: ["error": "\(error)"])
+            return false
         }
     }
 

@@ -36,7 +36,10 @@ struct Life: Sendable {
     ) async throws {
         let signal = Signal()
         let box = DispatcherBox()
-        let exchanger = try Exchanger(settings: settings.exchanger) { box.dispatcher?.completed($0) }
+        var exchanging = settings.exchanger
+        // Requests from which nothing comes back hold a connection beside those of the others.
+        exchanging.maxConnections = max(exchanging.maxConnections, 2 * settings.maxInFlight)
+        let exchanger = try Exchanger(settings: exchanging) { box.dispatcher?.completed($0) }
         let dispatcher = Dispatcher(
             settings: settings, routing: table, fence: fence, send: { exchanger.submit($0) },
             settled: { signal.raise() })
@@ -71,6 +74,10 @@ struct Life: Sendable {
                 }
                 group.addTask {
                     await context.heavyLoader.run(context)
+                    return false
+                }
+                group.addTask {
+                    try await BreakerKeeper(context: context, cycle: cycle).run()
                     return false
                 }
                 defer { group.cancelAll() }

@@ -30,8 +30,14 @@ struct DispatchState: Sendable {
     private var turns = Deque<Int32>()
     private var flights: [Flight?] = []
     private var freeTokens: [UInt64] = []
-    /// For each claim, how many of its deliveries are waiting or in flight.
-    private var openClaims: [Int64: Int] = [:]
+    private var openClaims = OpenClaims()
+    /// What Postgres last said of destinations that fail, and when it was asked.
+    private var breakers: [Int32: BreakerRow] = [:]
+    private var breakersAskedAt: Int64 = .min
+    private var reports: [Int32: BreakerReport] = [:]
+    private var recoveries: Set<Int32> = []
+    /// Requests in flight to destinations from which nothing comes back. They do not count against the others.
+    private var stalledFlights = 0
     /// What became of deliveries since it was last taken.
     private(set) var settlement = Settlement()
     /// The finished claims of the settlement that was taken and is not confirmed.
@@ -58,49 +64,71 @@ struct DispatchState: Sendable {
     var openClaimCount: Int { openClaims.count }
 
     /// Claims that are not finished, or whose finish is not recorded.
-    var knownClaims: [Int64] { Array(openClaims.keys) + settlement.finishedClaims + beingRecorded }
+    var knownClaims: [Int64] { openClaims.ids + settlement.finishedClaims + beingRecorded }
 
     // MARK: Work comes in
 
     /// Opens a claim whose work arrives by ``add(_:to:settled:now:)``; each opening is closed by ``close(claim:)``.
-    mutating func open(claim: Int64) { openClaims[claim, default: 0] += 1 }
+    mutating func open(claim: Int64, now: Int64) { openClaims.hold(claim, at: now) }
 
-    /// Ends the hold of ``open(claim:)``; a claim without open deliveries is finished.
+    /// Ends the hold of ``open(claim:now:)``; a claim without open deliveries is finished.
     mutating func close(claim: Int64) {
-        guard let open = openClaims[claim] else { return }
-        openClaims[claim] = open > 1 ? open - 1 : nil
-        if open <= 1 { settlement.finish(claim: claim) }
+        if openClaims.unhold(claim) { settlement.finish(claim: claim) }
+    }
+
+    /// A delivery of a claim is settled or given back.
+    private mutating func leave(claim: Int64) {
+        if openClaims.leave(claim) { settlement.finish(claim: claim) }
     }
 
     /// Puts an event's deliveries into the lanes of their destinations.
     mutating func add(_ work: Claim.Work, to claim: Int64, settled: Set<DeliveryKey>, now: Int64) {
-        let parcel = Parcel(event: work.event, claim: claim)
-        if let target = work.target {
-            // A destination that was deleted meanwhile gets nothing more.
-            guard let destination = routing[target.destination] else { return }
-            enqueue(Delivery(parcel: parcel, destination: destination.id, attempt: target.attempt), destination, now)
-            return
-        }
-        for destination in routing.destinations(for: work.event) {
-            let key = DeliveryKey(event: work.event.id, destination: destination.id)
-            if !settled.isEmpty, settled.contains(key) { continue }
-            enqueue(Delivery(parcel: parcel, destination: destination.id, attempt: 1), destination, now)
+        for delivery in deliveries(of: work, claim: claim, settled: settled) { enqueue(delivery, now) }
+    }
+
+    /// Makes dead letters of an event's deliveries without sending them.
+    mutating func bury(_ work: Claim.Work, in claim: Int64, settled: Set<DeliveryKey>, now: Int64) {
+        for delivery in deliveries(of: work, claim: claim, settled: settled) {
+            let attempt = FinishedAttempt(
+                event: work.event.id, destination: delivery.destination, number: delivery.attempt, duration: 0,
+                endedAt: now, body: nil)
+            settlement.fail(
+                attempt, status: nil, failure: FailureClass.poison.rawValue,
+                message: "\(RescueStore.mostRescues) workers died while they held it", next: .dead, claim: claim)
         }
     }
 
-    private mutating func enqueue(_ delivery: Delivery, _ destination: Destination, _ now: Int64) {
-        let id = destination.id
-        if lanes[id] == nil {
-            lanes[id] = Lane(destination: destination, keptBytes: routing.keptBytes(of: id))
+    /// The deliveries of one event that are still to be made.
+    private func deliveries(of work: Claim.Work, claim: Int64, settled: Set<DeliveryKey>) -> [Delivery] {
+        let parcel = Parcel(event: work.event, claim: claim)
+        if let target = work.target {
+            // A destination that was deleted meanwhile gets nothing more.
+            guard let destination = routing[target.destination] else { return [] }
+            return [Delivery(parcel: parcel, destination: destination.id, attempt: target.attempt)]
         }
+        return routing.destinations(for: work.event).lazy.map(\.id)
+            .filter { settled.isEmpty || !settled.contains(DeliveryKey(event: work.event.id, destination: $0)) }
+            .map { Delivery(parcel: parcel, destination: $0, attempt: 1) }
+    }
+
+    private mutating func enqueue(_ delivery: Delivery, _ now: Int64) {
+        let id = delivery.destination
+        guard let destination = routing[id] else { return }
+        if lanes[id] == nil { openLane(destination) }
         guard destination.isEnabled else { return snooze(delivery, .park) }
         if isDraining { return snooze(delivery, .retry(afterMilliseconds: 0)) }
         if let wait = lanes[id]?.overflow(at: now) { return snooze(delivery, .retry(afterMilliseconds: wait)) }
         lanes[id]?.append(delivery)
         waiting += 1
         payloadBytes += delivery.parcel.event.data.count
-        openClaims[delivery.parcel.claim, default: 0] += 1
+        openClaims.join(delivery.parcel.claim)
         list(id)
+    }
+
+    private mutating func openLane(_ destination: Destination) {
+        var lane = Lane(destination: destination, keptBytes: routing.keptBytes(of: destination.id))
+        if let row = breakers[destination.id] { lane.learn(row, askedAt: breakersAskedAt) }
+        lanes[destination.id] = lane
     }
 
     private mutating func list(_ id: Int32) {
@@ -128,7 +156,8 @@ struct DispatchState: Sendable {
         guard !isDraining else { return [] }
         var departures: [Departure] = []
         // A lane that cannot start now leaves the list; an exchange that ends, or a new delivery, lists it again.
-        while inFlight < maxInFlight, let id = turns.popFirst() {
+        let most = maxInFlight + min(stalledFlights, maxInFlight)
+        while inFlight < most, let id = turns.popFirst() {
             guard lanes[id]?.capacity(at: now) ?? 0 > 0, let delivery = lanes[id]?.start(at: now),
                 let destination = lanes[id]?.destination
             else {
@@ -175,12 +204,29 @@ struct DispatchState: Sendable {
         payloadBytes -= delivery.parcel.event.data.count
         let id = delivery.destination
         lanes[id]?.end(duration: ended.duration, at: now)
-        if lanes[id]?.waiting.isEmpty == false { list(id) }
+        if lanes[id]?.waiting ?? 0 > 0 { list(id) }
         guard let lane = lanes[id] else { return }
         let verdict = Verdict.judge(
             outcome, destination: lane.destination, attempt: Int(delivery.attempt), random: random)
+        report(verdict, of: id, now)
         apply(verdict, to: delivery, ended, kept: lane.keptBytes, now: now)
-        close(claim: delivery.parcel.claim)
+        leave(claim: delivery.parcel.claim)
+    }
+
+    private mutating func report(_ verdict: Verdict, of id: Int32, _ now: Int64) {
+        let report = lanes[id]?.judge(verdict, at: now)
+        let pause = verdict.pausesDestination ?? .zero
+        if report == .recovered {
+            reports[id] = nil
+            recoveries.insert(id)
+        } else if report != nil || pause > .zero {
+            recoveries.remove(id)
+            let opens = report == .opened || reports[id]?.opens == true
+            let since = lanes[id]?.breaker.failingSince ?? now
+            reports[id] = BreakerReport(
+                destination: id, opens: opens, pause: pause, failingFor: .microseconds(now - since),
+                failure: verdict.failure?.rawValue)
+        }
     }
 
     private mutating func apply(
@@ -234,14 +280,46 @@ struct DispatchState: Sendable {
         return disabled
     }
 
-    /// Gives back to Postgres what waits behind stalled or paused destinations, and lists lanes whose pause has ended.
+    /// Takes what the other workers should know of destinations: those that fail and those that work again.
+    mutating func takeBreakerReports() -> (failing: [BreakerReport], recovered: [Int32]) {
+        defer {
+            reports = [:]
+            recoveries = []
+        }
+        return (Array(reports.values), Array(recoveries))
+    }
+
+    /// Learns what Postgres knows of destinations that fail.
+    ///
+    /// - Parameters:
+    ///   - rows: all there are; a destination without a row is well.
+    ///   - askedAt: when Postgres was asked.
+    /// - Returns: whether a destination may be probed, so that its retries should be fetched.
+    mutating func learn(_ rows: [BreakerRow], askedAt: Int64) -> Bool {
+        breakers = Dictionary(rows.map { ($0.destination, $0) }) { $1 }
+        breakersAskedAt = askedAt
+        for id in lanes.keys {
+            lanes[id]?.learn(breakers[id], askedAt: askedAt)
+            if lanes[id]?.waiting ?? 0 > 0 { list(id) }
+        }
+        for row in rows where row.mayProbe && lanes[row.destination] == nil {
+            if let destination = routing[row.destination] { openLane(destination) }
+        }
+        return rows.contains(where: \.mayProbe)
+    }
+
+    /// Gives back to Postgres what waits behind stalled or paused destinations, lists lanes whose pause has ended, and
+    /// lets go of claims of which little is left.
     mutating func relieve(at now: Int64) {
         if lanes.count > Self.mostIdleLanes { forgetIdleLanes() }
-        guard waiting > 0 else { return }
-        for id in lanes.keys where lanes[id]?.waiting.isEmpty == false {
-            giveBack(from: id, at: now, all: isDraining || lanes[id]?.destination.isEnabled == false)
-            if lanes[id]?.waiting.isEmpty == false { list(id) }
+        stalledFlights = lanes.values.reduce(0) { $0 + ($1.isStalled(at: now) ? $1.inFlight : 0) }
+        if waiting > 0 {
+            for id in lanes.keys where lanes[id]?.waiting ?? 0 > 0 {
+                giveBack(from: id, at: now, all: isDraining || lanes[id]?.destination.isEnabled == false)
+                if lanes[id]?.waiting ?? 0 > 0 { list(id) }
+            }
         }
+        releaseStragglers(at: now)
     }
 
     private mutating func giveBack(from id: Int32, at now: Int64, all: Bool) {
@@ -252,15 +330,27 @@ struct DispatchState: Sendable {
         for delivery in out {
             payloadBytes -= delivery.parcel.event.data.count
             snooze(delivery, isEnabled ? .retry(afterMilliseconds: wait) : .park)
-            close(claim: delivery.parcel.claim)
+            leave(claim: delivery.parcel.claim)
+        }
+    }
+
+    /// A claim whose last deliveries take long is cut down to these, so that little has to be looked through should this
+    /// worker die.
+    private mutating func releaseStragglers(at now: Int64) {
+        let claims = openClaims.takeStragglers(at: now)
+        guard !claims.isEmpty else { return }
+        for delivery in flights.lazy.compactMap({ $0?.delivery }) + lanes.values.flatMap(\.waitingDeliveries)
+        where claims.contains(delivery.parcel.claim) {
+            let target = Claim.Target(destination: delivery.destination, attempt: delivery.attempt)
+            settlement.keep(event: delivery.parcel.event.id, target: target, claim: delivery.parcel.claim)
         }
     }
 
     /// How many retries of a destination could start soon; 0 for one that is inactive, paused, deleted or stalled.
     func retryRoom(of id: Int32, at now: Int64) -> Int {
         guard let destination = routing[id], destination.isEnabled else { return 0 }
-        guard let lane = lanes[id] else { return destination.maxConcurrency }
-        return max(0, lane.capacity(at: now) - lane.waiting.count)
+        if let lane = lanes[id] { return lane.retryRoom(at: now) }
+        return breakers[id] == nil ? Breaker().limit(of: destination.maxConcurrency) : 0
     }
 
     /// Exchanges the routing; lanes of changed destinations follow.

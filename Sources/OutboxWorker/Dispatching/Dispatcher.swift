@@ -38,19 +38,26 @@ final class Dispatcher: Sendable {
         self.settled = settled
     }
 
-    /// Takes a claim: routes its events and starts what may start. Heavy work must have been loaded before.
+    /// Takes a claim: routes its events and starts what may start. Heavy work must have been loaded before. One that too
+    /// many workers died of becomes dead letters.
     func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
         let now = MonotonicTime.now()
         state.withLock { state in
-            state.open(claim: claim.id)
-            for work in claim.work { state.add(work, to: claim.id, settled: settled, now: now) }
+            state.open(claim: claim.id, now: now)
+            for work in claim.work {
+                if claim.rescues < RescueStore.mostRescues {
+                    state.add(work, to: claim.id, settled: settled, now: now)
+                } else {
+                    state.bury(work, in: claim.id, settled: settled, now: now)
+                }
+            }
             state.close(claim: claim.id)
         }
         depart()
     }
 
     /// Holds a claim open until ``release(claim:)``, while parts of it are still being loaded.
-    func hold(claim: Int64) { state.withLock { $0.open(claim: claim) } }
+    func hold(claim: Int64) { state.withLock { $0.open(claim: claim, now: MonotonicTime.now()) } }
 
     /// Ends a hold.
     func release(claim: Int64) {
@@ -167,6 +174,20 @@ final class Dispatcher: Sendable {
     func retryRoom(of destinations: [Int32]) -> [Int] {
         let now = MonotonicTime.now()
         return state.withLock { state in destinations.map { state.retryRoom(of: $0, at: now) } }
+    }
+
+    /// Takes what the other workers should know of destinations.
+    func takeBreakerReports() -> (failing: [BreakerReport], recovered: [Int32]) {
+        state.withLock { $0.takeBreakerReports() }
+    }
+
+    /// Learns what Postgres knows of destinations that fail, and starts what may start.
+    ///
+    /// - Returns: whether a destination may be probed, so that its retries should be fetched.
+    func learn(_ rows: [BreakerRow], askedAt: Int64) -> Bool {
+        let mayProbe = state.withLock { $0.learn(rows, askedAt: askedAt) }
+        depart()
+        return mayProbe
     }
 
     /// Gives back what waits behind stalled or paused destinations and starts what may start.

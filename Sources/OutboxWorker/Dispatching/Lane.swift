@@ -2,6 +2,7 @@
 
 internal import DequeModule
 internal import Outbox
+internal import OutboxStore
 
 /// The lane of one destination. It decides how much may be in flight and when waiting work is better given back to
 /// Postgres, so that a slow or dead destination takes neither connections nor memory from the others.
@@ -12,8 +13,14 @@ struct Lane: Sendable {
     var keptBytes: Int
     /// True when the profile sends the delivery's id, which costs a hash.
     let sendsDeliveryID: Bool
-    /// Deliveries that wait, in order.
-    private(set) var waiting = Deque<Delivery>()
+    /// Whether the destination is to be left alone, and how much it gets.
+    private(set) var breaker = Breaker()
+    /// First attempts that wait, in order.
+    private var firsts = Deque<Delivery>()
+    /// Further attempts that wait, in order: behind the first ones, which must not wait for what has failed before.
+    private var retries = Deque<Delivery>()
+    /// How many starts ago a retry had its turn.
+    private var startsSinceRetry = 0
     /// Requests in flight.
     private(set) var inFlight = 0
     /// True while the lane stands in the dispatcher's list of lanes with work.
@@ -27,6 +34,8 @@ struct Lane: Sendable {
 
     /// After this long without any exchange ending, a destination counts as stalled; 1 s.
     static let stallLimit: Int64 = 1_000_000
+    /// One start in so many is a retry, when both wait: behind does not mean never; 4.
+    static let retryShare = 4
     /// How many exchanges a stalled destination may have in flight.
     static let stalledConcurrency = 4
     /// Work that would wait longer than this goes back to Postgres; 1 s.
@@ -40,40 +49,72 @@ struct Lane: Sendable {
             || destination.profile.signature?.signs.contains("{delivery.id}") == true
     }
 
+    /// How many deliveries wait.
+    var waiting: Int { firsts.count + retries.count }
+
+    /// All deliveries that wait.
+    var waitingDeliveries: [Delivery] { Array(firsts) + Array(retries) }
+
     /// Whether forgetting the lane would forget something that matters.
-    var isInUse: Bool { !waiting.isEmpty || inFlight > 0 || isListed || pausedUntil > 0 }
+    var isInUse: Bool { waiting > 0 || inFlight > 0 || isListed || pausedUntil > 0 || breaker.isWorthKeeping }
 
     /// How long the lane has been without progress.
     func stall(at now: Int64) -> Int64 { inFlight == 0 ? 0 : max(0, now - lastProgress) }
 
+    /// Whether nothing has come back for so long that little more should be sent.
+    func isStalled(at now: Int64) -> Bool { stall(at: now) > Self.stallLimit }
+
+    /// How many requests may be in flight at once.
+    private func limit(at now: Int64) -> Int {
+        let most = breaker.limit(of: destination.maxConcurrency)
+        return isStalled(at: now) ? min(most, Self.stalledConcurrency) : most
+    }
+
     /// How many more requests may start now.
     func capacity(at now: Int64) -> Int {
         guard now >= pausedUntil, destination.isEnabled else { return 0 }
-        let isStalled = stall(at: now) > Self.stallLimit
-        let limit = isStalled ? min(destination.maxConcurrency, Self.stalledConcurrency) : destination.maxConcurrency
-        return max(0, limit - inFlight)
+        return max(0, limit(at: now) - inFlight)
+    }
+
+    /// How many retries should be fetched from Postgres: those that could start, and under load of first attempts enough
+    /// for the retries' share.
+    func retryRoom(at now: Int64) -> Int {
+        let capacity = capacity(at: now)
+        guard breaker.state != .probing else { return max(0, capacity - waiting) }
+        let share =
+            now >= pausedUntil && destination.isEnabled ? (limit(at: now) + Self.retryShare - 1) / Self.retryShare : 0
+        return max(0, capacity - waiting, share - retries.count)
     }
 
     /// How long a delivery that joins now would wait, as far as the past tells.
-    func expectedWait(at now: Int64) -> Int64 {
-        if now < pausedUntil { return pausedUntil - now }
+    private func expectedWait(at now: Int64) -> Int64 {
         let each = max(typicalDuration, stall(at: now))
-        return Int64(waiting.count) * each / Int64(max(1, destination.maxConcurrency))
+        return Int64(waiting) * each / Int64(max(1, limit(at: now)))
     }
 
     /// Whether work that arrives now should go back to Postgres, and for how many milliseconds.
     func overflow(at now: Int64) -> Int64? {
         if now < pausedUntil { return (pausedUntil - now + 999) / 1000 }
-        guard waiting.count >= 2 * destination.maxConcurrency else { return nil }
+        switch breaker.state {
+        // Due at once, and fetched when a probe may be sent.
+        case .open: return 0
+        case .probing: return waiting + inFlight > 0 ? 0 : nil
+        case .closed, .ramping: break
+        }
+        guard waiting >= 2 * limit(at: now) else { return nil }
         let wait = expectedWait(at: now)
         return wait > Self.patience ? min(wait / 1000, 10_000) : nil
     }
 
-    mutating func append(_ delivery: Delivery) { waiting.append(delivery) }
+    mutating func append(_ delivery: Delivery) {
+        if delivery.attempt > 1 { retries.append(delivery) } else { firsts.append(delivery) }
+    }
 
     /// Takes the next delivery to send.
     mutating func start(at now: Int64) -> Delivery? {
-        guard let next = waiting.popFirst() else { return nil }
+        let isRetry = firsts.isEmpty || !retries.isEmpty && startsSinceRetry + 1 >= Self.retryShare
+        guard let next = isRetry ? retries.popFirst() : firsts.popFirst() else { return nil }
+        startsSinceRetry = isRetry ? 0 : startsSinceRetry + 1
         if inFlight == 0 { lastProgress = now }
         inFlight += 1
         return next
@@ -86,15 +127,35 @@ struct Lane: Sendable {
         typicalDuration = typicalDuration == 0 ? duration : (typicalDuration * 7 + duration) / 8
     }
 
+    /// Lets the breaker learn from a verdict.
+    ///
+    /// - Returns: what the other workers should learn; nil for nothing.
+    mutating func judge(_ verdict: Verdict, at now: Int64) -> Breaker.Report? {
+        if case .delivered = verdict.action { return breaker.succeed(limit: destination.maxConcurrency) }
+        guard verdict.blamesDestination, let failure = verdict.failure else { return nil }
+        return breaker.fail(strains: failure.isStrain, at: now)
+    }
+
+    /// Learns what Postgres knows of the destination; nil for nothing, which means that it is well.
+    ///
+    /// - Parameter askedAt: when Postgres was asked: what happened here since then is newer.
+    mutating func learn(_ row: BreakerRow?, askedAt: Int64) {
+        guard breaker.openedAt <= askedAt else { return }
+        guard let row else { return breaker.learnRecovery() }
+        breaker.learn(isOpen: row.isOpen, mayProbe: row.mayProbe)
+        if row.pause > .zero, !row.isOpen { pause(until: askedAt + row.pause.microseconds) }
+    }
+
     /// Sends nothing for a time, because the receiver asked for it.
     mutating func pause(until time: Int64) { pausedUntil = max(pausedUntil, time) }
 
-    /// Takes out what should not wait here any longer: all of it when `all`, else what overflows.
+    /// Takes out what should not wait here any longer: all of it when `all`, else what overflows. Retries go first, then
+    /// the youngest.
     mutating func relieve(at now: Int64, all: Bool) -> [Delivery] {
-        let kept = all || now < pausedUntil ? 0 : 2 * destination.maxConcurrency
-        guard waiting.count > kept, all || overflow(at: now) != nil else { return [] }
-        let out = Array(waiting.suffix(waiting.count - kept))
-        waiting.removeLast(waiting.count - kept)
-        return out
+        let kept = all || now < pausedUntil ? 0 : 2 * limit(at: now)
+        guard waiting > kept, all || overflow(at: now) != nil else { return [] }
+        var out: [Delivery] = []
+        while waiting > kept, let last = retries.popLast() ?? firsts.popLast() { out.append(last) }
+        return out.reversed()
     }
 }

@@ -58,7 +58,8 @@ enum Failpoint: String, CaseIterable {
             var orders: [Failpoint: Order] = [:]
             for entry in text.split(separator: ",") {
                 let parts = entry.split(whereSeparator: { "=:".contains($0) }).map(String.init)
-                guard parts.count == 3, let point = Failpoint(rawValue: parts[0]), let action = Action(rawValue: parts[1]),
+                guard parts.count == 3, let point = Failpoint(rawValue: parts[0]),
+                    let action = Action(rawValue: parts[1]),
                     let hit = Int(parts[2]), hit > 0
                 else { fatalError("POSTRIDER_FAILPOINTS cannot be read: \(entry)") }
                 orders[point] = Order(action: action, hit: hit)
@@ -67,7 +68,9 @@ enum Failpoint: String, CaseIterable {
         }
 
         func pass(_ point: Failpoint) {
-            guard let order = orders[point], order.passed.add(1, ordering: .relaxed).newValue == order.hit else { return }
+            guard let order = orders[point], order.passed.add(1, ordering: .relaxed).newValue == order.hit else {
+                return
+            }
             let line = "failpoint \(point.rawValue): \(order.action.rawValue)\n"
             _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
             kill(getpid(), order.action == .kill ? SIGKILL : SIGSTOP)

@@ -20,6 +20,8 @@ struct DestinationOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Statuses that are not retried: 4xx, or 400-407,410.", valueName: "list"))
     var finalStatuses: String?
     @Option(help: "Requests in flight at once from one worker (64).") var concurrency: Int?
+    @Option(help: "Disable it after so long of nothing but failure; 0s for never (120h).") var disableAfter:
+        TimeArgument?
 
     /// The columns that were given, checked as far as it can be done here.
     ///
@@ -41,6 +43,7 @@ struct DestinationOptions: ParsableArguments {
             columns["final_statuses"] = finalStatuses
         }
         if let concurrency { columns["max_concurrency"] = concurrency }
+        if let disableAfter { columns["disable_after_s"] = (disableAfter.milliseconds + 999) / 1000 }
         try check("retry policy") {
             _ = try RetryPolicy(
                 maxAttempts: maxAttempts ?? 6, growth: .exponential(factor: factor ?? 2),

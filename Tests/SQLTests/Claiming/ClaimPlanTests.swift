@@ -12,7 +12,8 @@ import Testing
     /// Their statements whose headings name an index, with values for their parameters; IDS stands for three events.
     private static let values = [
         "EventClaim": "1, 100, 100", "EventPayload": "'01900000-0000-7000-8000-000000000001'", "RetryPeek": "",
-        "RetryClaim": "1, '{1,2,3}', '{10,10,10}'", "ClaimFinish": "1, '{1,2,3}'", "ClaimTakeOver": "1, 2, 1, 100",
+        "RetryClaim": "1, '{1,2,3}', '{10,10,10}'", "ClaimFinish": "1, '{1,2,3}'",
+        "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}'", "ClaimTakeOver": "1, 2, 1, 100",
         "EventLoad": "'IDS'", "DeliverySettled": "'IDS'", "DestinationDisable": "1, 'x'", "SecretLoad": "",
         "AttemptRecordFailed":
             "1, 'IDS', '{1,1,1}', '{1,1,1}', '{500,500,500}', '{1,1,1}', '{0,0,0}', '{a,b,c}', '{a,b,c}', '{a,b,c}', "

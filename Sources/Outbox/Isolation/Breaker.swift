@@ -1,0 +1,171 @@
+// When a destination that fails is left alone, and how it gets its traffic back. Pure: times come in as arguments, in
+// monotonic microseconds. Held by the worker's lane of a destination; what all workers must know goes through Postgres.
+
+/// The circuit breaker of one destination, as one worker sees it.
+///
+/// A destination begins slowly and doubles what it gets with its successes, so one that never answers ties up little.
+/// Ten failures in a row that tell of an overloaded or dead receiver open the breaker: nothing is sent. The row in
+/// `webhook_breakers` decides for how long, and which worker then sends one delivery as a probe. Its success closes the
+/// breaker, and the destination begins slowly again.
+public struct Breaker: Sendable, Equatable {
+    /// How much may be sent.
+    public enum State: Sendable, Equatable {
+        /// As much as the destination's own limit allows.
+        case closed
+        /// At most so many at once, doubled by as many successes.
+        case ramping(limit: Int)
+        /// Nothing.
+        case open
+        /// One at a time.
+        case probing
+    }
+
+    /// What the other workers should learn.
+    public enum Report: Sendable, Equatable {
+        /// The breaker opened.
+        case opened
+        /// It has failed for a while, but not in a way that opens the breaker.
+        case failing
+        /// It works again.
+        case recovered
+    }
+
+    /// So many failures in a row open the breaker; 10.
+    public static let tripCount = 10
+    /// While it gets its traffic back, so many do; 3.
+    public static let relapseCount = 3
+    /// How many requests may be in flight to a destination of which nothing is known yet; 8.
+    public static let firstLimit = 8
+    /// How many after a probe succeeded; 2.
+    public static let recoveryLimit = 2
+
+    /// How much may be sent now.
+    public private(set) var state = State.ramping(limit: firstLimit)
+    /// Failures in a row that count against the destination.
+    public private(set) var failures = 0
+    /// When the first of them came; nil when the last attempt succeeded.
+    public private(set) var failingSince: Int64?
+    /// When it was opened here; what was asked of Postgres before is out of date.
+    public private(set) var openedAt: Int64 = .min
+    private var strains = 0
+    private var successes = 0
+    /// True while it gets its traffic back after it was open.
+    private var isRecovering = false
+    /// True when Postgres has a row about it, as far as is known.
+    private var isRecorded = false
+
+    /// The breaker of a destination of which nothing is known.
+    public init() {}
+
+    /// Whether it differs from that of a destination of which nothing is known, so that it must be remembered.
+    public var isWorthKeeping: Bool {
+        failures > 0 || isRecorded || state == .open || state == .probing || isRecovering
+    }
+
+    /// How many requests may be in flight at once, given the destination's own limit.
+    public func limit(of most: Int) -> Int {
+        switch state {
+        case .closed: most
+        case .ramping(let limit): min(limit, most)
+        case .open: 0
+        case .probing: 1
+        }
+    }
+
+    /// An attempt succeeded.
+    public mutating func succeed(limit most: Int) -> Report? {
+        let wasRecorded = isRecorded
+        failures = 0
+        strains = 0
+        failingSince = nil
+        isRecorded = false
+        switch state {
+        case .open, .probing:
+            recover()
+            return .recovered
+        case .ramping(let limit):
+            successes += 1
+            if successes >= limit {
+                successes = 0
+                state = limit * 2 >= most ? .closed : .ramping(limit: limit * 2)
+                if state == .closed { isRecovering = false }
+            }
+        case .closed: break
+        }
+        return wasRecorded ? .recovered : nil
+    }
+
+    /// An attempt failed in a way that counts against the destination.
+    ///
+    /// - Parameter strains: whether the failure tells of an overloaded or dead receiver; ``FailureClass/isStrain``.
+    public mutating func fail(strains isStrain: Bool, at now: Int64) -> Report? {
+        failures += 1
+        failingSince = failingSince ?? now
+        strains = isStrain ? strains + 1 : 0
+        if isStrain, opens() {
+            state = .open
+            openedAt = now
+            strains = 0
+            isRecorded = true
+            return .opened
+        }
+        if state == .probing {
+            // The receiver answers, if not as one would wish: the breaker is not for that.
+            recover()
+            return .recovered
+        }
+        guard failures % Self.tripCount == 0, state != .open else { return nil }
+        isRecorded = true
+        return .failing
+    }
+
+    private func opens() -> Bool {
+        switch state {
+        case .open: false
+        case .probing: true
+        case .closed, .ramping: strains >= (isRecovering ? Self.relapseCount : Self.tripCount)
+        }
+    }
+
+    /// What Postgres says of it.
+    ///
+    /// - Parameters:
+    ///   - isOpen: whether its breaker has opened and no probe has succeeded since.
+    ///   - mayProbe: whether this worker may send one delivery.
+    public mutating func learn(isOpen: Bool, mayProbe: Bool) {
+        isRecorded = true
+        if mayProbe {
+            state = .probing
+        } else if isOpen, state != .probing {
+            state = .open
+        }
+    }
+
+    /// Postgres has nothing about it: another worker's probe succeeded, or somebody made it active again.
+    public mutating func learnRecovery() {
+        isRecorded = false
+        if state == .open { recover() }
+    }
+
+    private mutating func recover() {
+        state = .ramping(limit: Self.recoveryLimit)
+        successes = 0
+        strains = 0
+        isRecovering = true
+    }
+}
+
+extension FailureClass {
+    /// Whether the failure tells of an overloaded or dead receiver, which is better left alone for a while. One that
+    /// answers, only not with yes, is not helped by waiting.
+    public var isStrain: Bool {
+        switch self {
+        case .dns, .connect, .tls, .certificate, .timeout, .reset, .protocolError, .serverError, .throttled,
+            .unavailable:
+            true
+        case .tooLarge, .refusedAddress, .invalidRequest, .cancelled, .redirectRefused, .clientError, .gone,
+            .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver:
+            false
+        }
+    }
+}

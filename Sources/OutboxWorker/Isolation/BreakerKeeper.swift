@@ -1,0 +1,55 @@
+// Tells the other workers of destinations that fail, and learns of them. Aside from the road of events.
+
+internal import Logging
+internal import OutboxStore
+internal import Postgres
+
+/// Carries news of breakers between the dispatcher and Postgres, one round twice a second. Run by one task.
+///
+/// A worker acts on what it sees itself at once; what it hears from others may be half a second old. When Postgres cannot
+/// be reached nothing is lost: a destination that still fails is reported again, and nothing can be claimed meanwhile.
+struct BreakerKeeper: Sendable {
+    /// Between rounds; 500 ms.
+    static let interval = Duration.milliseconds(500)
+
+    let context: LifeContext
+    let cycle: WorkCycle
+
+    /// Runs until cancelled.
+    func run() async throws {
+        while true {
+            try await Task.sleep(for: Self.interval * Double.random(in: 0.9...1.1), tolerance: .milliseconds(50))
+            do {
+                try await round()
+            } catch let error as PostgresError {
+                context.logger.warning("breakers not exchanged", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func round() async throws {
+        let (failing, recovered) = context.dispatcher.takeBreakerReports()
+        let worker = context.worker
+        let askedAt = MonotonicTime.now()
+        let (disabled, rows) = try await context.links.aside { connection in
+            if !recovered.isEmpty { try await BreakerStore.close(recovered, on: connection) }
+            let disabled = failing.isEmpty ? [] : try await BreakerStore.report(failing, on: connection)
+            return (disabled, try await BreakerStore.look(worker: worker, on: connection))
+        }
+        tell(failing, disabled)
+        if context.dispatcher.learn(rows, askedAt: askedAt) { cycle.ring() }
+    }
+
+    private func tell(_ failing: [BreakerReport], _ disabled: [Int32]) {
+        for report in failing where report.opens {
+            context.logger.warning(
+                "destination fails: left alone for a while",
+                metadata: ["destination.id": "\(report.destination)", "failure": "\(report.failure ?? "")"])
+        }
+        for destination in disabled {
+            context.logger.error(
+                "destination disabled: nothing but failure for as long as it may",
+                metadata: ["destination.id": "\(destination)"])
+        }
+    }
+}

@@ -1,0 +1,110 @@
+// When a breaker opens, what it lets through, and how the traffic comes back.
+
+import Testing
+
+@testable import Outbox
+
+@Suite struct BreakerTests {
+    private func failing(_ count: Int, strains: Bool = true, _ breaker: Breaker = Breaker()) -> (Breaker, [Breaker.Report]) {
+        var breaker = breaker
+        let reports = (0..<count).compactMap { breaker.fail(strains: strains, at: Int64($0)) }
+        return (breaker, reports)
+    }
+
+    /// Checks what a change of a breaker reports; macros take no mutating calls.
+    private func expect(
+        _ breaker: inout Breaker, _ report: Breaker.Report?, at place: SourceLocation = #_sourceLocation,
+        _ change: (inout Breaker) -> Breaker.Report?
+    ) {
+        let found = change(&breaker)
+        #expect(found == report, sourceLocation: place)
+    }
+
+    @Test func unknownDestinationBeginsSlowlyAndDoubles() {
+        var breaker = Breaker()
+        #expect(breaker.limit(of: 64) == 8)
+        #expect(breaker.limit(of: 3) == 3)
+        var limits: [Int] = []
+        for _ in 0..<60 {
+            expect(&breaker, nil) { $0.succeed(limit: 64) }
+            if breaker.limit(of: 64) != limits.last { limits.append(breaker.limit(of: 64)) }
+        }
+        #expect(limits == [8, 16, 32, 64])
+        #expect(breaker.state == .closed)
+        #expect(!breaker.isWorthKeeping)
+    }
+
+    @Test func tenStrainsInARowOpenIt() {
+        var (breaker, reports) = failing(9)
+        #expect(reports.isEmpty)
+        #expect(breaker.limit(of: 64) == 8)
+        expect(&breaker, .opened) { $0.fail(strains: true, at: 77) }
+        #expect(breaker.limit(of: 64) == 0)
+        #expect(breaker.openedAt == 77)
+        #expect(breaker.failingSince == 0)
+        // What was in flight and fails afterwards opens nothing again.
+        #expect(failing(30, breaker).1.isEmpty)
+    }
+
+    @Test func successInBetweenBeginsTheCountAnew() {
+        var (breaker, _) = failing(9)
+        expect(&breaker, nil) { $0.succeed(limit: 64) }
+        (breaker, _) = failing(9, breaker)
+        #expect(breaker.limit(of: 64) > 0)
+        #expect(breaker.failures == 9)
+    }
+
+    @Test func refusalsAreCountedAndOpenNothing() {
+        let (breaker, reports) = failing(25, strains: false)
+        #expect(reports == [.failing, .failing])
+        #expect(breaker.limit(of: 64) == 8)
+        var mixed = breaker
+        expect(&mixed, .recovered) { $0.succeed(limit: 64) }
+        expect(&mixed, nil) { $0.succeed(limit: 64) }
+    }
+
+    @Test func oneProbeDecides() {
+        var (breaker, _) = failing(10)
+        breaker.learn(isOpen: true, mayProbe: false)
+        #expect(breaker.limit(of: 64) == 0)
+        breaker.learn(isOpen: true, mayProbe: true)
+        #expect(breaker.limit(of: 64) == 1)
+        // Half a second later Postgres tells of the probe as somebody's.
+        breaker.learn(isOpen: true, mayProbe: false)
+        #expect(breaker.limit(of: 64) == 1)
+        var failed = breaker
+        expect(&failed, .opened) { $0.fail(strains: true, at: 5) }
+        #expect(failed.limit(of: 64) == 0)
+        expect(&breaker, .recovered) { $0.succeed(limit: 64) }
+        #expect(breaker.limit(of: 64) == 2)
+    }
+
+    @Test func probeThatIsRefusedShowsThatTheReceiverLives() {
+        var (breaker, _) = failing(10)
+        breaker.learn(isOpen: true, mayProbe: true)
+        expect(&breaker, .recovered) { $0.fail(strains: false, at: 5) }
+        #expect(breaker.limit(of: 64) == 2)
+    }
+
+    @Test func relapseOpensSooner() {
+        var (breaker, _) = failing(10)
+        breaker.learn(isOpen: true, mayProbe: true)
+        _ = breaker.succeed(limit: 64)
+        #expect(failing(2, breaker).1.isEmpty)
+        #expect(failing(3, breaker).1 == [.opened])
+    }
+
+    @Test func otherWorkersNewsOpensAndClosesIt() {
+        var breaker = Breaker()
+        for _ in 0..<60 { _ = breaker.succeed(limit: 64) }
+        breaker.learn(isOpen: false, mayProbe: false)
+        #expect(breaker.limit(of: 64) == 64)
+        breaker.learn(isOpen: true, mayProbe: false)
+        #expect(breaker.limit(of: 64) == 0)
+        breaker.learnRecovery()
+        #expect(breaker.limit(of: 64) == 2)
+        // A success that comes while it counts as open is news for the others.
+        breaker.learn(isOpen: true, mayProbe: false)
+        expect(&breaker, .recovered) { $0.succeed(limit: 64) }
+    }
+}

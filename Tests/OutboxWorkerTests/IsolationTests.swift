@@ -1,0 +1,166 @@
+// What a destination that fails costs the others, and in which order its work comes back: decisions without a clock.
+
+import Outbox
+import Testing
+
+@testable import OutboxStore
+@testable import OutboxWorker
+
+@Suite struct IsolationTests {
+    private func destination(_ id: Int32, concurrency: Int = 64) throws -> Destination {
+        try Destination(
+            id: id, uuid: "00000000-0000-0000-0000-00000000000\(id)", name: "d\(id)",
+            url: DestinationURL("https://d\(id).example.com/"), patterns: [try EventPattern("*")],
+            profile: try #require(Profile.builtIn["standard"]), retry: RetryPolicy(delays: [.seconds(1)], jitter: 0),
+            maxConcurrency: concurrency)
+    }
+
+    private func state(_ destinations: [Destination], maxInFlight: Int = 100) -> DispatchState {
+        DispatchState(
+            maxInFlight: maxInFlight,
+            routing: RoutingTable(Routing(version: 1, destinations: destinations, keptResponseBytes: [:], faults: [])))
+    }
+
+    private func work(_ number: UInt64, target: Claim.Target? = nil) -> Claim.Work {
+        let event = Event(
+            id: EventID(high: 0x7000, low: number), type: "a.b", createdAtMicroseconds: 0, organization: nil, user: nil,
+            recordID: nil, orderingKey: nil, priority: 1, data: Array("{}".utf8))
+        return Claim.Work(event: event, isHeavy: false, target: target)
+    }
+
+    private func add(_ state: inout DispatchState, claim: Int64, _ works: [Claim.Work], now: Int64 = 0) {
+        state.open(claim: claim, now: now)
+        for work in works { state.add(work, to: claim, settled: [], now: now) }
+        state.close(claim: claim)
+    }
+
+    private func answer(_ state: inout DispatchState, _ token: UInt64, status: Int, now: Int64 = 10) {
+        let ended = EndedExchange(duration: 5, status: status, body: [], message: "")
+        state.settle(token: token, .answered(Answer(status: status)), ended, random: 0, now: now)
+    }
+
+    private func row(_ id: Int32, pause: Duration = .zero, isOpen: Bool = true, mayProbe: Bool = false) -> BreakerRow {
+        BreakerRow(destination: id, pause: pause, isOpen: isOpen, mayProbe: mayProbe)
+    }
+
+    @Test func tenFailuresOpenTheBreakerAndSendTheRestBack() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, (0..<30).map { work($0) })
+        for _ in 0..<2 { for departure in state.depart(at: 0) { answer(&state, departure.token, status: 503) } }
+        #expect(state.depart(at: 20).isEmpty)
+        let (failing, recovered) = state.takeBreakerReports()
+        #expect(failing.map(\.destination) == [1])
+        #expect(failing[0].opens)
+        #expect(failing[0].failure == "unavailable")
+        #expect(recovered.isEmpty)
+        state.relieve(at: 30)
+        #expect(state.waiting == 0)
+        #expect(state.retryRoom(of: 1, at: 30) == 0)
+        // What arrives now is put by at once, and finishes its claim.
+        add(&state, claim: 2, [work(99)], now: 40)
+        #expect(state.waiting == 0)
+        #expect(state.settlement.finishedClaims.contains(2))
+    }
+
+    @Test func probeIsOneRetryAndItsSuccessLetsMoreThrough() throws {
+        var state = state([try destination(1)])
+        var mayProbe = state.learn([row(1)], askedAt: 0)
+        #expect(!mayProbe)
+        #expect(state.retryRoom(of: 1, at: 0) == 0)
+        mayProbe = state.learn([row(1, mayProbe: true)], askedAt: 1)
+        #expect(mayProbe)
+        #expect(state.retryRoom(of: 1, at: 1) == 1)
+        add(&state, claim: 3, [work(1, target: Claim.Target(destination: 1, attempt: 2)), work(2)])
+        let departures = state.depart(at: 2)
+        #expect(departures.map(\.delivery.attempt) == [2])
+        #expect(state.retryRoom(of: 1, at: 2) == 0)
+        answer(&state, departures[0].token, status: 200)
+        #expect(state.takeBreakerReports().recovered == [1])
+        #expect(state.retryRoom(of: 1, at: 20) == 2)
+    }
+
+    @Test func oldNewsDoesNotCloseWhatOpenedSince() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, (0..<30).map { work($0) })
+        for _ in 0..<2 { for departure in state.depart(at: 0) { answer(&state, departure.token, status: 500, now: 50) } }
+        _ = state.learn([], askedAt: 40)
+        #expect(state.depart(at: 61).isEmpty)
+        _ = state.learn([], askedAt: 55)
+        #expect(state.depart(at: 71).count == 2)
+    }
+
+    @Test func pauseOfAReceiverIsToldToTheOthers() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, [work(1)])
+        let ended = EndedExchange(duration: 5, status: 429, body: [], message: "")
+        state.settle(
+            token: state.depart(at: 0)[0].token, .answered(Answer(status: 429, retryAfter: .seconds(7))), ended, random: 0,
+            now: 1)
+        let reports = state.takeBreakerReports().failing
+        #expect(reports.map(\.pause) == [.seconds(7)])
+        #expect(reports.map(\.opens) == [false])
+        // Another worker learns it.
+        var other = self.state([try destination(1)])
+        _ = other.learn([row(1, pause: .seconds(7), isOpen: false)], askedAt: 0)
+        add(&other, claim: 1, [work(2)], now: 1_000_000)
+        #expect(other.takeRetryHints().map(\.milliseconds) == [6000])
+        add(&other, claim: 2, [work(3)], now: 7_000_001)
+        #expect(other.waiting == 1)
+    }
+
+    @Test func retriesGoBehindFirstAttemptsButNotForEver() throws {
+        var state = state([try destination(1, concurrency: 1)])
+        add(&state, claim: 1, (0..<4).map { work($0, target: Claim.Target(destination: 1, attempt: 2)) })
+        add(&state, claim: 2, (10..<18).map { work($0) })
+        var attempts: [Int16] = []
+        for _ in 0..<12 {
+            let departure = state.depart(at: 0)[0]
+            attempts.append(departure.delivery.attempt)
+            answer(&state, departure.token, status: 200)
+        }
+        #expect(attempts == [1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 2, 2])
+    }
+
+    @Test func requestsThatHangLeaveRoomForTheOthers() throws {
+        var state = state([try destination(1, concurrency: 8), try destination(2)], maxInFlight: 16)
+        add(&state, claim: 1, (0..<8).map { work($0) })
+        let first = state.depart(at: 0)
+        #expect(first.count == 16)
+        for departure in first where departure.destination.id == 2 { answer(&state, departure.token, status: 200) }
+        add(&state, claim: 2, (100..<140).map { work($0) })
+        #expect(state.depart(at: 20).map(\.destination.id) == Array(repeating: 2, count: 8))
+        for token in first.filter({ $0.destination.id == 2 }).map(\.token) { answer(&state, token, status: 200, now: 30) }
+        state.relieve(at: 2_000_000)
+        #expect(state.depart(at: 2_000_000).count >= 8)
+        #expect(state.inFlight > 16)
+    }
+
+    @Test func claimOfWhichLittleIsLeftIsCutDown() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 7, (0..<8).map { work($0) })
+        let departures = state.depart(at: 0)
+        for departure in departures.dropLast(2) { answer(&state, departure.token, status: 200) }
+        state.relieve(at: 500_000)
+        var settlement = state.takeSettlement()
+        #expect(settlement.keptDeliveries.isEmpty)
+        state.relieve(at: 1_500_000)
+        settlement = state.takeSettlement()
+        #expect(settlement.keptDeliveries.map(\.claim) == [7, 7])
+        #expect(Set(settlement.keptDeliveries.map(\.event)) == Set(departures.suffix(2).map(\.delivery.parcel.event.id)))
+        // Once is enough.
+        state.relieve(at: 3_000_000)
+        #expect(state.takeSettlement().isEmpty)
+        for departure in departures.suffix(2) { answer(&state, departure.token, status: 200) }
+        #expect(state.settlement.finishedClaims == [7])
+    }
+
+    @Test func buriedEventIsADeadLetterForEachDestination() throws {
+        var state = state([try destination(1), try destination(2)])
+        state.open(claim: 9, now: 0)
+        state.bury(work(1), in: 9, settled: [DeliveryKey(event: work(1).event.id, destination: 2)], now: 0)
+        state.close(claim: 9)
+        #expect(state.depart(at: 0).isEmpty)
+        #expect(state.settlement.count == 1)
+        #expect(state.settlement.finishedClaims == [9])
+    }
+}

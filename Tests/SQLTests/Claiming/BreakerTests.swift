@@ -1,0 +1,143 @@
+// What workers tell each other about destinations that fail, and what follows in SQL.
+
+import Outbox
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct BreakerTests {
+    private func report(
+        _ db: TestDatabase, _ destination: Int32, opens: Bool = true, pause: Duration = .zero, failingFor: Duration = .seconds(1)
+    ) async throws -> [Int32] {
+        try await BreakerStore.report(
+            [
+                BreakerReport(
+                    destination: destination, opens: opens, pause: pause, failingFor: failingFor, failure: "timeout")
+            ], on: db.connection)
+    }
+
+    private func parked(_ db: TestDatabase, _ destination: Int32, due: String = "'infinity'", count: Int = 1) async throws {
+        for event in try await db.emit(count) {
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+                VALUES ('\(event)', \(due), \(destination), 1)
+                """)
+        }
+    }
+
+    @Test func waitDoublesWithEveryTripUpToAMinute() async throws {
+        try await withRollback { db in
+            for (trips, seconds) in [(1, 1.0), (2, 2), (3, 4), (6, 32), (7, 60), (50, 60), (2_000_000_000, 60)] {
+                let wait = try await db.query(
+                    "SELECT extract(epoch FROM postrider.breaker_wait($1))::float8", [.int4(Int32(trips))])[0].double(0)
+                #expect(wait >= seconds * 0.899 && wait <= seconds * 1.101, "\(trips)")
+            }
+        }
+    }
+
+    @Test func workersThatSeeItFailAtOnceOpenItOnce() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            for _ in 0..<3 { #expect(try await report(db, id).isEmpty) }
+            #expect(try await db.line("SELECT trips, failure FROM postrider.webhook_breakers") == "1|timeout")
+            #expect(try await db.line("SELECT breaker FROM postrider.webhook_destination_status") == "open")
+            try await db.run("UPDATE postrider.webhook_breakers SET open_until = clock_timestamp()")
+            #expect(try await db.line("SELECT breaker FROM postrider.webhook_destination_status") == "half-open")
+            _ = try await report(db, id)
+            #expect(try await db.line("SELECT trips FROM postrider.webhook_breakers") == "2")
+        }
+    }
+
+    @Test func oneWorkerGetsTheProbe() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let (first, second) = (try await db.worker(), try await db.worker())
+            _ = try await report(db, id)
+            try await parked(db, id, due: "clock_timestamp()")
+            #expect(try await BreakerStore.look(worker: first, on: db.connection).map(\.mayProbe) == [false])
+            try await db.run("UPDATE postrider.webhook_breakers SET open_until = clock_timestamp()")
+            let row = try await BreakerStore.look(worker: first, on: db.connection)
+            #expect(row == [BreakerRow(destination: id, pause: .zero, isOpen: true, mayProbe: true)])
+            #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.mayProbe) == [false])
+            // The first dies with its probe.
+            try await WorkerStore.farewell(worker: first, on: db.connection)
+            #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.mayProbe) == [true])
+            try await BreakerStore.close([id], on: db.connection)
+            #expect(try await BreakerStore.look(worker: second, on: db.connection).isEmpty)
+            #expect(try await db.line("SELECT breaker FROM postrider.webhook_destination_status") == "closed")
+        }
+    }
+
+    @Test func nothingIsProbedWithoutAnythingToSend() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let worker = try await db.worker()
+            _ = try await report(db, id)
+            try await db.run("UPDATE postrider.webhook_breakers SET open_until = clock_timestamp()")
+            try await parked(db, id, due: "clock_timestamp() + interval '1 hour'")
+            #expect(try await BreakerStore.look(worker: worker, on: db.connection).map(\.mayProbe) == [false])
+        }
+    }
+
+    @Test func pauseIsKeptWithoutATrip() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let worker = try await db.worker()
+            _ = try await report(db, id, opens: false, pause: .seconds(20))
+            let row = try #require(try await BreakerStore.look(worker: worker, on: db.connection).first)
+            #expect(!row.isOpen)
+            #expect(row.pause > .seconds(15) && row.pause <= .seconds(20))
+        }
+    }
+
+    @Test func destinationIsDisabledAfterItsTimeOfFailure() async throws {
+        try await withRollback { db in
+            let patient = try await db.endpoint("patient", settings: "disable_after_s = 0")
+            let ordinary = try await db.endpoint("ordinary")
+            let hasty = try await db.endpoint("hasty", settings: "disable_after_s = 60")
+            for id in [patient, ordinary, hasty] {
+                let disabled = try await report(db, id, opens: false, failingFor: .seconds(61))
+                #expect(disabled == (id == hasty ? [hasty] : []))
+            }
+            let rows = try await db.lines(
+                "SELECT name, is_active, inactive_reason LIKE 'nothing but failure since 20%' FROM postrider.webhook_endpoints ORDER BY name")
+            #expect(rows == ["hasty|f|t", "ordinary|t|∅", "patient|t|∅"])
+            // It has failed for longer than five days at the next report, although this worker has seen only a second.
+            try await db.run("UPDATE postrider.webhook_breakers SET failing_since = now() - interval '6 days'")
+            #expect(try await report(db, ordinary) == [ordinary])
+            #expect(try await report(db, patient).isEmpty)
+        }
+    }
+
+    @Test func whatWasParkedComesBackInTheOrderOfItsEvents() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let worker = try await db.worker()
+            try await db.run("UPDATE postrider.webhook_endpoints SET is_active = false")
+            try await parked(db, id, count: 20)
+            _ = try await report(db, id)
+            // The physical order is another one.
+            try await db.run(
+                """
+                CREATE TEMP TABLE shuffled ON COMMIT DROP AS SELECT * FROM postrider.webhook_retries;
+                DELETE FROM postrider.webhook_retries;
+                INSERT INTO postrider.webhook_retries SELECT * FROM shuffled ORDER BY md5(event_id::text);
+                UPDATE postrider.webhook_endpoints SET is_active = true
+                """)
+            #expect(try await db.count("postrider.webhook_breakers") == 0)
+            var order: [EventID] = []
+            while let claim = try await db.claimRetries(worker, [(id, 3)]) { order += claim.ids }
+            #expect(order.count == 20)
+            #expect(order == order.sorted())
+        }
+    }
+
+    @Test func reportOfADeletedDestinationIsNoError() async throws {
+        try await withRollback { db in
+            let disabled = try await report(db, 4711)
+            #expect(disabled.isEmpty)
+            #expect(try await db.count("postrider.webhook_breakers") == 0)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+-- Breakers: what workers tell each other about destinations that fail. Aside from the road of events.
+
+-- name: BreakerReport   rows: one for each destination told of, with whether it was made inactive
+-- params: one element for each destination: $1 destinations int[], $2 whether the breaker opens boolean[],
+--         $3 pauses asked for in ms bigint[] (0 for none), $4 for how long it has failed in ms bigint[], $5 failures text[]
+-- index: webhook_breakers_pkey, webhook_destinations_pkey
+WITH told AS (
+    INSERT INTO postrider.webhook_breakers AS b (destination_id, failing_since, trips, open_until, failure)
+    SELECT f.id, clock_timestamp() - f.failing * interval '1 millisecond', CASE WHEN f.opens THEN 1 ELSE 0 END,
+           CASE WHEN f.opens THEN clock_timestamp() + greatest(postrider.breaker_wait(1), f.pause * interval '1 millisecond')
+                WHEN f.pause > 0 THEN clock_timestamp() + f.pause * interval '1 millisecond'
+                ELSE '-infinity' END,
+           f.failure
+    FROM unnest($1::integer[], $2::boolean[], $3::bigint[], $4::bigint[], $5::text[]) AS f (id, opens, pause, failing, failure)
+    -- A row that was deleted meanwhile has no breaker. In order, so that two workers do not wait for each other.
+    JOIN postrider.webhook_destinations AS d ON d.id = f.id
+    ORDER BY f.id
+    ON CONFLICT (destination_id) DO UPDATE SET
+        failing_since = least(b.failing_since, excluded.failing_since),
+        -- Of several workers that see it fail at once one opens it; the others find it open.
+        trips = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp() THEN b.trips + 1
+                     ELSE greatest(b.trips, excluded.trips) END,
+        open_until = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp()
+                          THEN greatest(excluded.open_until, clock_timestamp() + postrider.breaker_wait(b.trips + 1))
+                          ELSE greatest(b.open_until, excluded.open_until) END,
+        failure = excluded.failure, probe_worker_id = NULL, probe_until = NULL
+    RETURNING destination_id, failing_since, trips, open_until
+), disabled AS (
+    UPDATE postrider.webhook_destinations AS d
+    SET is_active = false, updated_at = clock_timestamp(),
+        inactive_reason = 'nothing but failure since '
+            || to_char(told.failing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+    FROM told
+    WHERE d.id = told.destination_id AND d.is_active AND d.disable_after_s > 0
+      AND told.failing_since < clock_timestamp() - d.disable_after_s * interval '1 second'
+    RETURNING d.id
+)
+SELECT told.destination_id, EXISTS (SELECT FROM disabled WHERE disabled.id = told.destination_id)
+FROM told;
+
+-- name: BreakerClose   rows: none
+-- params: $1 destinations int[]
+-- index: webhook_breakers_pkey
+DELETE FROM postrider.webhook_breakers WHERE destination_id = ANY ($1);
+
+-- name: BreakerLook   rows: all breakers: how long each is closed to deliveries, its trips, whether this worker may probe it
+-- params: $1 worker bigint
+-- index: webhook_retries_due_idx; breakers are few: read whole
+WITH chosen AS MATERIALIZED (
+    SELECT b.destination_id, b.probe_until FROM postrider.webhook_breakers AS b
+    WHERE b.trips > 0 AND b.open_until <= clock_timestamp()
+      -- A probe that never came back, or whose worker died, leaves the place to another.
+      AND (b.probe_until IS NULL OR b.probe_until < clock_timestamp()
+           OR NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = b.probe_worker_id AND w.alive))
+      AND EXISTS (SELECT FROM postrider.webhook_retries AS r
+                  WHERE r.destination_id = b.destination_id AND r.due_at <= statement_timestamp())
+    ORDER BY b.destination_id LIMIT 50 FOR UPDATE SKIP LOCKED
+), probe AS (
+    UPDATE postrider.webhook_breakers AS b
+    SET probe_worker_id = $1, probe_until = clock_timestamp() + d.timeout_ms * interval '1 millisecond' + interval '5 seconds'
+    FROM chosen, postrider.webhook_destinations AS d
+    WHERE b.destination_id = chosen.destination_id AND d.id = b.destination_id AND d.is_active
+    RETURNING b.destination_id
+)
+SELECT b.destination_id,
+       greatest(0, CASE WHEN b.open_until = '-infinity' THEN 0
+                        ELSE ceil(extract(epoch FROM b.open_until - clock_timestamp()) * 1000) END)::bigint,
+       b.trips, probe.destination_id IS NOT NULL
+FROM postrider.webhook_breakers AS b LEFT JOIN probe ON probe.destination_id = b.destination_id;
