@@ -1,5 +1,7 @@
 // Where and how to connect. Made by the program from its configuration; read by Dialer and Connection.
 
+internal import Glibc
+
 /// Everything needed to open a connection.
 ///
 /// Without an URL libpq's own `PG*` variables, service and password files apply; they also fill what an URL leaves
@@ -45,6 +47,17 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible {
         "tcp_user_timeout": "1500",
         "fallback_application_name": "postrider",
     ]
+
+    /// These settings, for a server that takes writes unless they say otherwise: of several hosts the primary is chosen,
+    /// and a single one is refused while it is a standby or read-only (libpq, `target_session_attrs`).
+    public var writable: ConnectionSettings {
+        var settings = self
+        let given = (try? url.get())?["target_session_attrs"]
+        if given == nil, parameters["target_session_attrs"] == nil, getenv("PGTARGETSESSIONATTRS") == nil {
+            settings.parameters["target_session_attrs"] = "read-write"
+        }
+        return settings
+    }
 
     /// Checks the URL and the names of all options.
     ///

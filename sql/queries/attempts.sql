@@ -1,5 +1,10 @@
 -- Recording: what became of deliveries. Always sent together with the finished claims, in one transaction.
 
+-- name: SettlementBegin   rows: 1; raises WH001 when the settlement is recorded already
+-- params: $1 worker bigint, $2 number bigint, higher than that of the worker's last one
+-- index: none: one row of a small table, found by its key inside of the function
+SELECT postrider.begin_settlement($1, $2);
+
 -- name: AttemptRecordDelivered   rows: none
 -- params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
 --         $4 attempt numbers smallint[], $5 statuses smallint[], $6 durations in µs int[], $7 ages in µs int[],

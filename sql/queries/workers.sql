@@ -8,9 +8,24 @@ INSERT INTO postrider.webhook_workers (host, process_id, version) VALUES ($1, $2
 -- name: WorkerLock   rows: 1, whether the lock was taken
 -- params: $1 worker bigint
 -- index: webhook_workers_pkey
--- Held by the session of the control connection: it goes when the process dies, long before the lease runs out.
-WITH locked AS MATERIALIZED (SELECT pg_catalog.pg_try_advisory_lock(7742, ($1 & 2147483647)::integer) AS taken)
+-- Held by the sessions of the control connection and of the work connection: both go when the process dies, long before
+-- the lease runs out, and one of them stays when only the other is lost.
+WITH locked AS MATERIALIZED (SELECT pg_catalog.pg_try_advisory_lock_shared(7742, ($1 & 2147483647)::integer) AS taken)
 UPDATE postrider.webhook_workers SET has_lock = locked.taken FROM locked WHERE id = $1 RETURNING has_lock;
+
+-- name: WorkSettings   rows: 1
+-- params: $1 whether they hold for this transaction only boolean: behind a pooler, whose sessions are shared
+-- index: none
+-- A commit of a worker need not reach the disk: after a crash of Postgres the lost claims are in the queue again and the
+-- lost outcomes are delivered again, and nothing else happens. Plans must follow the indexes whatever the statistics of a
+-- queue that was empty a moment ago say.
+SELECT set_config('synchronous_commit', 'off', $1), set_config('enable_seqscan', 'off', $1),
+       set_config('enable_bitmapscan', 'off', $1), set_config('jit', 'off', $1);
+
+-- name: SessionNature   rows: 1: the id of the server process, whether the server is a standby
+-- params: none
+-- index: none
+SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery();
 
 -- name: WorkerHeartbeat   rows: 1 with the version of the routing; none when the worker was declared dead
 -- params: $1 worker bigint
@@ -44,9 +59,13 @@ WHERE id = $1 AND alive;
 -- params: none
 -- index: none: workers are few
 -- A worker's row must stay while claims name it, or the sweep could not tell whose they were.
-DELETE FROM postrider.webhook_workers AS w
-WHERE NOT w.alive AND w.heartbeat_at < clock_timestamp() - interval '7 days'
-  AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE c.worker_id = w.id);
+WITH pruned AS (
+    DELETE FROM postrider.webhook_workers AS w
+    WHERE NOT w.alive AND w.heartbeat_at < clock_timestamp() - interval '7 days'
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE c.worker_id = w.id)
+    RETURNING w.id
+)
+DELETE FROM postrider.webhook_settlements WHERE worker_id IN (SELECT id FROM pruned);
 
 -- name: ServerUptime   rows: 1, whether the server has been up for 5 seconds
 -- params: none

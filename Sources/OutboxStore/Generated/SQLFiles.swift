@@ -2171,6 +2171,45 @@ COMMENT ON COLUMN postrider.webhook_destination_status.destination_id IS 'Short 
 DELETE FROM postrider.webhook_migrations WHERE version = 4;
 
 """#),
+        (version: 5, name: "settlements", up: #"""
+-- Postrider 0005: settlements. What a worker records is recorded once, also when the answer to its COMMIT is lost.
+--
+-- A worker numbers its settlements and begins each transaction with the number. Sent again after a lost connection, a
+-- settlement that was committed is refused by its number; one that is still on its way in an old session is waited for,
+-- or refused itself when it comes late. One narrow row for each worker, updated in place once a batch.
+
+CREATE TABLE postrider.webhook_settlements (
+    worker_id bigint NOT NULL,
+    number    bigint NOT NULL,
+    CONSTRAINT webhook_settlements_pkey PRIMARY KEY (worker_id)
+) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON TABLE postrider.webhook_settlements IS
+    'The last settlement of each worker: a batch of outcomes that it recorded in one transaction.';
+COMMENT ON COLUMN postrider.webhook_settlements.worker_id IS 'The worker.';
+COMMENT ON COLUMN postrider.webhook_settlements.number IS 'Number of its last settlement, from 1.';
+
+CREATE FUNCTION postrider.begin_settlement(worker bigint, this_number bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO postrider.webhook_settlements AS s (worker_id, number) VALUES (worker, this_number)
+    ON CONFLICT (worker_id) DO UPDATE SET number = excluded.number WHERE s.number < excluded.number;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'settlement % of worker % is recorded already', this_number, worker USING ERRCODE = 'WH001';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.begin_settlement(bigint, bigint) IS
+    'Begins the transaction that records a settlement; raises WH001 when it is recorded already.';
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (5, 'settlements');
+
+"""#, down: #"""
+-- Undoes 0005. Stop the workers first: they number what they record. No delivery is lost.
+DROP FUNCTION postrider.begin_settlement(bigint, bigint);
+DROP TABLE postrider.webhook_settlements;
+
+DELETE FROM postrider.webhook_migrations WHERE version = 5;
+
+"""#),
     ]
 
     /// The example systems, by path below `sql/examples`: `agentes/domain.sql`.
@@ -2927,6 +2966,28 @@ FROM postrider.webhook_destination_status
 ORDER BY dead_letters DESC, retries_due + retries_later + retries_parked DESC, name;
 
 """#,
+        "22_failing_destinations.sql": #"""
+-- Which destinations fail now, since when, and when are they tried again?
+--
+--   psql -f 22_failing_destinations.sql
+--
+-- Columns: destination, kind, breaker (open, half-open or closed), failing_for, failure, trips, next_try_in (seconds; 0
+-- when it may be tried now), probing_worker, waiting (deliveries put by), disabled_in (until it is made inactive; null for
+-- never or already).
+-- Cost: reads webhook_breakers whole, and what waits for each of its destinations by index.
+SELECT d.name AS destination, d.kind,
+       CASE WHEN b.open_until > clock_timestamp() THEN 'open' WHEN b.trips > 0 THEN 'half-open' ELSE 'closed' END AS breaker,
+       date_trunc('second', clock_timestamp() - b.failing_since) AS failing_for, b.failure, b.trips,
+       CASE WHEN b.open_until > clock_timestamp()
+            THEN round(extract(epoch FROM b.open_until - clock_timestamp())::numeric, 1) ELSE 0 END AS next_try_in,
+       CASE WHEN b.probe_until > clock_timestamp() THEN b.probe_worker_id END AS probing_worker,
+       (SELECT count(*) FROM postrider.webhook_retries AS r WHERE r.destination_id = b.destination_id) AS waiting,
+       CASE WHEN d.is_active AND d.disable_after_s > 0 THEN date_trunc('second', greatest(interval '0',
+            b.failing_since + d.disable_after_s * interval '1 second' - clock_timestamp())) END AS disabled_in
+FROM postrider.webhook_breakers AS b JOIN postrider.webhook_destinations AS d ON d.id = b.destination_id
+ORDER BY b.failing_since;
+
+"""#,
     ]
 }
 
@@ -3301,6 +3362,15 @@ SELECT jsonb_build_object(
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations
                    WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'))::text
 WHERE $1::jsonb IS NOT NULL
+"""#)
+
+    /// `SettlementBegin`; rows: 1; raises WH001 when the settlement is recorded already
+    /// - params: $1 worker bigint, $2 number bigint, higher than that of the worker's last one
+    /// - index: none: one row of a small table, found by its key inside of the function
+    static let settlementBegin = Statement(
+        name: "SettlementBegin",
+        sql: #"""
+SELECT postrider.begin_settlement($1, $2)
 """#)
 
     /// `AttemptRecordDelivered`; rows: none
@@ -3819,12 +3889,35 @@ INSERT INTO postrider.webhook_workers (host, process_id, version) VALUES ($1, $2
     /// `WorkerLock`; rows: 1, whether the lock was taken
     /// - params: $1 worker bigint
     /// - index: webhook_workers_pkey
-    /// - Held by the session of the control connection: it goes when the process dies, long before the lease runs out.
+    /// - Held by the sessions of the control connection and of the work connection: both go when the process dies, long before
+    /// - the lease runs out, and one of them stays when only the other is lost.
     static let workerLock = Statement(
         name: "WorkerLock",
         sql: #"""
-WITH locked AS MATERIALIZED (SELECT pg_catalog.pg_try_advisory_lock(7742, ($1 & 2147483647)::integer) AS taken)
+WITH locked AS MATERIALIZED (SELECT pg_catalog.pg_try_advisory_lock_shared(7742, ($1 & 2147483647)::integer) AS taken)
 UPDATE postrider.webhook_workers SET has_lock = locked.taken FROM locked WHERE id = $1 RETURNING has_lock
+"""#)
+
+    /// `WorkSettings`; rows: 1
+    /// - params: $1 whether they hold for this transaction only boolean: behind a pooler, whose sessions are shared
+    /// - index: none
+    /// - A commit of a worker need not reach the disk: after a crash of Postgres the lost claims are in the queue again and the
+    /// - lost outcomes are delivered again, and nothing else happens. Plans must follow the indexes whatever the statistics of a
+    /// - queue that was empty a moment ago say.
+    static let workSettings = Statement(
+        name: "WorkSettings",
+        sql: #"""
+SELECT set_config('synchronous_commit', 'off', $1), set_config('enable_seqscan', 'off', $1),
+       set_config('enable_bitmapscan', 'off', $1), set_config('jit', 'off', $1)
+"""#)
+
+    /// `SessionNature`; rows: 1: the id of the server process, whether the server is a standby
+    /// - params: none
+    /// - index: none
+    static let sessionNature = Statement(
+        name: "SessionNature",
+        sql: #"""
+SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery()
 """#)
 
     /// `WorkerHeartbeat`; rows: 1 with the version of the routing; none when the worker was declared dead
@@ -3874,9 +3967,13 @@ WHERE id = $1 AND alive
     static let workerPrune = Statement(
         name: "WorkerPrune",
         sql: #"""
-DELETE FROM postrider.webhook_workers AS w
-WHERE NOT w.alive AND w.heartbeat_at < clock_timestamp() - interval '7 days'
-  AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE c.worker_id = w.id)
+WITH pruned AS (
+    DELETE FROM postrider.webhook_workers AS w
+    WHERE NOT w.alive AND w.heartbeat_at < clock_timestamp() - interval '7 days'
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE c.worker_id = w.id)
+    RETURNING w.id
+)
+DELETE FROM postrider.webhook_settlements WHERE worker_id IN (SELECT id FROM pruned)
 """#)
 
     /// `ServerUptime`; rows: 1, whether the server has been up for 5 seconds

@@ -93,11 +93,21 @@ public struct Settlement: Sendable {
     /// The claims that this settlement gives up.
     public var finishedClaims: [Int64] { finished }
 
+    /// Whether a refused pipeline tells that this settlement had been recorded by an earlier one whose answer was lost.
+    public static func isRecordedAlready(_ error: PostgresError) -> Bool { error.sqlState == "WH001" }
+
     /// The steps that write all of it, to be sent in one pipeline: none when empty.
     ///
     /// The last step is ``ClaimStore/finish(worker:claims:)`` when claims were finished.
-    public func steps(worker: Int64, now: Int64) -> [Step] {
-        var steps: [Step] = []
+    ///
+    /// - Parameters:
+    ///   - worker: who records.
+    ///   - number: higher than that of the worker's settlements before; the same when this one is sent again, which the
+    ///     server refuses if it was recorded (``isRecordedAlready(_:)``).
+    ///   - now: the worker's monotonic time, microseconds.
+    public func steps(worker: Int64, number: Int64, now: Int64) -> [Step] {
+        guard !isEmpty else { return [] }
+        var steps = [Step(Queries.settlementBegin, [.int8(worker), .int8(number)])]
         if !delivered.events.isEmpty { steps.append(delivered.step(worker: worker, now: now)) }
         if !failed.events.isEmpty { steps.append(failed.step(worker: worker, now: now)) }
         if !snoozed.events.isEmpty { steps.append(snoozed.step(worker: worker)) }

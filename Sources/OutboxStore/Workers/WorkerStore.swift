@@ -16,7 +16,24 @@ public enum WorkerStore {
         return try rows[0].int64(0)
     }
 
-    /// Takes the advisory lock that tells of the worker's life (`WorkerLock`). The session must be a direct one.
+    /// The step that sets what a work connection needs (`WorkSettings`).
+    ///
+    /// - Parameter isLocal: for the transaction of this pipeline only, as behind a pooler; otherwise for the session.
+    public static func workSettings(isLocal: Bool) -> Step { Step(Queries.workSettings, [.bool(isLocal)]) }
+
+    /// Whether a pooler stands between a connection and the server (`SessionNature`): then sessions are shared, and
+    /// prepared statements, settings, locks and notifications cannot be relied on.
+    ///
+    /// A pooler tells its clients a process id of its own, because it has to pass on requests to cancel.
+    ///
+    /// - Throws: `PostgresError`.
+    public static func isPooled(_ connection: Connection) async throws -> Bool {
+        let rows = try await connection.query(Queries.sessionNature)
+        return Int32(try rows[0].int(0)) != connection.processID
+    }
+
+    /// Takes the advisory lock that tells of the worker's life (`WorkerLock`). The session must be a direct one; several
+    /// sessions of one worker may hold it.
     ///
     /// - Returns: whether it was taken.
     /// - Throws: `PostgresError`.

@@ -20,6 +20,10 @@ final class WorkCycle: Sendable {
     static let reliefInterval: Int64 = 100_000
     /// How often a pipeline may be refused by a working server before the life is given up; 5.
     static let patience = 5
+    /// How long the server may take for a turn before its link is not trusted any more; 3 s, doubled by each turn that
+    /// took longer, up to 30 s: a server that is only slow must get to its end.
+    static let shortestDeadline = Duration.seconds(3)
+    static let longestDeadline = Duration.seconds(30)
 
     private let context: LifeContext
     private let signal: Signal
@@ -50,19 +54,26 @@ final class WorkCycle: Sendable {
     ///   ``patience`` times. A lost connection is no reason: it is opened again, and nothing is forgotten meanwhile.
     func run() async throws {
         var turn = Turn(pacer: Pacer(floorPoll: context.settings.floorPoll.microseconds))
-        var refusals = 0
+        var trouble = Trouble()
         while true {
             try Task.checkCancellation()
             do {
                 let connection = try await context.links.work()
                 if try await self.turn(&turn, connection) { return }
-                refusals = 0
+                if let lasted = trouble.end() {
+                    context.logger.notice("work goes on", metadata: ["after": "\(lasted)"])
+                }
+            } catch let error as PostgresError where Settlement.isRecordedAlready(error) {
+                context.logger.notice("what was sent before its answer was lost had been recorded")
+                didRecord(&turn)
             } catch let error as PostgresError {
-                turn.isInDoubt = true
-                refusals = error.isConnectionFailure ? 0 : refusals + 1
-                context.logger.error("work cycle failed", metadata: ["error": "\(error)"])
-                guard refusals < Self.patience else { throw error }
-                await signal.wait(atMost: .milliseconds(50))
+                turn.fail(error)
+                if error.isReadOnly { await context.links.abandonWork() }
+                if trouble.isNews(error) {
+                    context.logger.error("work waits for Postgres", metadata: ["error": "\(error)"])
+                }
+                guard !trouble.isHopeless(error, patience: Self.patience) else { throw error }
+                await signal.wait(atMost: trouble.pause)
             }
         }
     }
@@ -73,10 +84,19 @@ final class WorkCycle: Sendable {
         var agenda = RetryAgenda()
         /// Kept until the server has confirmed it.
         var settlement = Settlement()
+        /// The number of the settlement, and of the last one when there is none.
+        var number: Int64 = 0
+        var deadline = WorkCycle.shortestDeadline
         var firstUnrecordedAt: Int64?
         var relievedAt: Int64 = 0
         /// True after a turn whose answer was lost: it may have claimed something.
         var isInDoubt = false
+
+        /// The turn was not answered as it should.
+        mutating func fail(_ error: PostgresError) {
+            isInDoubt = true
+            if error.code == .timedOut { deadline = min(deadline * 2, WorkCycle.longestDeadline) }
+        }
     }
 
     /// One turn; true when all is done.
@@ -105,6 +125,7 @@ final class WorkCycle: Sendable {
         context.bell.want(held: turn.pacer.holdsBell && !stops)
         if shouldFlush(&turn, gauge, plan, now), turn.settlement.isEmpty {
             turn.settlement = context.dispatcher.takeSettlement()
+            turn.number += 1
             turn.firstUnrecordedAt = nil
         }
         if plan.isEmpty, turn.settlement.isEmpty {
@@ -168,7 +189,10 @@ final class WorkCycle: Sendable {
     private func execute(_ plan: Plan, _ turn: inout Turn, _ connection: Connection) async throws {
         let worker = context.worker
         let sentAt = MonotonicTime.now()
-        var steps = turn.settlement.steps(worker: worker, now: sentAt)
+        // Behind a pooler every transaction may run in another session.
+        var steps = context.links.isPooled ? [WorkerStore.workSettings(isLocal: true)] : []
+        let unrecorded = steps.count
+        steps += turn.settlement.steps(worker: worker, number: turn.number, now: sentAt)
         let recorded = steps.count
         if !plan.retries.isEmpty { steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries)) }
         if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
@@ -178,20 +202,24 @@ final class WorkCycle: Sendable {
         }
         // Last, so that its answer is at least as new as the claims.
         if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
-        if recorded > 0 { Failpoint.beforeRecord.pass() }
-        let results = try await connection.pipeline(steps)
-        if recorded > 0 { Failpoint.afterRecord.pass() }
-        try didRecord(&turn, results, recorded)
+        if recorded > unrecorded { Failpoint.beforeRecord.pass() }
+        let results = try await connection.pipeline(steps, timeout: turn.deadline)
+        turn.deadline = Self.shortestDeadline
+        if recorded > unrecorded { Failpoint.afterRecord.pass() }
+        warnOfLostClaims(turn, results, recorded)
+        didRecord(&turn)
         try await didClaim(plan, &turn, results[recorded...])
     }
 
-    private func didRecord(_ turn: inout Turn, _ results: [Rows], _ recorded: Int) throws {
+    private func warnOfLostClaims(_ turn: Turn, _ results: [Rows], _ recorded: Int) {
         let finished = turn.settlement.finishedClaims
-        if !finished.isEmpty, results[recorded - 1].count < finished.count {
-            context.logger.warning(
-                "claims were taken over before they were recorded",
-                metadata: ["claims": "\(finished.count - results[recorded - 1].count)"])
-        }
+        guard !finished.isEmpty, results[recorded - 1].count < finished.count else { return }
+        context.logger.warning(
+            "claims were taken over before they were recorded",
+            metadata: ["claims": "\(finished.count - results[recorded - 1].count)"])
+    }
+
+    private func didRecord(_ turn: inout Turn) {
         turn.settlement = Settlement()
         context.dispatcher.recorded()
         let now = MonotonicTime.now()

@@ -43,7 +43,7 @@ struct Control: Sendable {
     private func serve(_ connection: Connection, isFirst: Bool) async throws {
         // First of all the lease: until it is renewed nothing may be sent.
         try await beat(connection, mayRescue: false)
-        if !context.settings.isDeaf {
+        if !context.links.isDeaf {
             _ = try await WorkerStore.lock(worker: context.worker, on: connection)
             try await connection.listen("postrider_wake")
             try await connection.listen("postrider_routing")
@@ -51,7 +51,7 @@ struct Control: Sendable {
         let rescuesFrom = try await rescueTime(connection, isFirst: isFirst)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await beatForever(connection, rescuesFrom: rescuesFrom) }
-            if !context.settings.isDeaf {
+            if !context.links.isDeaf {
                 group.addTask { try await hear(connection) }
                 group.addTask { try await tendBell(connection) }
             }

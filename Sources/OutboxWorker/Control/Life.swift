@@ -15,12 +15,13 @@ struct Life: Sendable {
     ///
     /// - Throws: `PostgresError`; `ExchangerError` when no exchanger can be made.
     static func begin(_ settings: WorkerSettings, identity: WorkerIdentity, logger: Logger) async throws -> Life {
-        let links = Links(settings: settings, logger: logger)
+        let links = try await Links.open(settings: settings, logger: logger)
         let start = MonotonicTime.now()
         let worker = try await links.aside { connection in
             try await WorkerStore.register(
                 host: identity.host, processID: identity.processID, version: identity.version, on: connection)
         }
+        links.register(worker: worker)
         var logger = logger
         logger[metadataKey: "worker.id"] = "\(worker)"
         let keeper = RoutingKeeper(links: links, logger: logger)

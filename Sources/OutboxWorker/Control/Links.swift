@@ -1,54 +1,111 @@
 // The connections of a worker: one for work, one direct one for control, a few for what must not delay those.
 
 internal import Logging
+internal import OutboxStore
 internal import Postgres
 internal import Synchronization
 
 /// Opens connections with the settings that each use needs, and opens them again when they are lost.
 final class Links: Sendable {
+    /// Whether a pooler stands before the work connection: its session is shared, so nothing may be prepared or set in it.
+    let isPooled: Bool
+    /// Whether there is no direct connection: no notifications, no locks, only polling and leases.
+    let isDeaf: Bool
+
     private let settings: WorkerSettings
     private let logger: Logger
-    private let current = Mutex<Connection?>(nil)
+    private let current: Mutex<Connection?>
     private let side: Pool
+    private let worker = Atomic<Int64>(0)
 
-    init(settings: WorkerSettings, logger: Logger) {
-        self.settings = settings
-        self.logger = logger
-        side = Pool(settings.database, maximumSize: 2)
+    /// Connects, and finds out what stands between.
+    ///
+    /// - Throws: `PostgresError` when Postgres cannot be reached.
+    static func open(settings: WorkerSettings, logger: Logger) async throws -> Links {
+        let work = try await Connection.open(bounded(settings.database))
+        let isPooled = try await WorkerStore.isPooled(work)
+        await work.close()
+        var isDeaf = settings.isDeaf || isPooled && settings.directDatabase == nil
+        if !isDeaf, let direct = settings.directDatabase {
+            let control = try await Connection.open(bounded(direct))
+            isDeaf = try await WorkerStore.isPooled(control)
+            await control.close()
+        }
+        let found: Logger.Metadata = [
+            "work": isPooled ? "pooled" : "direct", "control": isDeaf ? "none" : "direct",
+            "server": "\(work.serverVersion)",
+        ]
+        if isDeaf {
+            logger.warning("no direct connection to Postgres: polling and leases only", metadata: found)
+        } else {
+            logger.info("connected to Postgres", metadata: found)
+        }
+        return Links(settings: settings, logger: logger, isPooled: isPooled, isDeaf: isDeaf)
     }
 
-    /// What the work connection sets for its session.
-    ///
-    /// A commit of the worker need not reach the disk: after a crash of Postgres the lost claims are in the queue again
-    /// and the lost outcomes are delivered again, and nothing else happens. Plans must follow the indexes whatever the
-    /// statistics of a queue that was empty a moment ago say.
-    private static let preparation = """
-        SET synchronous_commit = off;
-        SET enable_seqscan = off;
-        SET enable_bitmapscan = off;
-        SET jit = off;
-        """
+    private init(settings: WorkerSettings, logger: Logger, isPooled: Bool, isDeaf: Bool) {
+        self.settings = settings
+        self.logger = logger
+        self.isPooled = isPooled
+        self.isDeaf = isDeaf
+        current = Mutex(nil)
+        var database = Self.bounded(settings.database, queryTimeout: Self.sideDeadline)
+        database.prepares = database.prepares && !isPooled
+        side = Pool(database, maximumSize: 2)
+    }
 
-    /// The work connection, opened again when it is lost; waits between attempts, longer each time up to a second.
+    /// Names the worker whose life the work connection tells of from now on, by a lock of its session.
+    func register(worker id: Int64) { worker.store(id, ordering: .releasing) }
+
+    /// How long a statement beside the road of events may take; 5 s.
+    private static let sideDeadline = Duration.seconds(5)
+    /// How long an attempt to connect may take; 3 s, so that a link that hangs is noticed within five.
+    private static let connectDeadline = Duration.seconds(3)
+    /// The longest wait between attempts to connect; 250 ms.
+    private static let longestWait = 250.0
+
+    /// What workers ask of every connection: bounded waits, and of several hosts the one that takes writes, unless the
+    /// URL says otherwise (libpq, `target_session_attrs`).
+    private static func bounded(
+        _ database: ConnectionSettings, queryTimeout: Duration? = nil
+    ) -> ConnectionSettings {
+        var database = database.writable
+        database.connectTimeout = min(database.connectTimeout, connectDeadline)
+        if let queryTimeout { database.queryTimeout = queryTimeout }
+        return database
+    }
+
+    /// The work connection, opened again when it is lost; waits between attempts, longer each time up to 250 ms.
     ///
     /// - Throws: `CancellationError`.
     func work() async throws -> Connection {
         if let connection = current.withLock({ $0 }), connection.isOpen { return connection }
-        let connection = try await retrying("work") { [settings] in
-            let connection = try await Connection.open(settings.database)
-            _ = try await connection.script(Self.preparation, name: "WorkPrepare")
+        let connection = try await retrying("work") { [self] in
+            var database = Self.bounded(settings.database)
+            database.prepares = database.prepares && !isPooled
+            let connection = try await Connection.open(database)
+            if !isPooled { try await prepare(connection) }
             return connection
         }
         current.withLock { $0 = connection }
         return connection
     }
 
+    /// Settings and the lock of a session of one's own.
+    private func prepare(_ connection: Connection) async throws {
+        _ = try await connection.pipeline([WorkerStore.workSettings(isLocal: false)])
+        let id = worker.load(ordering: .acquiring)
+        if !isDeaf, id > 0 { _ = try await WorkerStore.lock(worker: id, on: connection) }
+    }
+
     /// A new control connection; the caller owns it.
     ///
     /// - Throws: `CancellationError`.
     func control() async throws -> Connection {
-        try await retrying("control") { [settings] in
-            try await Connection.open(settings.directDatabase ?? settings.database)
+        try await retrying("control") { [settings, isDeaf] in
+            var database = Self.bounded(settings.directDatabase ?? settings.database)
+            if isDeaf { database.prepares = false }
+            return try await Connection.open(database)
         }
     }
 
@@ -58,32 +115,50 @@ final class Links: Sendable {
     func aside<Result: Sendable>(
         _ body: @Sendable (Connection) async throws -> Result
     ) async throws -> Result {
-        try await side.withConnection(body)
+        try await side.withConnection { connection in
+            do {
+                return try await body(connection)
+            } catch let error as PostgresError where error.isReadOnly {
+                await connection.close()
+                throw error
+            }
+        }
     }
 
-    /// Closes everything.
-    func close() async {
+    /// Gives up the work connection, so that the next may find another server.
+    func abandonWork() async {
         let connection = current.withLock { connection in
             defer { connection = nil }
             return connection
         }
         await connection?.close()
+    }
+
+    /// Closes everything.
+    func close() async {
+        await abandonWork()
         await side.close()
     }
 
     private func retrying(
         _ use: String, _ open: @Sendable () async throws -> Connection
     ) async throws -> Connection {
-        var wait = 50.0
+        var wait = 20.0
+        var lastKind: String?
         while true {
             try Task.checkCancellation()
             do {
                 return try await open()
             } catch let error as PostgresError {
-                logger.warning("no connection to Postgres", metadata: ["use": "\(use)", "error": "\(error)"])
+                // One line for each kind of failure, not for each attempt.
+                let kind = error.sqlState ?? error.code.rawValue
+                if kind != lastKind {
+                    logger.warning("no connection to Postgres", metadata: ["use": "\(use)", "error": "\(error)"])
+                }
+                lastKind = kind
             }
             try await Task.sleep(for: .milliseconds(wait * Double.random(in: 0.5...1)))
-            wait = min(wait * 2, 1000)
+            wait = min(wait * 2, Self.longestWait)
         }
     }
 }

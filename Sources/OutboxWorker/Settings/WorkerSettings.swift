@@ -25,7 +25,8 @@ public struct WorkerSettings: Sendable {
     public var floorPoll = Duration.milliseconds(25)
     /// How long exchanges in flight may go on after a request to stop; 25 s.
     public var shutdownGrace = Duration.seconds(25)
-    /// Whether to refrain from NOTIFY, LISTEN and advisory locks altogether: only polling and leases; false.
+    /// Whether to refrain from NOTIFY, LISTEN and session locks altogether: only polling and leases; false. A worker
+    /// without a direct connection does so by itself.
     public var isDeaf = false
 
     /// Settings with defaults for everything but the database.

@@ -49,6 +49,10 @@ struct Setting: Sendable {
             variable: "POSTRIDER_FLOOR_POLL", form: "time, 1ms to 60s", standard: "25ms",
             purpose: "The longest wait between looks at the queue when nothing rings."),
         Setting(
+            variable: "POSTRIDER_DEAF", form: "true or false",
+            standard: "false, or true when there is no direct connection",
+            purpose: "Whether to do without notifications and session locks: only polling and leases."),
+        Setting(
             variable: "POSTRIDER_SHUTDOWN_GRACE", form: "time, 0s to 10m", standard: "25s",
             purpose: "How long exchanges in flight may go on after SIGTERM."),
         Setting(
@@ -105,6 +109,7 @@ private struct SettingReader {
         if text("POSTRIDER_DIRECT_DATABASE_URL") != nil {
             worker.directDatabase = connection("POSTRIDER_DIRECT_DATABASE_URL")
         }
+        worker.isDeaf = flag("POSTRIDER_DEAF") ?? false
         worker.allowsHTTP = flag("POSTRIDER_ALLOW_HTTP") ?? false
         worker.exchanger.addressGuard = AddressGuard(allowing: networks("POSTRIDER_ALLOW_NETWORKS"))
         worker.exchanger.caFile = text("POSTRIDER_CA_FILE")

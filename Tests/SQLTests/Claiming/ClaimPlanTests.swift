@@ -24,13 +24,10 @@ import Testing
     /// Scans of these in order of their key, up to a limit; all other scans must have a condition.
     private static let ordered: Set = ["EventClaim", "RetryPeek", "ClaimTakeOver", "SecretLoad"]
 
-    /// What OutboxWorker sets for the session of a work connection, read from its source.
+    /// What workers set for the session of a work connection.
     private static func sessionSettings() throws -> String {
-        let source = Shell.root.appendingPathComponent("Sources/OutboxWorker/Control/Links.swift")
-        let lines = try String(contentsOf: source, encoding: .utf8).split(separator: "\n")
-            .map { $0.drop { $0 == " " } }.filter { $0.hasPrefix("SET ") && $0.hasSuffix(";") }
-        try #require(lines.contains("SET enable_seqscan = off;"))
-        return lines.joined(separator: "\n")
+        let query = try #require(try NamedQuery.all()["WorkSettings"])
+        return query.sql.replacingOccurrences(of: "$1", with: "false")
     }
 
     private func call(_ name: String, _ ids: String) -> String {

@@ -97,7 +97,7 @@ import Testing
             var settlement = Settlement()
             settlement.fail(ids[0], 1, next: .dead, claim: claim.id)
             settlement.finish(claim: claim.id)
-            _ = try await writer.pipeline(settlement.steps(worker: worker, now: 0))
+            _ = try await writer.pipeline(settlement.steps(worker: worker, number: 1, now: 0))
             try await db.expire(worker)
             let rescuer = try await db.worker()
             // The row is locked, so the takeover passes over it; the sweep looks again later.

@@ -184,7 +184,7 @@ import Testing
 
     @Test func emptySettlementHasNoSteps() {
         #expect(Settlement().isEmpty)
-        #expect(Settlement().steps(worker: 1, now: 0).isEmpty)
+        #expect(Settlement().steps(worker: 1, number: 1, now: 0).isEmpty)
     }
 
     @Test func settlementIsWrittenAsAWholeOrNotAtAll() async throws {
@@ -195,11 +195,63 @@ import Testing
             var settlement = Settlement()
             settlement.deliver(id, 1)
             settlement.finish(claim: claim.id)
-            var steps = settlement.steps(worker: worker, now: 0)
+            var steps = settlement.steps(worker: worker, number: TestDatabase.settlementNumber(), now: 0)
             steps.append(Step(Statement(name: "fault", sql: "SELECT 1 / 0", prepare: false)))
             await #expect(throws: PostgresError.self) { try await db.connection.pipeline(steps) }
             #expect(try await db.count("postrider.webhook_attempts") == 0)
             #expect(try await db.count("postrider.webhook_claims") == 1)
+        }
+    }
+
+    /// Sent again because the answer to its COMMIT was lost.
+    @Test func settlementIsRecordedOnce() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(2)
+            let id = try await db.endpoint()
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.deliver(ids[0], id)
+            settlement.fail(ids[1], id, next: .retry(afterMilliseconds: 1000), claim: claim.id)
+            settlement.finish(claim: claim.id)
+            let steps = settlement.steps(worker: worker, number: 7, now: 0)
+            _ = try await db.connection.pipeline(steps)
+            // Another worker has its retry already.
+            try await db.run("DELETE FROM postrider.webhook_retries")
+            let again = try await db.connect()
+            let refusal = await #expect(throws: PostgresError.self) { try await again.pipeline(steps) }
+            #expect(Settlement.isRecordedAlready(try #require(refusal)))
+            #expect(try await db.count("postrider.webhook_attempts") == 2)
+            #expect(try await db.count("postrider.webhook_retries") == 0)
+            #expect(try await db.count("postrider.webhook_tallies") == 1)
+            // An older one that comes late from a session that was thought dead.
+            let late = settlement.steps(worker: worker, number: 6, now: 0)
+            await #expect(throws: PostgresError.self) { try await again.pipeline(late) }
+            _ = try await again.pipeline(settlement.steps(worker: worker, number: 8, now: 0))
+            #expect(try await db.count("postrider.webhook_attempts") == 4)
+        }
+    }
+
+    /// The old session still has the transaction open: whoever sends it again waits for its end.
+    @Test func settlementThatIsStillOpenElsewhereIsWaitedFor() async throws {
+        try await withDatabase { db in
+            let ids = try await db.emit(1)
+            let id = try await db.endpoint()
+            let worker = try await db.worker()
+            let old = try await db.connect()
+            try await old.run("BEGIN")
+            _ = try await old.query(
+                Statement(name: "begin", sql: "SELECT postrider.begin_settlement($1, $2)", prepare: false), [.int8(worker), .int8(1)])
+            var settlement = Settlement()
+            settlement.deliver(ids[0], id)
+            let steps = settlement.steps(worker: worker, number: 1, now: 0)
+            let resent = Task { [again = try await db.connect()] in try await again.pipeline(steps) }
+            let end = ContinuousClock.now + .seconds(20)
+            while try await db.count("pg_locks WHERE NOT granted") == 0, ContinuousClock.now < end { await Task.yield() }
+            #expect(try await db.count("pg_locks WHERE NOT granted") > 0, "the second waits for the first")
+            try await old.run("ROLLBACK")
+            _ = try await resent.value
+            #expect(try await db.count("postrider.webhook_attempts") == 1)
         }
     }
 }

@@ -81,12 +81,21 @@ import Testing
         }
     }
 
-    @Test func lockIsNotTakenTwice() async throws {
+    /// The loss of one of its connections is no death.
+    @Test func lockIsHeldByBothConnectionsOfAWorker() async throws {
         try await withDatabase { db in
-            let worker = try await db.worker()
-            let other = try await db.connect()
-            #expect(try await WorkerStore.lock(worker: worker, on: db.connection))
-            #expect(try await !WorkerStore.lock(worker: worker, on: other))
+            let (control, work) = (try await db.connect(), try await db.connect())
+            let (worker, watcher) = (try await db.worker(), try await db.worker())
+            #expect(try await WorkerStore.lock(worker: worker, on: control))
+            #expect(try await WorkerStore.lock(worker: worker, on: work))
+            try await db.run(
+                "UPDATE postrider.webhook_workers SET heartbeat_at = clock_timestamp() - interval '700 milliseconds' WHERE id = \(worker)")
+            await control.close()
+            try await waitForEnd(of: control, db)
+            #expect(try await heartbeat(watcher, db.connection).suspects.isEmpty)
+            await work.close()
+            try await waitForEnd(of: work, db)
+            #expect(try await heartbeat(watcher, db.connection).suspects.map(\.id) == [worker])
         }
     }
 

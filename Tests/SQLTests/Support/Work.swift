@@ -3,6 +3,7 @@
 import Outbox
 import OutboxStore
 import Postgres
+import Synchronization
 
 extension TestDatabase {
     /// Registers a worker whose lease holds for the length of a test, also on a slow machine.
@@ -65,10 +66,16 @@ extension TestDatabase {
         return try ClaimStore.readClaim(rows[0], isRetry: true)
     }
 
+    private static let settlements = Atomic<Int64>(0)
+
+    /// A number that no settlement of these tests has had.
+    static func settlementNumber() -> Int64 { settlements.add(1, ordering: .relaxed).newValue }
+
     /// Writes a settlement; gives the claims that its worker gave up.
     @discardableResult
     func settle(_ settlement: Settlement, _ worker: Int64, now: Int64 = 0) async throws -> [Int64] {
-        let results = try await connection.pipeline(settlement.steps(worker: worker, now: now))
+        let steps = settlement.steps(worker: worker, number: Self.settlementNumber(), now: now)
+        let results = try await connection.pipeline(steps)
         guard !settlement.finishedClaims.isEmpty, let last = results.last else { return [] }
         return try last.map { try $0.int64(0) }
     }

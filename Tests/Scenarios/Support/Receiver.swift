@@ -56,7 +56,7 @@ final class Receiver: Sendable {
     }
 
     /// A listening socket on 127.0.0.1 and its port, chosen by the kernel.
-    private static func listen() throws -> (Int32, UInt16) {
+    static func listen() throws -> (Int32, UInt16) {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)

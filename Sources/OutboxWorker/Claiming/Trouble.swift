@@ -1,0 +1,59 @@
+// What the work cycle makes of errors: wait, or give up. Pure but for the clock of its log line.
+
+internal import Postgres
+
+/// A time in which turns fail.
+///
+/// Lost connections, deadlines and a server that is read-only, full or starting pass by themselves, and nothing is
+/// forgotten meanwhile: they are waited out, however long it takes. Only a statement that a working server refuses
+/// again and again cannot be waited out.
+struct Trouble: Sendable {
+    private var since: ContinuousClock.Instant?
+    private var lastKind: String?
+    private var refusals = 0
+    private(set) var pause = Self.firstPause
+
+    /// The wait after a failure: 20 ms, doubled up to 250 ms, so that work goes on soon after Postgres does.
+    static let firstPause = Duration.milliseconds(20)
+    static let longestPause = Duration.milliseconds(250)
+
+    /// Notes a failure; true when it is of another kind than the one before, so that it is worth a line in the log.
+    mutating func isNews(_ error: PostgresError) -> Bool {
+        pause = since == nil ? Self.firstPause : min(pause * 2, Self.longestPause)
+        since = since ?? .now
+        let kind = error.sqlState ?? error.code.rawValue
+        defer { lastKind = kind }
+        return kind != lastKind
+    }
+
+    /// Whether waiting does not help.
+    mutating func isHopeless(_ error: PostgresError, patience: Int) -> Bool {
+        guard !error.isPassing else {
+            refusals = 0
+            return false
+        }
+        refusals += 1
+        return refusals >= patience
+    }
+
+    /// The trouble is over; for how long it lasted, nil when there was none.
+    mutating func end() -> Duration? {
+        guard let since else { return nil }
+        self = Trouble()
+        return ContinuousClock.now - since
+    }
+}
+
+extension PostgresError {
+    /// True for conditions of the server, not of the statement: they end without a change of what is sent.
+    var isPassing: Bool {
+        if isRetryable || isConnectionFailure { return true }
+        guard let sqlState else { return false }
+        // Read-only transaction; insufficient resources, disk full among them; operator intervention; I/O errors.
+        return sqlState == "25006" || ["53", "57", "58"].contains { sqlState.hasPrefix($0) }
+    }
+
+    /// True when another connection may find a server that takes what this one does not: after a failover the old
+    /// primary is read-only.
+    var isReadOnly: Bool { sqlState == "25006" }
+}

@@ -1,0 +1,137 @@
+// Postgres that loses answers, refuses writes, is full, or whose clock is another: nothing is lost, nothing is counted
+// twice, and the worker goes on by itself.
+
+import Foundation
+import Glibc
+import OutboxWorker
+import Postgres
+import Synchronization
+import Testing
+
+extension Scenarios {
+    @Suite struct DatabaseTroubleScenarios {
+        private func insert(_ outpost: Outpost, _ count: Int) async throws {
+            try await outpost.sql(
+                "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, \(count)) AS i"
+            )
+        }
+
+        @Test func attemptsWhoseCommitWasNotAnsweredAreRecordedOnce() async throws {
+            let outpost = try await Outpost()
+            let relay = try LossyRelay(to: outpost.url)
+            defer { relay.stop() }
+            // Half of the first attempts fail, so that retries are scheduled in doubt too.
+            let receiver = try Receiver { _, place in Reply(status: place % 2 == 0 ? 500 : 200, delayMilliseconds: 3) }
+            try await outpost.endpoint(
+                receiver.url(), settings: "max_attempts = 1000, base_delay_ms = 20, max_delay_ms = 50, jitter = 0")
+            try await outpost.withWorkers {
+                $0.database = ConnectionSettings(url: relay.url)
+                $0.directDatabase = ConnectionSettings(url: outpost.url)
+            } _: {
+                for round in 1...8 {
+                    let place = receiver.received.count
+                    try await insert(outpost, 60)
+                    try await receiver.wait(for: place + 10)
+                    relay.loseAnswers(true)
+                    let sofar = relay.answersLost
+                    try await eventually("an answer to be lost, round \(round)") { relay.answersLost > sofar }
+                    relay.loseAnswers(false)
+                }
+                try await outpost.settled()
+            }
+            #expect(relay.answersLost >= 8, "the faults were injected")
+            // Every request has one row, and every row was a request.
+            #expect(try await outpost.count("postrider.webhook_attempts") == receiver.received.count)
+            #expect(
+                try await outpost.count(
+                    "(SELECT FROM postrider.webhook_attempts GROUP BY event_id, destination_id, attempt_number HAVING count(*) > 1) AS d") == 0)
+            #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == 480)
+            let tallies = try await outpost.sql("SELECT sum(succeeded)::bigint, sum(failed)::bigint FROM postrider.webhook_tallies")[0]
+            #expect(try tallies.int(0) + tallies.int(1) == receiver.received.count)
+        }
+
+        @Test func readOnlyServerIsWaitedOut() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 20) }
+            try await outpost.endpoint(receiver.url())
+            try await outpost.withWorkers {
+                try await insert(outpost, 300)
+                try await receiver.wait(for: 50)
+                try await outpost.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+                try await outpost.sql("SELECT pg_reload_conf()")
+                // Longer than any number of refusals that used to end a worker, and than a lease.
+                try await eventually("the lease to run out") {
+                    try await outpost.count("postrider.webhook_workers WHERE lease_until < clock_timestamp() - interval '1 second'") == 1
+                }
+                try await outpost.sql("BEGIN READ WRITE")
+                try await insert(outpost, 100)
+                try await outpost.sql("COMMIT")
+                let sofar = receiver.received.count
+                #expect(sofar < 400)
+                try await outpost.sql("ALTER SYSTEM RESET default_transaction_read_only")
+                try await outpost.sql("SELECT pg_reload_conf()")
+                try await outpost.settled()
+                #expect(try await outpost.count("postrider.webhook_workers") == 1, "the worker lives its first life")
+            }
+            #expect(Set(receiver.received.map(\.id)).count == 400)
+            #expect(receiver.received.count == 400, "nothing was sent twice")
+            #expect(try await outpost.count("postrider.webhook_attempts") == 400)
+        }
+
+        /// The recording partition lies on a file system of its own, which is full.
+        @Test(.enabled(if: FullDisk.isPossible, "needs root, to mount a small file system"))
+        func fullDiskIsWaitedOut() async throws {
+            let outpost = try await Outpost()
+            let disk = try await FullDisk(outpost)
+            defer { disk.remove() }
+            let receiver = try Receiver { _, _ in Reply(body: String(repeating: "0123456789abcdef", count: 200)) }
+            try await outpost.endpoint(receiver.url())
+            try await disk.fill()
+            try await outpost.withWorkers {
+                // Each answer is kept, 3 kB, so that no page has room for them all.
+                try await insert(outpost, 600)
+                try await receiver.wait(for: 600)
+                try await eventually("the worker to be refused") { try await outpost.count("postrider.webhook_claims") > 0 }
+                let recorded = try await outpost.count("postrider.webhook_attempts")
+                #expect(recorded < 600, "the disk is full")
+                try await disk.makeRoom()
+                try await outpost.settled()
+                #expect(try await outpost.count("postrider.webhook_workers") == 1, "the worker lives its first life")
+            }
+            #expect(try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 600)
+            #expect(receiver.received.count == 600, "nothing was sent twice")
+            try await disk.detach()
+        }
+
+        @Test(arguments: [-7200, 7200]) func clockOfTheWorkerDoesNotCount(_ shift: Int) async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver { _, place in place < 20 ? .status(500) : .ok }
+            try await outpost.endpoint(receiver.url(), settings: "base_delay_ms = 300, max_delay_ms = 300, jitter = 0")
+            let shim = try ClockShim()
+            let wrong = try WorkerProcess(outpost, environment: ["LD_PRELOAD": shim.path, "CLOCK_SHIFT": "\(shift)"])
+            let right = try WorkerProcess(outpost)
+            try await eventually("two workers") { try await outpost.count("postrider.webhook_workers WHERE has_lock") == 2 }
+            for _ in 0..<20 { try await outpost.emit("a.b") }
+            try await receiver.wait(for: 40)
+            try await outpost.settled()
+            let stamps = receiver.received.compactMap { Int($0.headers["webhook-timestamp"] ?? "") }
+            let now = Int(Date().timeIntervalSince1970)
+            // The signature's time is the worker's own: how the fault shows.
+            let shifted = stamps.filter { abs($0 - now - shift) < 100 }
+            #expect(!shifted.isEmpty, "the fault was injected")
+            let late = try await outpost.sql(
+                """
+                SELECT count(*) FILTER (WHERE next.attempted_at - first.next_retry_at NOT BETWEEN '-5 ms' AND '5 s'),
+                       count(*) FILTER (WHERE first.next_retry_at - first.attempted_at NOT BETWEEN '290 ms' AND '2 s'), count(*)
+                FROM postrider.webhook_attempts AS first JOIN postrider.webhook_attempts AS next USING (event_id, destination_id)
+                WHERE first.attempt_number = 1 AND next.attempt_number = 2
+                """)[0]
+            #expect(try late.int(0) == 0)
+            #expect(try late.int(1) == 0)
+            #expect(try late.int(2) == 20)
+            #expect(try await outpost.count("postrider.webhook_workers WHERE alive") == 2, "nobody was taken over")
+            #expect(wrong.stop() == 0)
+            #expect(right.stop() == 0)
+        }
+    }
+}
