@@ -2,10 +2,12 @@
 
 -- name: EventClaim   rows: one for each event of at most one new claim; none when nothing waits
 -- params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int
--- index: webhook_queue_pkey, webhook_event_log_pkey; the plan is checked in ClaimPlanTests
+-- index: webhook_queue_pkey, webhook_event_log_pkey, webhook_workers_pkey; the plan is checked in ClaimPlanTests
 WITH picked AS MATERIALIZED (
     SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, priority, id
     FROM postrider.webhook_queue
+    -- A worker that was paused past its lease claims before it hears of its death: what it took would lie until a sweep.
+    WHERE EXISTS (SELECT FROM postrider.webhook_workers WHERE webhook_workers.id = $1 AND alive)
     ORDER BY priority, id
     LIMIT $3
     FOR UPDATE SKIP LOCKED
@@ -56,7 +58,7 @@ FROM first WHERE due_at <> 'infinity';
 
 -- name: RetryClaim   rows: one for each due retry of the destinations named, of at most one new claim; oldest due first
 -- params: $1 worker bigint, $2 destinations int[], $3 how many of each int[]
--- index: webhook_retries_due_idx; the plan is checked in ClaimPlanTests
+-- index: webhook_retries_due_idx, webhook_workers_pkey; the plan is checked in ClaimPlanTests
 WITH picked AS MATERIALIZED (
     -- Each destination has its own range of the index, so a million retries of a dead one cost the others nothing.
     SELECT due.tid FROM unnest($2::integer[], $3::integer[]) AS d (id, most), LATERAL (
@@ -67,6 +69,7 @@ WITH picked AS MATERIALIZED (
         LIMIT d.most
         FOR UPDATE SKIP LOCKED
     ) AS due
+    WHERE EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = $1 AND w.alive)
 ), taken AS (
     DELETE FROM postrider.webhook_retries WHERE ctid = ANY (ARRAY(SELECT tid FROM picked))
     RETURNING event_id, destination_id, attempt_number, due_at

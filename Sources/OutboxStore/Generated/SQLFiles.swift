@@ -3564,13 +3564,15 @@ FROM postrider.webhook_breakers AS b LEFT JOIN probe ON probe.destination_id = b
 
     /// `EventClaim`; rows: one for each event of at most one new claim; none when nothing waits
     /// - params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int
-    /// - index: webhook_queue_pkey, webhook_event_log_pkey; the plan is checked in ClaimPlanTests
+    /// - index: webhook_queue_pkey, webhook_event_log_pkey, webhook_workers_pkey; the plan is checked in ClaimPlanTests
     static let eventClaim = Statement(
         name: "EventClaim",
         sql: #"""
 WITH picked AS MATERIALIZED (
     SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, priority, id
     FROM postrider.webhook_queue
+    -- A worker that was paused past its lease claims before it hears of its death: what it took would lie until a sweep.
+    WHERE EXISTS (SELECT FROM postrider.webhook_workers WHERE webhook_workers.id = $1 AND alive)
     ORDER BY priority, id
     LIMIT $3
     FOR UPDATE SKIP LOCKED
@@ -3630,7 +3632,7 @@ FROM first WHERE due_at <> 'infinity'
 
     /// `RetryClaim`; rows: one for each due retry of the destinations named, of at most one new claim; oldest due first
     /// - params: $1 worker bigint, $2 destinations int[], $3 how many of each int[]
-    /// - index: webhook_retries_due_idx; the plan is checked in ClaimPlanTests
+    /// - index: webhook_retries_due_idx, webhook_workers_pkey; the plan is checked in ClaimPlanTests
     static let retryClaim = Statement(
         name: "RetryClaim",
         sql: #"""
@@ -3644,6 +3646,7 @@ WITH picked AS MATERIALIZED (
         LIMIT d.most
         FOR UPDATE SKIP LOCKED
     ) AS due
+    WHERE EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = $1 AND w.alive)
 ), taken AS (
     DELETE FROM postrider.webhook_retries WHERE ctid = ANY (ARRAY(SELECT tid FROM picked))
     RETURNING event_id, destination_id, attempt_number, due_at

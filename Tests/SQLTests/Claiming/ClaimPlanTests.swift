@@ -113,7 +113,8 @@ import Testing
                 SELECT gen_random_uuid(), now() + n * interval '1 second', 1, 2 FROM generate_series(-4, 30000) AS n
                 """)
             try await db.run("PREPARE RetryClaim AS \(query.sql)")
-            let plan = try await Plan.of("EXECUTE RetryClaim(1, '{1}', '{1000}')", running: true, in: db)
+            let worker = try await db.worker()
+            let plan = try await Plan.of("EXECUTE RetryClaim(\(worker), '{1}', '{1000}')", running: true, in: db)
             #expect(plan.sharedBlocks < 200)
             #expect(try await db.count("postrider.webhook_retries") == 30_000)
         }

@@ -38,6 +38,24 @@ import Testing
         }
     }
 
+    /// One that was paused past its lease looks at the queue before it hears of its death.
+    @Test func deadWorkerClaimsNothing() async throws {
+        try await withRollback { db in
+            let ids = try await db.emit(1)
+            let loser = try await Loser(db)
+            let waiting = try await db.emit(1)
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+                VALUES ('\(ids[0])', now() - interval '1 second', 1, 2)
+                """)
+            #expect(try await db.claim(loser.worker) == nil)
+            #expect(try await db.claimRetries(loser.worker, [(id: 1, most: 9)]) == nil)
+            #expect(try await db.claim(loser.winner)?.ids == waiting)
+            #expect(try await db.claimRetries(loser.winner, [(id: 1, most: 9)])?.ids == ids)
+        }
+    }
+
     @Test func snoozeAndFinishOfALostClaimDoNothing() async throws {
         try await withRollback { db in
             let ids = try await db.emit(1)

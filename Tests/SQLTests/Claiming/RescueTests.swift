@@ -104,10 +104,11 @@ import Testing
     @Test func sweepFindsClaimsOfWorkersThatSaidFarewellOrAreUnknown() async throws {
         try await withRollback { db in
             let ids = try await db.emit(3)
-            let (leaving, rescuer) = (try await db.worker(), try await db.worker())
+            let (leaving, unknown, rescuer) = (try await db.worker(), try await db.worker(), try await db.worker())
             _ = try await db.claim(leaving, 1)
-            _ = try await db.claim(999_999, 1)
+            _ = try await db.claim(unknown, 1)
             _ = try await db.claim(rescuer, 1)
+            try await db.run("DELETE FROM postrider.webhook_workers WHERE id = \(unknown)")
             try await WorkerStore.farewell(worker: leaving, on: db.connection)
             let rescues = try await RescueStore.sweep(worker: rescuer, most: 9, on: db.connection)
             #expect(rescues.flatMap(\.claim.ids).sorted() == Array(ids[..<2]))
