@@ -76,6 +76,7 @@ let package = Package(
             name: "Scenarios",
             dependencies: [
                 "postrider", "Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres", "TestSupport",
+                "CLibPQ",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], path: "Tests/Scenarios", swiftSettings: settings),

@@ -79,7 +79,7 @@ public enum TestCluster {
 }
 
 /// A cluster in a temporary folder. Postgres refuses to run as root, so root starts it as the user `postgres`.
-private struct PrivateCluster: Sendable {
+struct PrivateCluster: Sendable {
     let url: String
     private let folder: String
     private let binaries: String
@@ -88,8 +88,7 @@ private struct PrivateCluster: Sendable {
         binaries = try Self.findBinaries()
         folder = NSTemporaryDirectory() + "postrider-test-\(getpid())"
         url = "postgresql:///postgres?host=\(folder)&user=postgres"
-        try Self.run("mkdir -p \(folder)" + (getuid() == 0 ? " && chown postgres \(folder)" : ""))
-        try Self.runAsServer("\(binaries)/initdb -D \(folder)/data -U postgres -A trust -E UTF8 --locale=C.UTF-8")
+        try Self.initialize(folder)
         // Only a socket in the folder: a port could be taken by somebody else.
         let options = "-k \(folder) -c listen_addresses= -c fsync=off -c max_connections=200"
         try Self.runAsServer("\(binaries)/pg_ctl -D \(folder)/data -l \(folder)/log -w -o '\(options)' start")
@@ -100,7 +99,15 @@ private struct PrivateCluster: Sendable {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    private static func findBinaries() throws(TestCluster.Failure) -> String {
+    /// Makes an empty cluster in `data` of a new folder that belongs to the server's user.
+    static func initialize(_ folder: String) throws(TestCluster.Failure) {
+        try run("mkdir -p \(folder)" + (getuid() == 0 ? " && chown postgres \(folder)" : ""))
+        let binaries = try findBinaries()
+        try runAsServer("\(binaries)/initdb -D \(folder)/data -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync")
+    }
+
+    /// The folder of the newest server programs.
+    static func findBinaries() throws(TestCluster.Failure) -> String {
         let versions = (try? FileManager.default.contentsOfDirectory(atPath: "/usr/lib/postgresql")) ?? []
         guard let newest = versions.max(by: { (Int($0) ?? 0) < (Int($1) ?? 0) }) else {
             throw TestCluster.Failure(description: "no Postgres server: apt-get install postgresql")

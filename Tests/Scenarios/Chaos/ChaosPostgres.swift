@@ -1,0 +1,79 @@
+// A Postgres that crashes again and again under load.
+
+import Foundation
+import Postgres
+import TestSupport
+import Testing
+
+extension Scenarios {
+    @Suite(.serialized) struct ChaosPostgres {
+        @Test(.timeLimit(.minutes(5))) func crashesOfPostgresLoseNothing() async throws {
+            let crashes = Form.pick(short: 2, long: 10)
+            let interval: UInt64 = Form.pick(short: 3_000_000_000, long: 6_000_000_000)
+            var bar = Bar(
+                "Postgres killed (immediate) ten times in 60 s",
+                goal: "lost 0, unexpected 0; deliveries resume ≤ 1 s after it accepts connections")
+            let cluster = try CrashableCluster()
+            try cluster.start()
+            try await accepts(cluster.url)
+            let stage = try await Stage(Outpost(url: cluster.url))
+            let replicas = try [stage.replica("crash-0"), stage.replica("crash-1")]
+            try await stage.lives(of: replicas)
+            let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 200, long: 1_000)))
+            let start = MonotonicClock.now()
+            var faults: [UInt64] = []
+            var resumed: [UInt64] = []
+            for crash in 0..<crashes {
+                try await MonotonicClock.pause(until: start + UInt64(crash) * interval)
+                let fault = MonotonicClock.now()
+                guard try await cluster.crash() else { break }
+                faults.append(fault)
+                try cluster.start()
+                let accepted = try await accepts(cluster.url)
+                resumed.append(try await resumption(stage, load, accepted) - accepted)
+            }
+            try await MonotonicClock.pause(until: start + UInt64(crashes) * interval)
+            let seconds = Double(MonotonicClock.now() - start) / 1_000_000_000
+            try await load.stop()
+            let outpost = try await Outpost(url: cluster.url)
+            let (ledger, verdict, states) = try await stage.judge(load, faults: faults, outpost: outpost)
+            await outpost.connection.close()
+            let slowest = resumed.max() ?? 0
+            let median = resumed.isEmpty ? 0 : resumed.sorted()[resumed.count / 2]
+            bar.require(verdict.lost == 0 && verdict.unexpected == 0, "lost 0, unexpected 0")
+            bar.require(faults.count == crashes, "\(crashes) crashes")
+            bar.require(states.areClean, "every delivery in one state: \(states)")
+            bar.requireInLongForm(slowest <= 1_000_000_000, "deliveries resume ≤ 1 s")
+            try bar.close(
+                verdict, injections: faults.count,
+                result: "\(faults.count) crashes in \(Int(seconds)) s, \(ledger.acknowledged) events; accepting connections to first delivery "
+                    + "of a newer event: median \(text(median)), slowest \(text(slowest))")
+        }
+
+        /// Waits until the server accepts connections; gives the instant.
+        @discardableResult
+        private func accepts(_ url: String) async throws -> UInt64 {
+            try await eventually("Postgres to accept connections") {
+                guard let connection = try? await Connection.open(ConnectionSettings(url: url)) else { return false }
+                await connection.close()
+                return true
+            }
+            return MonotonicClock.now()
+        }
+
+        /// When the first event that was committed after an instant arrives.
+        private func resumption(_ stage: Stage, _ load: Load, _ instant: UInt64) async throws -> UInt64 {
+            var place = 0
+            var newer: Set<Int64> = []
+            var found: UInt64?
+            try await eventually("deliveries to resume") {
+                let entries = load.entries
+                newer.formUnion(entries.dropFirst(place).lazy.filter { $0.at > instant && $0.fate == .acknowledged }.map(\.mark))
+                place = entries.count
+                found = stage.receiver.first { $0.at > instant && $0.mark.map(newer.contains) == true }?.at
+                return found != nil
+            }
+            return found ?? 0
+        }
+    }
+}

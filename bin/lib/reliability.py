@@ -1,0 +1,91 @@
+"""Writes docs/reliability.md from the lines that the long scenarios left. Called by bin/chaos.
+
+Usage: reliability.py LINES DOCUMENT --commit ID --seconds N --postgres TEXT
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+
+HEAD = """# Reliability
+
+What was done to Postrider, and what came of it. Written by `bin/chaos`; every line is from one run of the command.
+
+```sh
+bin/chaos            # everything below
+bin/chaos --list     # the scenarios
+bin/chaos Kill       # some of them
+```
+
+"""
+
+HOW = """
+## How to read it
+
+* Producers are connections of their own over libpq. They insert single events, statements of ten, transactions that they
+  roll back, and some whose connection they cut between COMMIT and its answer. Each writes down what it knows:
+  acknowledged, unknown, rolled back. A receiver outside the workers writes down every request. Postgres is asked last,
+  and decides about what producers do not know.
+* **lost**: acknowledged, never accepted by the receiver, and not standing as a dead letter. **unexpected**: arrived
+  though rolled back or never produced, or under a second `webhook-id`. **duplicated**: arrivals after the one that
+  delivered; retries of refused requests do not count. **recovered**: delivered though a fault had left it in the middle:
+  its claim went to another worker, or it was under way when Postgres or the link failed.
+* **injections**: how often the fault was injected; a scenario whose faults did not happen fails.
+* Duplicates come from crashes alone, and carry the id of the first. A killed worker may have sent what it had in flight
+  and what it had not yet recorded: that is the bound that is checked.
+* Workers are processes of the release build, but for those that die at failpoints, which exist in debug builds only. All of
+  it, Postgres, producers and receiver too, shares the cores. fsync is off: processes die here, machines do not.
+* The same scenarios run in a short form in `bin/test`.
+"""
+
+
+def main():
+    arguments = parse()
+    lines = [json.loads(line) for line in pathlib.Path(arguments.lines).read_text().splitlines() if line.strip()]
+    text = HEAD + table(lines) + where(arguments, lines) + HOW
+    pathlib.Path(arguments.document).write_text(text)
+
+
+def parse():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("lines")
+    parser.add_argument("document")
+    for option in ("--commit", "--seconds", "--postgres"):
+        parser.add_argument(option, required=True)
+    return parser.parse_args()
+
+
+def table(lines):
+    heads = ["bar", "must reach", "result", "reached", "lost", "unexpected", "duplicated", "recovered", "injections", "seconds"]
+    rows = [heads, ["---"] * len(heads)]
+    for line in lines:
+        counts = [line[name] for name in ("lost", "unexpected", "duplicated", "recovered", "injections")]
+        rows.append([line["bar"], line["goal"], line["result"], "yes" if line["pass"] else "**no**", *counts, round(line["seconds"])])
+    return "".join("| " + " | ".join(cell(value) for value in row) + " |\n" for row in rows)
+
+
+def cell(value):
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def where(arguments, lines):
+    failed = [line["bar"] for line in lines if not line["pass"]]
+    verdict = "All bars were reached." if not failed else f"{len(failed)} of {len(lines)} bars were not reached."
+    today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
+    return (
+        f"\n{verdict} `bin/chaos`, {arguments.seconds} s, {today}, commit {arguments.commit}; {processor()}, "
+        f"{os.cpu_count()} cores, {memory} GiB, Linux {os.uname().release}; {arguments.postgres}.\n"
+    )
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return os.uname().machine
+
+
+main()
