@@ -60,11 +60,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
+        .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         .target(name: "TestSupport", dependencies: ["Postgres"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "HTTPExchangeTests", dependencies: ["HTTPExchange", "CLibCurl"], swiftSettings: settings),
+            name: "HTTPExchangeTests", dependencies: ["HTTPExchange", "CLibCurl", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox"], exclude: ["verify.py"], swiftSettings: settings),
         .testTarget(
             name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"],
@@ -77,6 +79,7 @@ let package = Package(
             dependencies: [
                 "postrider", "Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres", "TestSupport",
                 "CLibPQ",
+                "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], path: "Tests/Scenarios", swiftSettings: settings),

@@ -1,6 +1,7 @@
 // What is here: exchanges over TLS with certificates good and bad, and sessions that are resumed.
 
 import HTTPExchange
+import TestSupport
 import Testing
 
 @Suite struct TLSTests {

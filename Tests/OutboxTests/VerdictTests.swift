@@ -41,6 +41,29 @@ import Testing
         #expect(try judge(answered(status), attempt: 6).action == .dead(.exhausted))
     }
 
+    @Test(arguments: [ExchangeFailure.dns, .connect, .tls])
+    func noWayFoundQuicklyIsTriedAgainAtOnceOnce(_ failure: ExchangeFailure) throws {
+        func judge(_ attempt: Int, _ duration: Duration?, attempts: Int = 6) throws -> Verdict.Action {
+            let destination = try Fixture.destination(retry: RetryPolicy(maxAttempts: attempts), finalStatuses: .none)
+            return Verdict.judge(
+                .failed(failure), destination: destination, attempt: attempt, random: 0, duration: duration
+            ).action
+        }
+        #expect(try judge(1, .milliseconds(999)) == .retry(after: .zero))
+        #expect(try judge(1, .seconds(1)) == .retry(after: .seconds(30)))
+        #expect(try judge(1, nil) == .retry(after: .seconds(30)))
+        #expect(try judge(2, .zero) == .retry(after: .seconds(60)))
+        #expect(try judge(1, .zero, attempts: 1) == .dead(.exhausted))
+    }
+
+    @Test(arguments: [ExchangeFailure.refusedAddress, .certificate, .timeout, .reset, .protocolError, .tooLarge])
+    func otherFailuresWaitForTheSchedule(_ failure: ExchangeFailure) throws {
+        let destination = try Fixture.destination(retry: .standard, finalStatuses: .none)
+        let verdict = Verdict.judge(
+            .failed(failure), destination: destination, attempt: 1, random: 0, duration: .zero)
+        #expect(verdict.action == .retry(after: .seconds(30)))
+    }
+
     static let hints: [(Int, Duration, Duration, Duration?)] = [
         (429, .seconds(5), .seconds(30), .seconds(5)), (429, .seconds(90), .seconds(90), .seconds(90)),
         (503, .seconds(90), .seconds(90), .seconds(90)), (408, .seconds(90), .seconds(90), .seconds(90)),

@@ -56,6 +56,9 @@ public struct Verdict: Sendable, Equatable {
     /// The longest wait that `Retry-After` can bring about.
     public static let longestRetryAfter = Duration.seconds(86_400)
 
+    /// A first attempt that found no way to the receiver in less than this is repeated at once.
+    public static let instantRetryLimit = Duration.seconds(1)
+
     /// Judges an outcome.
     ///
     /// - Parameters:
@@ -63,11 +66,15 @@ public struct Verdict: Sendable, Equatable {
     ///   - destination: The destination, whose retry policy and final statuses decide.
     ///   - attempt: How many attempts counted so far, this one included; from 1.
     ///   - random: 0 ..< 1, for the jitter.
-    public static func judge(_ outcome: Outcome, destination: Destination, attempt: Int, random: Double) -> Verdict {
+    ///   - duration: How long the attempt took; nil counts as long.
+    public static func judge(
+        _ outcome: Outcome, destination: Destination, attempt: Int, random: Double, duration: Duration? = nil
+    ) -> Verdict {
         let bench = Bench(destination: destination, attempt: attempt, random: random)
         switch outcome {
         case .answered(let answer): return bench.judge(answer)
-        case .failed(let failure): return bench.judge(failure)
+        case .failed(let failure):
+            return bench.judge(failure, wasQuick: duration.map { $0 < instantRetryLimit } ?? false)
         }
     }
 }
@@ -78,13 +85,18 @@ private struct Bench {
     let attempt: Int
     let random: Double
 
-    func judge(_ failure: ExchangeFailure) -> Verdict {
+    func judge(_ failure: ExchangeFailure, wasQuick: Bool) -> Verdict {
         switch failure {
         case .cancelled:
             // Nothing is known about the receiver: the next worker may try at once.
             return Verdict(action: .retry(after: .zero), failure: .cancelled, spendsAttempt: false)
         case .invalidRequest:
             return Verdict(action: .dead(.final), failure: .invalidRequest)
+        case .dns, .connect, .tls:
+            // Nothing was sent, and a name server or a receiver that restarts is often back at once. Only the first
+            // attempt, so that a receiver that is down costs one more connection for each event and not a storm.
+            guard wasQuick, attempt == 1, destination.retry.maxAttempts > 1 else { fallthrough }
+            return Verdict(action: .retry(after: .zero), failure: FailureClass(failure), blamesDestination: true)
         default:
             return retry(FailureClass(failure))
         }

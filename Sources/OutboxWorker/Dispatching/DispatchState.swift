@@ -207,7 +207,8 @@ struct DispatchState: Sendable {
         if lanes[id]?.waiting ?? 0 > 0 { list(id) }
         guard let lane = lanes[id] else { return }
         let verdict = Verdict.judge(
-            outcome, destination: lane.destination, attempt: Int(delivery.attempt), random: random)
+            outcome, destination: lane.destination, attempt: Int(delivery.attempt), random: random,
+            duration: .microseconds(ended.duration))
         report(verdict, of: id, now)
         apply(verdict, to: delivery, ended, kept: lane.keptBytes, now: now)
         leave(claim: delivery.parcel.claim)

@@ -2,6 +2,7 @@
 // Called by: TLSTests, HTTP2Tests.
 
 import Foundation
+import TestSupport
 
 /// A TLS server in a process of its own; ended with the value.
 final class TLSReceiver {

@@ -1,26 +1,33 @@
 // What is here: certificates for the TLS tests, made by the openssl program in a temporary folder once per run.
-// Called by: TLSReceiver and the tests, for the file of the authority they trust.
+// Called by: TLS receivers and the tests, for the file of the authority they trust.
 
-import Foundation
+internal import Foundation
 
 /// Files of one authority and of servers that it, or nobody, vouches for.
-struct Certificates: Sendable {
+public struct Certificates: Sendable {
     /// Certificates a receiver can show.
-    enum Kind: String, CaseIterable {
-        case valid, wrongName, expired, selfSigned
+    public enum Kind: String, CaseIterable, Sendable {
+        /// By the authority, for localhost and the loopback addresses.
+        case valid
+        /// By the authority, for another name.
+        case wrongName
+        /// By the authority, of yesterday.
+        case expired
+        /// By itself.
+        case selfSigned
     }
 
     /// Where the files lie.
-    let folder: String
+    public let folder: String
 
     /// Made at first use; removed when the process ends.
-    static let shared = Swift.Result { try Certificates() }
+    public static let shared = Swift.Result { try Certificates() }
 
     /// PEM file of the authority.
-    var authority: String { folder + "/ca.pem" }
+    public var authority: String { folder + "/ca.pem" }
 
     /// PEM file with certificate and key.
-    func file(_ kind: Kind) -> String { "\(folder)/\(kind.rawValue).pem" }
+    public func file(_ kind: Kind) -> String { "\(folder)/\(kind.rawValue).pem" }
 
     private init() throws {
         folder = NSTemporaryDirectory() + "http-exchange-tests-\(UUID().uuidString)"
@@ -55,6 +62,6 @@ struct Certificates: Sendable {
 
     private func openssl(_ arguments: String) throws {
         let program = try Program(["openssl"] + arguments.split(separator: " ").map(String.init), in: folder)
-        guard program.wait() == 0 else { throw SupportError("openssl \(arguments.prefix(20))… failed") }
+        guard program.wait() == 0 else { throw ProgramError("openssl \(arguments.prefix(20))… failed") }
     }
 }

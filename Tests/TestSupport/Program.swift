@@ -1,20 +1,31 @@
-// What is here: another program in a process of its own, over posix_spawn. Called by: Certificates, TLSReceiver.
+// What is here: another program in a process of its own, over posix_spawn. Called by: Certificates, TLS receivers.
 // Foundation's Process crashed now and then in its own run() when several tests started programs at once.
 
-import Glibc
+internal import Glibc
+
+/// A program could not be started, or did not do what it is for.
+public struct ProgramError: Error, CustomStringConvertible {
+    /// What was tried.
+    public let description: String
+
+    /// Makes an error of what was tried.
+    public init(_ description: String) { self.description = description }
+}
 
 /// A running program; ended and reaped with the value.
-final class Program {
+public final class Program {
     private var process = pid_t()
     private let output: Int32
     private let keptOpen: Int32
     private var status: Int32?
 
     /// Starts a program found in the search path, with its errors thrown away and `folder` as its working directory.
-    init(_ command: [String], in folder: String = "/") throws {
+    ///
+    /// - Throws: ``ProgramError``.
+    public init(_ command: [String], in folder: String = "/") throws {
         var outputs: [Int32] = [0, 0]
         var inputs: [Int32] = [0, 0]
-        guard pipe(&outputs) == 0, pipe(&inputs) == 0 else { throw SupportError("no pipe: \(errno)") }
+        guard pipe(&outputs) == 0, pipe(&inputs) == 0 else { throw ProgramError("no pipe: \(errno)") }
         for end in [outputs[0], inputs[1]] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -23,7 +34,7 @@ final class Program {
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         // A socket that another process keeps open is not closed for its peer.
         guard let closeFrom = Self.closeFrom, closeFrom(&actions, 3) == 0 else {
-            throw SupportError("needs glibc 2.34")
+            throw ProgramError("needs glibc 2.34")
         }
         let whole = ["sh", "-c", #"cd "$0" && exec "$@""#, folder] + command
         var arguments = whole.map { strdup($0) } + [nil]
@@ -35,7 +46,7 @@ final class Program {
         output = outputs[0]
         // The program may take its end for ours.
         keptOpen = inputs[1]
-        guard code == 0 else { throw SupportError("cannot start \(command[0]): \(code)") }
+        guard code == 0 else { throw ProgramError("cannot start \(command[0]): \(code)") }
     }
 
     private typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
@@ -45,7 +56,7 @@ final class Program {
         .map { unsafeBitCast($0, to: CloseFrom.self) }
 
     /// The next line of its output, without its end; what there is when the output ends.
-    func readLine() -> String {
+    public func readLine() -> String {
         var line: [UInt8] = []
         var byte: UInt8 = 0
         while read(output, &byte, 1) == 1, byte != 10 { line.append(byte) }
@@ -53,7 +64,7 @@ final class Program {
     }
 
     /// Waits for its end; 0 when it ended well.
-    func wait() -> Int32 {
+    public func wait() -> Int32 {
         if let status { return status }
         var code: Int32 = 0
         while waitpid(process, &code, 0) < 0, errno == EINTR {}
@@ -62,7 +73,7 @@ final class Program {
     }
 
     /// Whether it has not ended yet.
-    var isRunning: Bool {
+    public var isRunning: Bool {
         guard status == nil else { return false }
         var code: Int32 = 0
         guard waitpid(process, &code, WNOHANG) == process else { return true }
@@ -71,7 +82,7 @@ final class Program {
     }
 
     /// Ends it.
-    func stop() {
+    public func stop() {
         if isRunning {
             kill(process, SIGKILL)
             _ = wait()
