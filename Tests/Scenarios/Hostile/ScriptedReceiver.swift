@@ -59,7 +59,7 @@ final class ScriptedReceiver: Sendable {
         tally = ReceiverTally(places: places)
         let listeners = try (0..<places).map { _ in try Sockets.listen() }
         ports = try listeners.map { try Sockets.port(of: $0) }
-        let loop = ReceiverLoop(listeners: listeners, wake: pipe[0], deaf: deaf, tally: tally, script: script)
+        let loop = HostileLoop(listeners: listeners, wake: pipe[0], deaf: deaf, tally: tally, script: script)
         try DetachedThread.start { loop.run() }
     }
 

@@ -5,7 +5,7 @@ import Glibc
 import Synchronization
 
 /// The loop. Made by one thread, then used by its own alone.
-final class ReceiverLoop: @unchecked Sendable {
+final class HostileLoop: @unchecked Sendable {
     private struct Peer {
         let place: Int
         var input: [UInt8] = []
