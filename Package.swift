@@ -30,6 +30,7 @@ let package = Package(
         .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
+        .systemLibrary(name: "CProcess"),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CLibCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "Postgres", dependencies: ["CLibPQ"], swiftSettings: settings),
@@ -49,7 +50,7 @@ let package = Package(
         .executableTarget(
             name: "postrider",
             dependencies: [
-                "Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres",
+                "CProcess", "Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Crypto", package: "swift-crypto"),

@@ -25,9 +25,13 @@ public struct Worker: Service {
     /// Works until a graceful shutdown.
     ///
     /// - Throws: `PostgresError` when Postgres cannot be reached at the start or refuses what the worker records;
-    ///   `CancellationError`.
+    ///   ``SecretKeyError`` when a secret is sealed with a key that this worker lacks; `CancellationError`.
     public func run() async throws {
         let switchboard = Switchboard()
+        if settings.secretKeys == nil {
+            logger.warning(
+                "secrets stand readable in the database", metadata: ["cure": "set POSTRIDER_SECRET_KEYS"])
+        }
         try await withGracefulShutdownHandler {
             var isFirst = true
             while !switchboard.isStopped {
@@ -52,7 +56,7 @@ extension Worker {
     private func begin(retries: Bool) async throws -> Life {
         while true {
             do {
-                return try await Life.begin(settings, identity: identity, logger: logger)
+                return try await Life.begin(settings, identity: identity, needsKeys: !retries, logger: logger)
             } catch let error as PostgresError where retries && error.isConnectionFailure {
                 logger.warning("no connection to Postgres", metadata: ["error": "\(error)"])
                 try await Task.sleep(for: .milliseconds(500))

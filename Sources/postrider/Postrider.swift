@@ -17,7 +17,8 @@ struct Postrider: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             Migrate.self, WorkerCommand.self, DemoCommand.self, Doctor.self, Emit.self, Attach.self, Detach.self,
-            Attachments.self, Endpoints.self, N8n.self, Events.self, Deliveries.self, DeadLetters.self, Replay.self,
+            Attachments.self, Endpoints.self, N8n.self, Keys.self, Events.self, Deliveries.self, DeadLetters.self,
+            Replay.self,
             Stats.self, ListenCommand.self,
         ])
 

@@ -12,7 +12,7 @@ SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events tex
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
     max_concurrency integer, keep_response_bytes integer, disable_after_s integer)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', events, 'profile', profile,
-    'secret', secret)::text;
+    'secret', secret, 'destination_id', destination_id)::text;
 
 -- name: WorkflowCreate   rows: 1
 -- params: $1 the workflow's columns jsonb; what is left out gets the table's default
@@ -25,19 +25,21 @@ SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events tex
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
     max_concurrency integer, keep_response_bytes integer, disable_after_s integer, workflow_id text)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events', event_types, 'profile', profile,
-    'secret', secret)::text;
+    'secret', secret, 'destination_id', destination_id)::text;
 
 -- name: EndpointList   rows: endpoints by name; one when id (a uuid or a name) is given
 -- params: $1 {"id"} jsonb
 -- index: none: administration reads them all
-SELECT to_jsonb(e)::text FROM postrider.webhook_endpoints AS e
+SELECT (to_jsonb(e) || jsonb_build_object('headers', postrider.shown_headers(e.headers)))::text
+FROM postrider.webhook_endpoints AS e
 WHERE $1::jsonb ->> 'id' IS NULL OR e.id::text = $1::jsonb ->> 'id' OR e.name = $1::jsonb ->> 'id'
 ORDER BY e.name, e.id;
 
 -- name: WorkflowList   rows: n8n workflows by name; one when id (a uuid or a name) is given
 -- params: $1 {"id"} jsonb
 -- index: none: administration reads them all
-SELECT (to_jsonb(w) || jsonb_build_object('url', w.webhook_url, 'events', w.event_types))::text
+SELECT (to_jsonb(w) || jsonb_build_object('url', w.webhook_url, 'events', w.event_types,
+    'headers', postrider.shown_headers(w.headers)))::text
 FROM postrider.n8n_workflows AS w
 WHERE $1::jsonb ->> 'id' IS NULL OR w.id::text = $1::jsonb ->> 'id' OR w.name = $1::jsonb ->> 'id'
 ORDER BY w.name, w.id;

@@ -20,7 +20,7 @@ ORDER BY id;
 -- name: SecretLoad   rows: all secrets that sign now, newest first for each destination
 -- params: none
 -- index: webhook_secrets_pkey
-SELECT s.destination_id, s.secret FROM postrider.webhook_secrets AS s
+SELECT s.destination_id, s.version, s.secret FROM postrider.webhook_secrets AS s
 JOIN postrider.webhook_destinations AS d ON d.id = s.destination_id AND d.deleted_at IS NULL
 WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp()
 ORDER BY s.destination_id, s.version DESC;

@@ -57,16 +57,22 @@ struct DestinationRow {
 
     /// The destination, checked in every part.
     ///
-    /// - Throws: what is wrong with the row, never with a secret in it.
-    func destination(secrets: [String]) throws -> Destination {
+    /// - Throws: what is wrong with the row, never with a secret in it; `SealingError` when one does not open.
+    func destination(secrets: [StoredSecret], opener: inout SecretOpener) throws -> Destination {
         guard let profile = Profile.builtIn[profile] else { throw DestinationRowError.unknownProfile(profile) }
         let form = profile.secretForm
+        let opened = try secrets.map { secret in
+            try Secret(
+                opener.open(secret.text, at: .version(secret.version, destination: id)), form: form)
+        }
+        let fields = try headers.map { header in
+            try HeaderField(
+                name: header.name, value: opener.open(header: header.name, header.value, destination: id))
+        }
         return try Destination(
             id: id, uuid: uuid, kind: kind == "n8n" ? .n8n : .endpoint, name: name, url: DestinationURL(url),
             patterns: eventTypes.map { try EventPattern($0) }, organization: organization, user: user,
-            profile: profile, secrets: secrets.map { try Secret($0, form: form) },
-            headers: try headers.map { try HeaderField(name: $0.name, value: $0.value) }, retry: try retryPolicy(),
-            timeout: timeout,
+            profile: profile, secrets: opened, headers: fields, retry: try retryPolicy(), timeout: timeout,
             maxConcurrency: maxConcurrency, isEnabled: isActive, finalStatuses: try FinalStatuses(finalStatuses))
     }
 

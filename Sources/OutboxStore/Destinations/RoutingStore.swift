@@ -14,6 +14,11 @@ public struct Routing: Sendable {
     /// Rows that no request can be made of, for example written by hand. Each stands among ``destinations`` as an
     /// inactive one, so that its deliveries are parked and not lost.
     public let faults: [Fault]
+    /// How the secrets stood in the database.
+    public var census = SecretCensus()
+    /// Active destinations whose secrets this process cannot open, for want of the key. Each stands among
+    /// ``destinations`` as an inactive one and in ``faults``; workers that have the key send to it.
+    public var locked: Set<Int32> = []
 
     /// A row that cannot be used.
     public struct Fault: Sendable {
@@ -23,6 +28,8 @@ public struct Routing: Sendable {
         public let reason: String
         /// Whether it was active, so that somebody should be told.
         public let wasActive: Bool
+        /// Whether the fault may lie with this process alone, which lacks a key; the row is left as it is then.
+        public var isLocal = false
     }
 
     /// No destinations, version 0.
@@ -36,31 +43,23 @@ public enum RoutingStore {
 
     /// Loads every destination.
     ///
+    /// - Parameter keys: open sealed secrets; nil when there are none.
     /// - Throws: `PostgresError`.
-    public static func load(on connection: Connection) async throws -> Routing {
+    public static func load(on connection: Connection, keys: KeyRing? = nil) async throws -> Routing {
         let results = try await connection.pipeline([
             version(), Step(Queries.destinationLoad), Step(Queries.secretLoad),
         ])
-        var secrets: [Int32: [String]] = [:]
-        for index in 0..<results[2].count {
-            let row = results[2][index]
-            secrets[Int32(try row.int(0)), default: []].append(try row.string(1))
+        var secrets: [Int32: [StoredSecret]] = [:]
+        for row in results[2] {
+            secrets[Int32(try row.int(0)), default: []].append(
+                StoredSecret(version: Int32(try row.int(1)), text: try row.string(2)))
         }
-        var destinations: [Destination] = []
-        var kept: [Int32: Int] = [:]
-        var faults: [Routing.Fault] = []
-        for index in 0..<results[1].count {
-            let row = try DestinationRow(results[1][index])
-            kept[row.id] = row.keptResponseBytes
-            do {
-                destinations.append(try row.destination(secrets: secrets[row.id] ?? []))
-            } catch {
-                faults.append(Routing.Fault(destination: row.id, reason: "\(error)", wasActive: row.isActive))
-                if let parked = row.parkedDestination() { destinations.append(parked) }
-            }
+        var load = RoutingLoad(keys: keys)
+        for row in results[1] {
+            let row = try DestinationRow(row)
+            load.add(row, secrets: secrets[row.id] ?? [])
         }
-        return Routing(
-            version: try results[0][0].int64(0), destinations: destinations, keptResponseBytes: kept, faults: faults)
+        return load.routing(version: try results[0][0].int64(0))
     }
 
     /// Makes a destination inactive, if it is active (`DestinationDisable`).
@@ -68,5 +67,49 @@ public enum RoutingStore {
     /// - Throws: `PostgresError`.
     public static func disable(destination: Int32, reason: String, on connection: Connection) async throws {
         _ = try await connection.query(Queries.destinationDisable, [.int4(destination), .text(reason)])
+    }
+}
+
+/// A row of `webhook_secrets`.
+struct StoredSecret {
+    let version: Int32
+    let text: String
+}
+
+/// What a load has found so far.
+private struct RoutingLoad {
+    private var opener: SecretOpener
+    private var destinations: [Destination] = []
+    private var kept: [Int32: Int] = [:]
+    private var faults: [Routing.Fault] = []
+    private var locked: Set<Int32> = []
+
+    init(keys: KeyRing?) { opener = SecretOpener(keys: keys) }
+
+    mutating func add(_ row: DestinationRow, secrets: [StoredSecret]) {
+        kept[row.id] = row.keptResponseBytes
+        do {
+            destinations.append(try row.destination(secrets: secrets, opener: &opener))
+        } catch {
+            let isLocal = Self.isLocal(error)
+            faults.append(
+                Routing.Fault(destination: row.id, reason: "\(error)", wasActive: row.isActive, isLocal: isLocal))
+            if isLocal, row.isActive { locked.insert(row.id) }
+            if let parked = row.parkedDestination() { destinations.append(parked) }
+        }
+    }
+
+    /// A worker without the key, or with another one under its name, must not stop those that have it.
+    private static func isLocal(_ error: any Error) -> Bool {
+        switch error as? SealingError {
+        case .missingKey, .doesNotOpen: true
+        case .malformed, .unsealable, nil: false
+        }
+    }
+
+    func routing(version: Int64) -> Routing {
+        Routing(
+            version: version, destinations: destinations, keptResponseBytes: kept, faults: faults,
+            census: opener.census, locked: locked)
     }
 }

@@ -2210,6 +2210,88 @@ DROP TABLE postrider.webhook_settlements;
 DELETE FROM postrider.webhook_migrations WHERE version = 5;
 
 """#),
+        (version: 6, name: "secrets", up: #"""
+-- Postrider 0006: secrets at rest. Sealed secrets (sealed:v1:<key>:<base64>) stand where plain ones stood before; the
+-- database never sees a key. This adds what SQL must know of them: how they are shown, which headers hold credentials,
+-- and that sealing changes nothing for workers.
+
+CREATE FUNCTION postrider.holds_credential(header_name text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT lower(header_name) ~ 'auth|cookie|token|secret|passw|credential|key$'
+$$;
+COMMENT ON FUNCTION postrider.holds_credential(text) IS
+    'Whether a header of that name holds a credential, as far as a name can tell. Such values are sealed and not shown.';
+
+CREATE FUNCTION postrider.shown_headers(headers jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(jsonb_object_agg(h.key, CASE
+        WHEN starts_with(h.value #>> '{}', 'sealed:') OR postrider.holds_credential(h.key) THEN to_jsonb('••••'::text)
+        ELSE h.value END), '{}')
+    FROM jsonb_each(headers) AS h
+$$;
+COMMENT ON FUNCTION postrider.shown_headers(jsonb) IS 'Headers of a destination without their credentials, for people.';
+
+-- Of a sealed secret the key's name is shown: the end of a ciphertext helps nobody to recognise anything.
+CREATE OR REPLACE FUNCTION postrider.secret_hint(destination_id integer) RETURNS text
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '••••' || CASE WHEN starts_with(s.secret, 'sealed:') THEN ' sealed with ' || split_part(s.secret, ':', 3)
+                          WHEN length(s.secret) >= 16 THEN right(s.secret, 4) ELSE '' END
+    FROM postrider.webhook_secrets AS s
+    WHERE s.destination_id = secret_hint.destination_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    ORDER BY s.version DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION postrider.secret_hint(integer) IS
+    'The end of a destination''s newest secret, to recognise it by, or the key that it is sealed with; null when it has none.';
+
+COMMENT ON COLUMN postrider.webhook_secrets.secret IS
+    'The secret: sealed:v1:<key name>:<base64>, or plain text until a worker with keys has sealed it. Only workers and administrators may read this table.';
+
+-- Sealing with another key changes no secret, so it need not make every worker load all destinations again: with
+-- 100,000 of them a rotation would cost each worker a hundred loads.
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('postrider.only_seals', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    UPDATE postrider.webhook_routing SET version = version + 1;
+    PERFORM pg_notify('postrider_routing', '');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_routing_changed() IS
+    'Trigger: tells workers to load the destinations again, unless the transaction only seals secrets.';
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (6, 'secrets');
+
+"""#, down: #"""
+-- Postrider 0006, undone. Sealed secrets stay as they are, and the program of before cannot read them: give those
+-- destinations new secrets.
+
+CREATE OR REPLACE FUNCTION postrider.secret_hint(destination_id integer) RETURNS text
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '••••' || CASE WHEN length(s.secret) >= 16 THEN right(s.secret, 4) ELSE '' END
+    FROM postrider.webhook_secrets AS s
+    WHERE s.destination_id = secret_hint.destination_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    ORDER BY s.version DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION postrider.secret_hint(integer) IS
+    'The end of a destination''s newest secret, to recognise it by; null when it has none.';
+
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE postrider.webhook_routing SET version = version + 1;
+    PERFORM pg_notify('postrider_routing', '');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_routing_changed() IS 'Trigger: tells workers to load the destinations again.';
+COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers and administrators may read this table.';
+
+DROP FUNCTION postrider.shown_headers(jsonb), postrider.holds_credential(text);
+
+DELETE FROM postrider.webhook_migrations WHERE version = 6;
+
+"""#),
     ]
 
     /// The example systems, by path below `sql/examples`: `agentes/domain.sql`.
@@ -3007,7 +3089,7 @@ SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events tex
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
     max_concurrency integer, keep_response_bytes integer, disable_after_s integer)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', events, 'profile', profile,
-    'secret', secret)::text
+    'secret', secret, 'destination_id', destination_id)::text
 """#)
 
     /// `WorkflowCreate`; rows: 1
@@ -3024,7 +3106,7 @@ SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events tex
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
     max_concurrency integer, keep_response_bytes integer, disable_after_s integer, workflow_id text)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events', event_types, 'profile', profile,
-    'secret', secret)::text
+    'secret', secret, 'destination_id', destination_id)::text
 """#)
 
     /// `EndpointList`; rows: endpoints by name; one when id (a uuid or a name) is given
@@ -3033,7 +3115,8 @@ RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events
     static let endpointList = Statement(
         name: "EndpointList",
         sql: #"""
-SELECT to_jsonb(e)::text FROM postrider.webhook_endpoints AS e
+SELECT (to_jsonb(e) || jsonb_build_object('headers', postrider.shown_headers(e.headers)))::text
+FROM postrider.webhook_endpoints AS e
 WHERE $1::jsonb ->> 'id' IS NULL OR e.id::text = $1::jsonb ->> 'id' OR e.name = $1::jsonb ->> 'id'
 ORDER BY e.name, e.id
 """#)
@@ -3044,7 +3127,8 @@ ORDER BY e.name, e.id
     static let workflowList = Statement(
         name: "WorkflowList",
         sql: #"""
-SELECT (to_jsonb(w) || jsonb_build_object('url', w.webhook_url, 'events', w.event_types))::text
+SELECT (to_jsonb(w) || jsonb_build_object('url', w.webhook_url, 'events', w.event_types,
+    'headers', postrider.shown_headers(w.headers)))::text
 FROM postrider.n8n_workflows AS w
 WHERE $1::jsonb ->> 'id' IS NULL OR w.id::text = $1::jsonb ->> 'id' OR w.name = $1::jsonb ->> 'id'
 ORDER BY w.name, w.id
@@ -3864,7 +3948,7 @@ ORDER BY id
     static let secretLoad = Statement(
         name: "SecretLoad",
         sql: #"""
-SELECT s.destination_id, s.secret FROM postrider.webhook_secrets AS s
+SELECT s.destination_id, s.version, s.secret FROM postrider.webhook_secrets AS s
 JOIN postrider.webhook_destinations AS d ON d.id = s.destination_id AND d.deleted_at IS NULL
 WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp()
 ORDER BY s.destination_id, s.version DESC
@@ -3878,6 +3962,104 @@ ORDER BY s.destination_id, s.version DESC
         sql: #"""
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
 WHERE id = $1 AND is_active
+"""#)
+
+    /// `SealsBegin`; rows: 1
+    /// - params: none
+    /// - index: none
+    /// - Until the transaction ends, changes of secrets and headers do not make workers load their destinations again.
+    static let sealsBegin = Statement(
+        name: "SealsBegin",
+        sql: #"""
+SELECT set_config('postrider.only_seals', 'on', true)
+"""#)
+
+    /// `SecretTake`; rows: 0..$4, ascending; locked until the transaction ends, those that others hold are left out
+    /// - params: $1 destination int, $2 version int: to begin behind; $3 beginning text of those to leave; $4 most bigint
+    /// - index: webhook_secrets_pkey
+    static let secretTake = Statement(
+        name: "SecretTake",
+        sql: #"""
+SELECT destination_id, version, secret FROM postrider.webhook_secrets
+WHERE (destination_id, version) > ($1::integer, $2::integer) AND NOT starts_with(secret, $3)
+ORDER BY destination_id, version LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
+"""#)
+
+    /// `SecretReplace`; rows: none
+    /// - params: $1 destinations int[], $2 versions int[], $3 sealed secrets text[]
+    /// - index: webhook_secrets_pkey
+    static let secretReplace = Statement(
+        name: "SecretReplace",
+        sql: #"""
+UPDATE postrider.webhook_secrets AS s SET secret = u.secret
+FROM unnest($1::integer[], $2::integer[], $3::text[]) AS u (destination_id, version, secret)
+WHERE s.destination_id = u.destination_id AND s.version = u.version
+"""#)
+
+    /// `HeaderTake`; rows: 0..$3 destinations, ascending, deleted ones too; locked until the transaction ends
+    /// - params: $1 destination int to begin behind; $2 beginning text of values to leave; $3 most bigint
+    /// - index: webhook_destinations_pkey
+    static let headerTake = Statement(
+        name: "HeaderTake",
+        sql: #"""
+SELECT d.id, h.names, h.texts
+FROM postrider.webhook_destinations AS d,
+     LATERAL (SELECT array_agg(e.key) AS names, array_agg(e.value) AS texts FROM jsonb_each_text(d.headers) AS e
+              WHERE (starts_with(e.value, 'sealed:') OR postrider.holds_credential(e.key))
+                AND e.value <> '' AND NOT starts_with(e.value, $2)) AS h
+WHERE d.id > $1 AND h.names IS NOT NULL
+ORDER BY d.id LIMIT $3 FOR NO KEY UPDATE OF d SKIP LOCKED
+"""#)
+
+    /// `HeaderReplace`; rows: none
+    /// - params: $1 destinations int[], $2 names text[], $3 sealed values text[], an entry for each header
+    /// - index: webhook_destinations_pkey
+    static let headerReplace = Statement(
+        name: "HeaderReplace",
+        sql: #"""
+UPDATE postrider.webhook_destinations AS d SET headers = d.headers || u.headers
+FROM (SELECT e.id, jsonb_object_agg(e.name, e.value) AS headers
+      FROM unnest($1::integer[], $2::text[], $3::text[]) AS e (id, name, value) GROUP BY e.id) AS u
+WHERE d.id = u.id
+"""#)
+
+    /// `DestinationLock`; rows: 0..1
+    /// - params: $1 public id uuid text
+    /// - index: webhook_destinations_public_id_key
+    /// - Whoever gives a destination a new secret holds this lock, so the next version stays the next until the transaction ends.
+    static let destinationLock = Statement(
+        name: "DestinationLock",
+        sql: #"""
+SELECT id FROM postrider.webhook_destinations WHERE public_id = $1::uuid AND deleted_at IS NULL FOR NO KEY UPDATE
+"""#)
+
+    /// `SecretNextVersion`; rows: 1
+    /// - params: $1 destination int
+    /// - index: webhook_secrets_pkey
+    /// - A statement of its own behind the lock: one that waited for it would still see the versions from before.
+    static let secretNextVersion = Statement(
+        name: "SecretNextVersion",
+        sql: #"""
+SELECT coalesce(max(version), 0) + 1 FROM postrider.webhook_secrets WHERE destination_id = $1
+"""#)
+
+    /// `SecretCensus`; rows: one for each key, plain ones (null) first
+    /// - params: none
+    /// - index: none: reads all secrets
+    static let secretCensus = Statement(
+        name: "SecretCensus",
+        sql: #"""
+SELECT u.key_name, count(*) FILTER (WHERE u.place = 'secret'), count(*) FILTER (WHERE u.place = 'expired'),
+       count(*) FILTER (WHERE u.place = 'header')
+FROM (SELECT CASE WHEN starts_with(secret, 'sealed:') THEN split_part(secret, ':', 3) END AS key_name,
+             CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'secret' END AS place
+      FROM postrider.webhook_secrets
+      UNION ALL
+      SELECT CASE WHEN starts_with(h.value, 'sealed:') THEN split_part(h.value, ':', 3) END, 'header'
+      FROM postrider.webhook_destinations AS d, jsonb_each_text(d.headers) AS h
+      WHERE h.value <> '' AND (starts_with(h.value, 'sealed:') OR postrider.holds_credential(h.key))) AS u
+GROUP BY u.key_name
+ORDER BY u.key_name NULLS FIRST
 """#)
 
     /// `WorkerRegister`; rows: 1, the new worker's id

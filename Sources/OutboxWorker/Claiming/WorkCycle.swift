@@ -238,7 +238,9 @@ final class WorkCycle: Sendable {
             claims += try ClaimStore.readClaim(rows, isRetry: true).map { [$0] } ?? []
         }
         if plan.looksAtRetries, let rows = results.popFirst() {
-            turn.agenda.replace(with: try ClaimStore.readPeek(rows), at: now)
+            let locked = context.dispatcher.locked
+            turn.agenda.replace(
+                with: try ClaimStore.readPeek(rows).filter { !locked.contains($0.destination) }, at: now)
         }
         if plan.events > 0, let rows = results.popFirst() {
             turn.pacer.claimed(rows.count, wanted: plan.events, at: now)

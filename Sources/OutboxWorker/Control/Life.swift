@@ -13,8 +13,11 @@ struct Life: Sendable {
 
     /// Registers a worker and loads the destinations.
     ///
-    /// - Throws: `PostgresError`; `ExchangerError` when no exchanger can be made.
-    static func begin(_ settings: WorkerSettings, identity: WorkerIdentity, logger: Logger) async throws -> Life {
+    /// - Parameter needsKeys: whether to refuse to begin when a secret is sealed with a key that this worker lacks.
+    /// - Throws: `PostgresError`; `ExchangerError` when no exchanger can be made; ``SecretKeyError``.
+    static func begin(
+        _ settings: WorkerSettings, identity: WorkerIdentity, needsKeys: Bool, logger: Logger
+    ) async throws -> Life {
         let links = try await Links.open(settings: settings, logger: logger)
         let start = MonotonicTime.now()
         let worker = try await links.aside { connection in
@@ -24,8 +27,15 @@ struct Life: Sendable {
         links.register(worker: worker)
         var logger = logger
         logger[metadataKey: "worker.id"] = "\(worker)"
-        let keeper = RoutingKeeper(links: links, logger: logger)
-        let table = try await keeper.first()
+        let keeper = RoutingKeeper(links: links, keys: settings.secretKeys, logger: logger)
+        let table: RoutingTable
+        do {
+            table = try await keeper.first(needsKeys: needsKeys)
+        } catch let error as SecretKeyError {
+            try await links.aside { try await WorkerStore.farewell(worker: worker, on: $0) }
+            await links.close()
+            throw error
+        }
         return try await Life(
             settings, links: links, worker: worker, fence: Fence(registeredAt: start), keeper: keeper, table: table,
             logger: logger)

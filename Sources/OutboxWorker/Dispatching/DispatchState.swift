@@ -22,6 +22,8 @@ struct DispatchState: Sendable {
 
     /// So many lanes may stand without work before they are forgotten; 4,096.
     static let mostIdleLanes = 4096
+    /// Deliveries to a destination whose secret this worker cannot open are due again for the others after this long.
+    static let lockedDelay: Int64 = 1_000
 
     private let maxInFlight: Int
     private(set) var routing: RoutingTable
@@ -115,7 +117,7 @@ struct DispatchState: Sendable {
         let id = delivery.destination
         guard let destination = routing[id] else { return }
         if lanes[id] == nil { openLane(destination) }
-        guard destination.isEnabled else { return snooze(delivery, .park) }
+        guard destination.isEnabled else { return snooze(delivery, rest(at: id)) }
         if isDraining { return snooze(delivery, .retry(afterMilliseconds: 0)) }
         if let wait = lanes[id]?.overflow(at: now) { return snooze(delivery, .retry(afterMilliseconds: wait)) }
         lanes[id]?.append(delivery)
@@ -129,6 +131,12 @@ struct DispatchState: Sendable {
         var lane = Lane(destination: destination, keptBytes: routing.keptBytes(of: destination.id))
         if let row = breakers[destination.id] { lane.learn(row, askedAt: breakersAskedAt) }
         lanes[destination.id] = lane
+    }
+
+    /// What becomes of deliveries to a destination that gets nothing: parked until it is active again, or, when only this
+    /// worker lacks its key, left to the others.
+    private func rest(at id: Int32) -> NextStep {
+        routing.locked.contains(id) ? .retry(afterMilliseconds: Self.lockedDelay) : .park
     }
 
     private mutating func list(_ id: Int32) {
@@ -146,6 +154,8 @@ struct DispatchState: Sendable {
     }
 
     private mutating func hint(_ destination: Int32, _ next: NextStep) {
+        // Of what is left to others this worker need not think again.
+        guard !routing.locked.contains(destination) else { return }
         if case .retry(let milliseconds) = next { retryHints.append((destination, milliseconds)) }
     }
 
@@ -330,7 +340,7 @@ struct DispatchState: Sendable {
         waiting -= out.count
         for delivery in out {
             payloadBytes -= delivery.parcel.event.data.count
-            snooze(delivery, isEnabled ? .retry(afterMilliseconds: wait) : .park)
+            snooze(delivery, isEnabled ? .retry(afterMilliseconds: wait) : rest(at: id))
             leave(claim: delivery.parcel.claim)
         }
     }

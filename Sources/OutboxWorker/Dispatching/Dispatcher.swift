@@ -176,6 +176,9 @@ final class Dispatcher: Sendable {
         return state.withLock { state in destinations.map { state.retryRoom(of: $0, at: now) } }
     }
 
+    /// The destinations whose deliveries are left to other workers.
+    var locked: Set<Int32> { state.withLock { $0.routing.locked } }
+
     /// Takes what the other workers should know of destinations.
     func takeBreakerReports() -> (failing: [BreakerReport], recovered: [Int32]) {
         state.withLock { $0.takeBreakerReports() }

@@ -10,12 +10,15 @@ struct RoutingTable: Sendable {
     private let table: SubscriptionTable
     private let byID: [Int32: Destination]
     private let keptBytes: [Int32: Int]
+    /// Destinations whose secrets this worker cannot open: their deliveries are left to other workers.
+    let locked: Set<Int32>
 
     init(_ routing: Routing) {
         version = routing.version
         table = SubscriptionTable(routing.destinations)
         byID = Dictionary(uniqueKeysWithValues: routing.destinations.map { ($0.id, $0) })
         keptBytes = routing.keptResponseBytes
+        locked = routing.locked
     }
 
     /// The destination of that id; nil when it was deleted.

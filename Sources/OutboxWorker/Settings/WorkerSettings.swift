@@ -1,6 +1,7 @@
 // Everything that can be set about a worker, with its defaults. Filled by the command line and by tests.
 
 public import HTTPExchange
+public import Outbox
 public import Postgres
 
 /// How a worker runs. Defaults suit two cores; docs/configuration.md lists the variables.
@@ -25,6 +26,8 @@ public struct WorkerSettings: Sendable {
     public var floorPoll = Duration.milliseconds(25)
     /// How long exchanges in flight may go on after a request to stop; 25 s.
     public var shutdownGrace = Duration.seconds(25)
+    /// The keys that secrets are sealed with; nil (the default) leaves them as they stand.
+    public var secretKeys: KeyRing?
     /// Whether to refrain from NOTIFY, LISTEN and session locks altogether: only polling and leases; false. A worker
     /// without a direct connection does so by itself.
     public var isDeaf = false

@@ -107,9 +107,11 @@ struct DestinationKind: Sendable {
         let settings = try await Settings.load()
         let (id, destination) = try await Session.with { session in
             let record = try await find(name, session)
-            let routing = try await RoutingStore.load(on: session.raw)
-            guard let destination = routing.destinations.first(where: { $0.uuid == record["id"] }) else {
-                throw CommandFailure.failed("the \(noun) cannot be used: " + (routing.faults.map(\.reason).first ?? ""))
+            let routing = try await RoutingStore.load(on: session.raw, keys: session.keys)
+            let found = routing.destinations.first { $0.uuid == record["id"] }
+            let fault = routing.faults.first { "\($0.destination)" == record["destination_id"] }
+            guard let destination = found, fault == nil else {
+                throw CommandFailure.failed("the \(noun) cannot be used: " + (fault?.reason ?? "it is gone"))
             }
             return (record["id"], destination)
         }

@@ -98,6 +98,9 @@ struct SecretOptions: ParsableArguments {
     /// - Throws: ``CommandFailure`` when it cannot be read, is empty, or does not fit the profile.
     func secret(for profile: Profile) throws -> String? {
         guard let text = try read() else { return nil }
+        if SealedSecret.isSealed(text) {
+            throw CommandFailure.failed("a secret must not begin with '\(SealedSecret.mark)', as sealed ones do")
+        }
         do {
             _ = try Secret(text, form: profile.secretForm)
         } catch {

@@ -38,12 +38,11 @@ struct Endpoints: AsyncParsableCommand {
             columns["events"] = try DestinationKind.patterns(events)
             columns["profile"] = profile
             let secret = try secretOptions.secret(for: known)
-            columns["secret"] = secret
             let document = columns
             try await Session.with { session in
-                for record in try await session.run(.endpointCreate, document) {
-                    DestinationKind.tellCreated(record, hadSecret: secret != nil, json: output.json)
-                }
+                let record = try await SecretWriter(session).create(
+                    .endpointCreate, document, secret: secret, profile: known)
+                DestinationKind.tellCreated(record, hadSecret: secret != nil, json: output.json)
             }
         }
     }
@@ -90,9 +89,10 @@ struct Endpoints: AsyncParsableCommand {
             if let profile { columns["profile"] = try DestinationKind.profile(profile).name }
             let changes = columns
             try await Session.with { session in
-                var document = changes
-                document["id"] = try await DestinationKind.endpoint.find(endpoint, session)["id"]
-                for record in try await session.run(.endpointUpdate, document) { print(record["id"]) }
+                let found = try await DestinationKind.endpoint.find(endpoint, session)
+                for record in try await SecretWriter(session).update(.endpointUpdate, changes, of: found) {
+                    print(record["id"])
+                }
             }
         }
     }
@@ -147,12 +147,11 @@ struct Endpoints: AsyncParsableCommand {
         func run() async throws {
             try await Session.with { session in
                 let record = try await DestinationKind.endpoint.find(endpoint, session)
-                let secret = try secretOptions.secret(for: DestinationKind.profile(record["profile"]))
-                let answer = try await session.run(
-                    .secretRotate, ["id": record["id"], "secret": secret, "overlap_ms": overlap.milliseconds])
-                for record in answer {
-                    DestinationKind.tellCreated(record, hadSecret: secret != nil, json: output.json)
-                }
+                let profile = try DestinationKind.profile(record["profile"])
+                let secret = try secretOptions.secret(for: profile)
+                let answer = try await SecretWriter(session).rotate(
+                    id: record["id"], secret: secret, profile: profile, overlap: overlap.milliseconds)
+                DestinationKind.tellCreated(answer, hadSecret: secret != nil, json: output.json)
             }
         }
     }

@@ -39,15 +39,14 @@ struct N8n: AsyncParsableCommand {
             columns["profile"] = profile
             columns["workflow_id"] = workflowID
             let secret = try secretOptions.secret(for: known)
-            columns["secret"] = secret
             if url.contains("/webhook-test/") {
                 Session.remark("note: a test URL answers one call after a click in the editor; use /webhook/ instead")
             }
             let document = columns
             try await Session.with { session in
-                for record in try await session.run(.workflowCreate, document) {
-                    DestinationKind.tellCreated(record, hadSecret: secret != nil, json: output.json)
-                }
+                let record = try await SecretWriter(session).create(
+                    .workflowCreate, document, secret: secret, profile: known)
+                DestinationKind.tellCreated(record, hadSecret: secret != nil, json: output.json)
             }
         }
     }
@@ -92,9 +91,10 @@ struct N8n: AsyncParsableCommand {
             if let events { columns["events"] = try DestinationKind.patterns(events) }
             let changes = columns
             try await Session.with { session in
-                var document = changes
-                document["id"] = try await DestinationKind.workflow.find(workflow, session)["id"]
-                for record in try await session.run(.workflowUpdate, document) { print(record["id"]) }
+                let found = try await DestinationKind.workflow.find(workflow, session)
+                for record in try await SecretWriter(session).update(.workflowUpdate, changes, of: found) {
+                    print(record["id"])
+                }
             }
         }
     }

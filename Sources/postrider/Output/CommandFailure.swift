@@ -3,6 +3,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import OutboxStore
+internal import OutboxWorker
 internal import Postgres
 
 /// An error that a command tells its user.
@@ -22,6 +23,7 @@ struct CommandFailure: Error, CustomStringConvertible {
         switch error {
         case let failure as CommandFailure: end(failure.description, failure.status)
         case let error as MigratorError: end("\(error)", 5)
+        case let error as SecretKeyError: end("\(error)", 1)
         case let error as PostgresError: end(text(of: error), status(of: error))
         default: Postrider.exit(withError: error)
         }

@@ -13,6 +13,15 @@ struct Record {
         members = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] ?? [:]
     }
 
+    /// The same with another text in one member.
+    ///
+    /// - Throws: nothing that happens: what was parsed can be written.
+    func replacing(_ name: String, with value: String?) throws -> Record {
+        var members = members
+        members[name] = value ?? NSNull()
+        return try Record([UInt8](JSONSerialization.data(withJSONObject: members, options: [.sortedKeys])))
+    }
+
     private init(members: [String: Any]) {
         self.members = members
         text = ""

@@ -2,7 +2,9 @@
 
 internal import ArgumentParser
 internal import Foundation
+internal import Outbox
 internal import OutboxStore
+internal import OutboxWorker
 internal import Postgres
 
 /// Options that every command with answers has.
@@ -13,12 +15,15 @@ struct OutputOptions: ParsableArguments {
 /// What commands do with the database.
 struct Session {
     private let connection: Connection
+    /// The keys that secrets are sealed with; nil when there are none.
+    let keys: KeyRing?
 
     /// Connects, runs, closes.
     static func with<Result>(_ body: (Session) async throws -> Result) async throws -> Result {
-        let connection = try await Connection.open((try await Settings.load()).database)
+        let settings = try await Settings.load()
+        let connection = try await Connection.open(settings.database)
         do {
-            let result = try await body(Session(connection: connection))
+            let result = try await body(Session(connection: connection, keys: settings.worker.secretKeys))
             await connection.close()
             return result
         } catch {

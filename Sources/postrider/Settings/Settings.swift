@@ -4,6 +4,7 @@ internal import Configuration
 internal import Foundation
 internal import HTTPExchange
 internal import Logging
+internal import Outbox
 internal import OutboxWorker
 internal import Postgres
 internal import SystemPackage
@@ -33,6 +34,12 @@ struct Setting: Sendable {
             variable: "POSTRIDER_DIRECT_DATABASE_URL", form: "as DATABASE_URL", standard: "DATABASE_URL",
             purpose: "A way to the same database without a pooler, for notifications, heartbeats and locks.",
             isSecret: true),
+        Setting(
+            variable: "POSTRIDER_SECRET_KEYS", form: "comma list of name:base64 of 32 bytes", standard: "none",
+            purpose: "Keys of secrets at rest: the first seals, all open.", isSecret: true),
+        Setting(
+            variable: "POSTRIDER_SECRET_KEYS_FILE", form: "path of a file of mode 600", standard: "none",
+            purpose: "The same keys, one a line, # before comments; instead of the variable."),
         Setting(
             variable: "POSTRIDER_ALLOW_NETWORKS", form: "list of CIDR networks", standard: "none",
             purpose: "Addresses that may be dialled although the guard refuses their kind."),
@@ -110,6 +117,7 @@ private struct SettingReader {
             worker.directDatabase = connection("POSTRIDER_DIRECT_DATABASE_URL")
         }
         worker.isDeaf = flag("POSTRIDER_DEAF") ?? false
+        worker.secretKeys = keys()
         worker.allowsHTTP = flag("POSTRIDER_ALLOW_HTTP") ?? false
         worker.exchanger.addressGuard = AddressGuard(allowing: networks("POSTRIDER_ALLOW_NETWORKS"))
         worker.exchanger.caFile = text("POSTRIDER_CA_FILE")
@@ -145,6 +153,26 @@ private struct SettingReader {
             fault(variable, "\(error)")
         }
         return settings
+    }
+
+    /// The keys of the variable or of the file, not of both: nobody would know which seals.
+    private mutating func keys() -> KeyRing? {
+        let (list, path) = (text("POSTRIDER_SECRET_KEYS"), text("POSTRIDER_SECRET_KEYS_FILE"))
+        guard list == nil || path == nil else {
+            fault("POSTRIDER_SECRET_KEYS", "is set beside POSTRIDER_SECRET_KEYS_FILE")
+            return nil
+        }
+        do {
+            if let list { return try KeyRing(list: list) }
+        } catch {
+            fault("POSTRIDER_SECRET_KEYS", "\(error)")
+        }
+        do {
+            if let path { return try KeyRing(file: KeyFile.read(path)) }
+        } catch {
+            fault("POSTRIDER_SECRET_KEYS_FILE", "\(error)")
+        }
+        return nil
     }
 
     private mutating func networks(_ variable: String) -> [Network] {

@@ -21,6 +21,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try await Settings.load()
+        if settings.worker.secretKeys != nil { try ProcessSecrecy.begin() }
         try await checkSchema(settings)
         var logger = Logger(label: "postrider", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = settings.logLevel

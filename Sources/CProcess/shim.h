@@ -1,0 +1,18 @@
+/* What the commands see of C beyond Swift's Glibc module: prctl(2), which has variable arguments, and fstatfs(2). */
+#ifndef POSTRIDER_CPROCESS_SHIM_H
+#define POSTRIDER_CPROCESS_SHIM_H
+
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/vfs.h>
+
+/* PR_SET_DUMPABLE 0: no core dump, and /proc/<pid>/environ and /proc/<pid>/mem belong to root. True when done. */
+static inline bool postrider_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0; }
+
+/* Whether an open file lies in memory (tmpfs or ramfs, by their numbers in statfs(2)). */
+static inline bool postrider_is_in_memory(int descriptor) {
+    struct statfs system;
+    return fstatfs(descriptor, &system) == 0 && (system.f_type == 0x01021994 || system.f_type == 0x858458f6);
+}
+
+#endif

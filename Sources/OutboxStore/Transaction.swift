@@ -1,0 +1,25 @@
+// A transaction of several round trips, for what must be asked before it can be written.
+
+public import Postgres
+
+/// Runs something in one transaction. The connection must be the caller's alone meanwhile.
+public enum Transaction {
+    /// Begins, runs, commits; undoes everything when `body` throws.
+    ///
+    /// - Throws: what `body` throws; `PostgresError`.
+    public static func run<Result>(
+        on connection: Connection, _ body: () async throws -> Result
+    ) async throws -> Result {
+        try await connection.script("BEGIN", name: "TransactionBegin")
+        let result: Result
+        do {
+            result = try await body()
+        } catch {
+            // The first error is the one to tell; a connection that is gone rolls back by itself.
+            if connection.isOpen { _ = try? await connection.script("ROLLBACK", name: "TransactionUndo") }
+            throw error
+        }
+        try await connection.script("COMMIT", name: "TransactionCommit")
+        return result
+    }
+}
