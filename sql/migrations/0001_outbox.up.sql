@@ -339,7 +339,8 @@ COMMENT ON TABLE postrider.webhook_routing IS 'One row: the version of all desti
 COMMENT ON COLUMN postrider.webhook_routing.version IS 'Raised in the transaction of each change of destinations or secrets.';
 COMMENT ON COLUMN postrider.webhook_routing.one_row IS 'Always true: there is one row.';
 
-CREATE FUNCTION postrider.webhook_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE postrider.webhook_routing SET version = version + 1;
     PERFORM pg_notify('postrider_routing', '');
@@ -400,11 +401,19 @@ END
 $$;
 COMMENT ON FUNCTION postrider.ring_doorbell() IS 'Wakes the workers when all of them sleep; otherwise does nothing, in a microsecond.';
 
-CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Runs as its owner: whoever may write the queue could have any event sent again. The organization is checked here, and
+-- not by a policy of the table, because emit runs as its owner, whom policies do not bind when it is a superuser.
+CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     ids     uuid[] := ARRAY(SELECT id FROM added);
     events  integer := cardinality(ids);
+    bound   text := current_setting('postrider.organization_id', true);
 BEGIN
+    IF bound <> '' AND EXISTS (SELECT FROM added WHERE organization_id <> bound) THEN
+        RAISE EXCEPTION 'this session speaks for organization % and cannot write events of another', bound
+            USING ERRCODE = 'insufficient_privilege', HINT = 'RESET postrider.organization_id;';
+    END IF;
     IF events = 0 THEN
         RETURN NULL;
     ELSIF events = 1 THEN
@@ -437,6 +446,9 @@ BEGIN
     EXECUTE format('CREATE TABLE postrider.%I PARTITION OF postrider.%I FOR VALUES FROM (%s) TO (%s)',
         parent || '_' || suffix, parent,
         coalesce(quote_literal(lower_bound), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
+    -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
+    -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
+    EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
 END
 $$;
 COMMENT ON FUNCTION postrider.add_partition(text, text, uuid, uuid) IS
@@ -477,8 +489,9 @@ COMMENT ON FUNCTION postrider.close_later_partition(text, text) IS
 
 -- Making a partition locks its parent against producers. Behind a long transaction that would queue them all, so the
 -- lock is given up after 200 ms and the next worker tries again.
+-- Runs as its owner, because partitions belong to whom their parent does; workers may call it and need own nothing.
 CREATE FUNCTION postrider.ensure_partitions(weeks_ahead integer DEFAULT 8) RETURNS integer
-    LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
 DECLARE
     this_week date := date_trunc('week', now() AT TIME ZONE 'UTC')::date;
     last_week date := this_week + 7 * weeks_ahead;
@@ -487,6 +500,10 @@ DECLARE
     id_column text;
     made      integer := 0;
 BEGIN
+    IF weeks_ahead NOT BETWEEN 0 AND 520 THEN
+        RAISE EXCEPTION 'partitions are made 0 to 520 weeks ahead, not %', weeks_ahead
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     FOR parent, id_column IN VALUES ('webhook_event_log', 'id'), ('webhook_attempts', 'event_id') LOOP
         IF to_regclass(format('postrider.%I', parent || '_later')) IS NULL THEN
             week := this_week + 7;

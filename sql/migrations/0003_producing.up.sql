@@ -9,8 +9,8 @@
 -- * attach runs as its caller, who must own the table. The trigger function is SECURITY DEFINER and belongs to the
 --   owner of the table (or to the caller, when not a superuser): so those who write the table need no rights here, and
 --   the expressions, and the casts of the table's own types, get no more rights than the table's owner has anyway. If
---   it ran as Postrider's owner, an expression could read every secret. The owner needs USAGE on the schema and INSERT
---   on webhook_event_log and webhook_queue; attach says so when they are missing.
+--   it ran as Postrider's owner, an expression could read every secret. The owner needs the rights of a producer
+--   (role postrider_producer of 0004); attach says so when they are missing.
 -- * The functions stand in a schema of their own, because CREATE on postrider would let others overload its functions.
 
 CREATE SCHEMA postrider_attached;
@@ -408,30 +408,46 @@ CREATE FUNCTION postrider.check_producer_rights(target regclass, role_name name)
 BEGIN
     IF NOT has_schema_privilege(role_name, 'postrider', 'USAGE')
        OR NOT has_table_privilege(role_name, 'postrider.webhook_event_log', 'INSERT')
-       OR NOT has_table_privilege(role_name, 'postrider.webhook_queue', 'INSERT') THEN
+       OR NOT has_function_privilege(role_name, 'postrider.event_id_ticks()', 'EXECUTE')
+       OR NOT has_function_privilege(role_name, 'postrider.event_id_in_statement(bigint, uuid, bigint)', 'EXECUTE')
+       OR NOT has_function_privilege(role_name, 'postrider.checked_event_type(text, text)', 'EXECUTE') THEN
         RAISE EXCEPTION 'the events of % are written as %, who may not write events', target, role_name
             USING ERRCODE = 'insufficient_privilege', HINT = format(
-                'GRANT USAGE ON SCHEMA postrider TO %1$I; GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO %1$I;',
-                role_name);
+                CASE WHEN to_regrole('postrider_producer') IS NOT NULL THEN 'GRANT postrider_producer TO %1$I;'
+                ELSE 'GRANT USAGE ON SCHEMA postrider TO %1$I; GRANT INSERT ON postrider.webhook_event_log TO %1$I; '
+                     'GRANT EXECUTE ON FUNCTION postrider.event_id_ticks, postrider.event_id_in_statement, '
+                     'postrider.checked_event_type TO %1$I;' END, role_name);
     END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.check_producer_rights(regclass, name) IS 'Part of attach: raises an error with the GRANT that is missing.';
 
 -- The very SELECT of the trigger, over no rows: a wrong expression fails here and not in a producer's transaction.
+-- Planning calls functions that are declared immutable, so it would lend the rights of whoever looks (a superuser's, of
+-- doctor) to the functions of whoever attached. Only those who have no more rights than the table's owner plan; for
+-- others PREPARE, which calls nothing, tells most of what can be wrong.
 CREATE FUNCTION postrider.try_attachment(a postrider.webhook_attachments) RETURNS void
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    may_plan  boolean := (SELECT owner.rolname = current_user OR owner.rolsuper
+                          FROM pg_class AS c JOIN pg_roles AS owner ON owner.oid = c.relowner WHERE c.oid = a.target);
     operation text;
+    statement text;
     problem   text;
     code      text;
 BEGIN
     FOREACH operation IN ARRAY a.operations LOOP
+        statement := format('WITH new_rows AS (SELECT * FROM %1$s LIMIT 0), old_rows AS (SELECT * FROM %1$s LIMIT 0),'
+                            ' tg AS (SELECT NULL::text AS tg_op, NULL::name AS tg_table_name, NULL::name AS tg_table_schema)'
+                            ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
+                            a.target, postrider.attachment_select(a, operation, '0::bigint', 'NULL::uuid'));
         BEGIN
-            EXECUTE format('WITH new_rows AS (SELECT * FROM %1$s LIMIT 0), old_rows AS (SELECT * FROM %1$s LIMIT 0),'
-                           ' tg AS (SELECT NULL::text AS tg_op, NULL::name AS tg_table_name, NULL::name AS tg_table_schema)'
-                           ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
-                           a.target, postrider.attachment_select(a, operation, '0::bigint', 'NULL::uuid'));
+            IF may_plan THEN
+                EXECUTE statement;
+            ELSE
+                EXECUTE 'PREPARE "postrider try" AS ' || statement;
+                DEALLOCATE "postrider try";
+            END IF;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
             RAISE EXCEPTION 'an expression of the attachment of % is not valid for %: %', a.table_name, operation, problem
@@ -443,7 +459,7 @@ $$;
 COMMENT ON FUNCTION postrider.try_attachment(postrider.webhook_attachments) IS
     'Part of attach: raises an error when an expression or a column does not fit the table.';
 
-CREATE FUNCTION postrider.attachment_fault(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION postrider.attachment_fault(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     problem text;
 BEGIN
@@ -461,7 +477,7 @@ $$;
 COMMENT ON FUNCTION postrider.attachment_fault(postrider.webhook_attachments) IS
     'What would fail when the table is written, in one line; null when nothing would.';
 
-CREATE FUNCTION postrider.check_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION postrider.check_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     existing text[] := postrider.column_names(a.target);
     missing  text := (SELECT c FROM unnest(coalesce(a.columns, a.except_columns)) AS c

@@ -25,7 +25,9 @@ SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_t
            AS success_count,
        coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
            AS failure_count,
-       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.inactive_reason, d.profile,
+       (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
+       d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
        d.updated_at, d.id AS destination_id
 FROM postrider.webhook_destinations AS d
@@ -40,7 +42,9 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
        coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
            AS failure_count,
        d.user_id, d.organization_id, postrider.secret_hint(d.id) AS secret,
-       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.inactive_reason, d.profile,
+       (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
+       d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
        d.updated_at, d.id AS destination_id
 FROM postrider.webhook_destinations AS d

@@ -11,7 +11,8 @@ $$;
 COMMENT ON FUNCTION postrider.secret_hint(integer) IS
     'The end of a destination''s newest secret, to recognise it by; null when it has none.';
 
-CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE postrider.webhook_routing SET version = version + 1;
     PERFORM pg_notify('postrider_routing', '');

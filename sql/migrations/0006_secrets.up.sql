@@ -35,7 +35,8 @@ COMMENT ON COLUMN postrider.webhook_secrets.secret IS
 
 -- Sealing with another key changes no secret, so it need not make every worker load all destinations again: with
 -- 100,000 of them a rotation would cost each worker a hundred loads.
-CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF current_setting('postrider.only_seals', true) = 'on' THEN
         RETURN NULL;

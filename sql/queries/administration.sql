@@ -255,6 +255,11 @@ FROM jsonb_to_record($1::jsonb) AS p ("table" text, event_type text, operations 
 -- index: none
 SELECT jsonb_build_object('count', postrider.detach(($1::jsonb ->> 'table')::regclass, $1::jsonb ->> 'name'))::text;
 
+-- name: RoleSetup   rows: 1, the statements that make the roles which are missing; null when none is
+-- params: none
+-- index: none
+SELECT postrider.role_setup();
+
 -- name: Diagnosis   rows: 1, everything that doctor can learn with one question
 -- params: $1 ignored jsonb
 -- index: none
@@ -280,6 +285,14 @@ SELECT jsonb_build_object(
     'oldest_xmin_pid', (SELECT pid FROM pg_catalog.pg_stat_activity
                         WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'
                         ORDER BY xact_start LIMIT 1),
+    'role', (SELECT jsonb_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypasses', r.rolbypassrls,
+                 'owner', pg_has_role(n.nspowner, 'USAGE'),
+                 'member_of', (SELECT string_agg(m.rolname, ', ' ORDER BY m.rolname) FROM pg_catalog.pg_roles AS m
+                               WHERE m.rolname IN (SELECT g.role_name FROM postrider.webhook_grants AS g)
+                                 AND pg_has_role(m.oid, 'USAGE')))
+             FROM pg_catalog.pg_roles AS r, pg_catalog.pg_namespace AS n
+             WHERE r.rolname = current_user AND n.nspname = 'postrider'),
+    'role_setup', postrider.role_setup(),
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations

@@ -349,7 +349,8 @@ COMMENT ON TABLE postrider.webhook_routing IS 'One row: the version of all desti
 COMMENT ON COLUMN postrider.webhook_routing.version IS 'Raised in the transaction of each change of destinations or secrets.';
 COMMENT ON COLUMN postrider.webhook_routing.one_row IS 'Always true: there is one row.';
 
-CREATE FUNCTION postrider.webhook_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE postrider.webhook_routing SET version = version + 1;
     PERFORM pg_notify('postrider_routing', '');
@@ -410,11 +411,19 @@ END
 $$;
 COMMENT ON FUNCTION postrider.ring_doorbell() IS 'Wakes the workers when all of them sleep; otherwise does nothing, in a microsecond.';
 
-CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Runs as its owner: whoever may write the queue could have any event sent again. The organization is checked here, and
+-- not by a policy of the table, because emit runs as its owner, whom policies do not bind when it is a superuser.
+CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     ids     uuid[] := ARRAY(SELECT id FROM added);
     events  integer := cardinality(ids);
+    bound   text := current_setting('postrider.organization_id', true);
 BEGIN
+    IF bound <> '' AND EXISTS (SELECT FROM added WHERE organization_id <> bound) THEN
+        RAISE EXCEPTION 'this session speaks for organization % and cannot write events of another', bound
+            USING ERRCODE = 'insufficient_privilege', HINT = 'RESET postrider.organization_id;';
+    END IF;
     IF events = 0 THEN
         RETURN NULL;
     ELSIF events = 1 THEN
@@ -447,6 +456,9 @@ BEGIN
     EXECUTE format('CREATE TABLE postrider.%I PARTITION OF postrider.%I FOR VALUES FROM (%s) TO (%s)',
         parent || '_' || suffix, parent,
         coalesce(quote_literal(lower_bound), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
+    -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
+    -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
+    EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
 END
 $$;
 COMMENT ON FUNCTION postrider.add_partition(text, text, uuid, uuid) IS
@@ -487,8 +499,9 @@ COMMENT ON FUNCTION postrider.close_later_partition(text, text) IS
 
 -- Making a partition locks its parent against producers. Behind a long transaction that would queue them all, so the
 -- lock is given up after 200 ms and the next worker tries again.
+-- Runs as its owner, because partitions belong to whom their parent does; workers may call it and need own nothing.
 CREATE FUNCTION postrider.ensure_partitions(weeks_ahead integer DEFAULT 8) RETURNS integer
-    LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
 DECLARE
     this_week date := date_trunc('week', now() AT TIME ZONE 'UTC')::date;
     last_week date := this_week + 7 * weeks_ahead;
@@ -497,6 +510,10 @@ DECLARE
     id_column text;
     made      integer := 0;
 BEGIN
+    IF weeks_ahead NOT BETWEEN 0 AND 520 THEN
+        RAISE EXCEPTION 'partitions are made 0 to 520 weeks ahead, not %', weeks_ahead
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     FOR parent, id_column IN VALUES ('webhook_event_log', 'id'), ('webhook_attempts', 'event_id') LOOP
         IF to_regclass(format('postrider.%I', parent || '_later')) IS NULL THEN
             week := this_week + 7;
@@ -532,8 +549,76 @@ DROP SCHEMA postrider CASCADE;
         (version: 2, name: "views", up: #"""
 -- Postrider 0002: what people read and write. Events with their status, deliveries, endpoints, n8n workflows, summaries.
 --
--- Every view is security_invoker: it opens nothing that the tables below it do not. No view is materialised and no
--- status is stored: status is worked out from the tables of the road of an event, so it cannot disagree with them.
+-- Views that people use are security_invoker: they open nothing that the tables below them do not. What an organization
+-- may know of tables whose rows hold work of many (claims, the queue) comes from the objects that follow, which
+-- have their owner's rights. No view is materialised and no status is stored: status is worked out from the tables of
+-- the road of an event, so it cannot disagree with them.
+
+-- What an organization may know ---------------------------------------------------------------------------------------
+
+-- Names are resolved when it is made (no string body): the caller's search_path decides nothing.
+CREATE FUNCTION postrider.current_organization() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE RETURN nullif(pg_catalog.current_setting('postrider.organization_id', true), '');
+COMMENT ON FUNCTION postrider.current_organization() IS
+    'The organization that this session speaks for: SET postrider.organization_id = ''…''. Null when it was not set.';
+
+-- A function and not subqueries of the view, whose estimated cost of two probes for each row would have every plan compiled
+-- by JIT: 1.4 s for one row (measured).
+CREATE FUNCTION postrider.is_own(event_id uuid, destination_id integer) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    organization text := postrider.current_organization();
+BEGIN
+    RETURN EXISTS (SELECT FROM postrider.webhook_event_log AS e
+                   WHERE e.id = event_id AND e.organization_id = organization)
+       AND (destination_id IS NULL OR EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                                              WHERE d.id = destination_id AND d.organization_id = organization));
+END
+$$;
+COMMENT ON FUNCTION postrider.is_own(uuid, integer) IS
+    'Do this event, and this destination unless it is null, belong to the organization that the session speaks for?';
+
+-- The barrier keeps a caller's own functions from seeing rows before the condition did.
+CREATE VIEW postrider.webhook_in_flight WITH (security_barrier = true) AS
+SELECT u.event_id, u.destination_id, u.attempt_number
+FROM postrider.webhook_claims AS c,
+     ROWS FROM (unnest(c.event_ids), unnest(c.destination_ids), unnest(c.attempt_numbers))
+         AS u (event_id, destination_id, attempt_number)
+WHERE (SELECT has_table_privilege('postrider.webhook_claims'::regclass, 'SELECT'))
+   OR postrider.is_own(u.event_id, u.destination_id);
+COMMENT ON VIEW postrider.webhook_in_flight IS
+    'What workers hold right now, one row for each event of a claim: all of it for those who may read webhook_claims, that of the session''s organization for others.';
+COMMENT ON COLUMN postrider.webhook_in_flight.event_id IS 'The event.';
+COMMENT ON COLUMN postrider.webhook_in_flight.destination_id IS 'The destination, of a retry; null for a first fan-out.';
+COMMENT ON COLUMN postrider.webhook_in_flight.attempt_number IS 'Number of the attempt, of a retry; null for a first fan-out.';
+
+-- An event that is not the first id of a queue row stands in the array of the nearest row before it, or, when statements
+-- of several sessions interleaved, a few rows before that. The backward walk stops at the first hit. It cannot become
+-- long for events that left the queue, since what is left in the queue is younger than they are.
+CREATE FUNCTION postrider.is_waiting(event_id uuid, event_priority smallint) RETURNS boolean
+    LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM postrider.webhook_queue AS q WHERE q.priority = event_priority AND q.id = event_id)
+        OR coalesce((SELECT true FROM postrider.webhook_queue AS q
+                     WHERE q.priority = event_priority AND q.id < event_id AND event_id = ANY (q.more)
+                     ORDER BY q.id DESC LIMIT 1), false);
+END
+$$;
+COMMENT ON FUNCTION postrider.is_waiting(uuid, smallint) IS
+    'Does this event of this priority wait in the queue? Runs as its owner: whoever knows an event''s id may ask, nobody may read the queue for it.';
+
+-- Headers carry tokens of their receivers as often as not.
+CREATE VIEW postrider.webhook_destination_headers WITH (security_barrier = true) AS
+SELECT d.id AS destination_id,
+       CASE WHEN (SELECT has_column_privilege('postrider.webhook_destinations'::regclass, 'headers', 'SELECT')) THEN d.headers
+            ELSE (SELECT coalesce(jsonb_object_agg(h.key, '••••'), '{}') FROM jsonb_each(d.headers) AS h) END AS headers
+FROM postrider.webhook_destinations AS d
+WHERE (SELECT has_table_privilege('postrider.webhook_claims'::regclass, 'SELECT'))
+   OR d.organization_id = postrider.current_organization();
+COMMENT ON VIEW postrider.webhook_destination_headers IS
+    'Extra request headers of destinations, with their values for those who may read them and dots for others.';
+COMMENT ON COLUMN postrider.webhook_destination_headers.destination_id IS 'The destination.';
+COMMENT ON COLUMN postrider.webhook_destination_headers.headers IS 'Names and values; •••• for each value that the reader may not see.';
 
 -- Events --------------------------------------------------------------------------------------------------------------
 
@@ -541,9 +626,6 @@ DROP SCHEMA postrider CASCADE;
 -- trigger is called once for a statement, and defaults are the table's own. The status stands in scalar subqueries for
 -- that reason. They are asked in this order:
 -- * The claims are compared by IN over all claimed ids: one hash for the whole query, small because claims are short.
--- * An event that is not the first id of a queue row stands in the array of the nearest row before it, or, when
---   statements of several sessions interleaved, a few rows before that. The backward walk stops at the first hit. It
---   cannot become long for events that left the queue, since what is left in the queue is younger than they are.
 -- * The probe of the log itself tells INSERT … RETURNING status: the row is not visible yet to its own statement, and
 --   its queue row is written only at the end of it.
 CREATE VIEW postrider.webhook_events WITH (security_invoker = true) AS
@@ -552,13 +634,9 @@ SELECT e.id, e.event_type, e.event_source, e.table_name, e.record_id, e.user_id,
        CASE
            WHEN EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = e.id) THEN 'failed'
            WHEN EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = e.id) THEN 'processing'
-           WHEN e.id IN (SELECT unnest(c.event_ids) FROM postrider.webhook_claims AS c) THEN 'processing'
+           WHEN e.id IN (SELECT f.event_id FROM postrider.webhook_in_flight AS f) THEN 'processing'
            WHEN EXISTS (SELECT FROM postrider.webhook_attempts AS a WHERE a.event_id = e.id) THEN 'completed'
-           WHEN EXISTS (SELECT FROM postrider.webhook_queue AS q WHERE q.priority = e.priority AND q.id = e.id)
-               THEN 'pending'
-           WHEN (SELECT true FROM postrider.webhook_queue AS q
-                 WHERE q.priority = e.priority AND q.id < e.id AND e.id = ANY (q.more)
-                 ORDER BY q.id DESC LIMIT 1) THEN 'pending'
+           WHEN postrider.is_waiting(e.id, e.priority) THEN 'pending'
            WHEN EXISTS (SELECT FROM postrider.webhook_event_log AS s WHERE s.id = e.id) THEN 'completed'
            ELSE 'pending'
        END AS status,
@@ -603,9 +681,8 @@ SELECT postrider.delivery_id(p.event_id, p.destination_id) AS id,
            WHEN r.event_id IS NOT NULL THEN 'pending'
            WHEN p.attempted_at IS NULL THEN 'pending'
            WHEN (p.event_id, p.destination_id) IN (
-               SELECT u.event_id, u.destination_id FROM postrider.webhook_claims AS c,
-                   ROWS FROM (unnest(c.event_ids), unnest(c.destination_ids)) AS u (event_id, destination_id)
-               WHERE c.destination_ids IS NOT NULL) THEN 'pending'
+               SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f
+               WHERE f.destination_id IS NOT NULL) THEN 'pending'
            WHEN p.outcome = 0 THEN 'success'
            ELSE 'failed'
        END AS status,
@@ -638,10 +715,8 @@ FROM (
     FROM (
         SELECT event_id, destination_id FROM postrider.webhook_retries WHERE attempt_number = 1
         UNION ALL
-        SELECT u.event_id, u.destination_id FROM postrider.webhook_claims AS c,
-            ROWS FROM (unnest(c.event_ids), unnest(c.destination_ids), unnest(c.attempt_numbers))
-                AS u (event_id, destination_id, attempt_number)
-        WHERE c.destination_ids IS NOT NULL AND u.attempt_number = 1
+        SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f
+        WHERE f.destination_id IS NOT NULL AND f.attempt_number = 1
     ) AS w
     WHERE NOT EXISTS (
         SELECT FROM postrider.webhook_attempts AS a
@@ -810,7 +885,9 @@ SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_t
            AS success_count,
        coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
            AS failure_count,
-       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.inactive_reason, d.profile,
+       (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
+       d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
        d.updated_at, d.id AS destination_id
 FROM postrider.webhook_destinations AS d
@@ -825,7 +902,9 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
        coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
            AS failure_count,
        d.user_id, d.organization_id, postrider.secret_hint(d.id) AS secret,
-       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.inactive_reason, d.profile,
+       (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
+       d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
        d.updated_at, d.id AS destination_id
 FROM postrider.webhook_destinations AS d
@@ -1094,12 +1173,14 @@ INSERT INTO postrider.webhook_migrations (version, name) VALUES (2, 'views');
 -- Undoes 0002. No data is lost: views and functions only.
 DROP VIEW postrider.webhook_destination_status, postrider.webhook_queue_status;
 DROP VIEW postrider.n8n_workflows, postrider.webhook_endpoints, postrider.webhook_deliveries, postrider.webhook_events;
+DROP VIEW postrider.webhook_in_flight, postrider.webhook_destination_headers;
 DROP FUNCTION postrider.delete_destination(), postrider.update_destination(), postrider.insert_destination(),
     postrider.view_row(anyelement, postrider.webhook_destinations, text), postrider.refuse_read_only(text[]),
     postrider.destination_row(jsonb), postrider.check_destination(postrider.webhook_destinations),
     postrider.rotate_secret(uuid, text, interval), postrider.set_secret(integer, text, interval),
     postrider.secret_hint(integer), postrider.new_secret(text), postrider.random_bytes_32(),
-    postrider.matches(text[], text);
+    postrider.matches(text[], text), postrider.is_waiting(uuid, smallint), postrider.is_own(uuid, integer),
+    postrider.current_organization();
 
 DELETE FROM postrider.webhook_migrations WHERE version = 2;
 
@@ -1116,8 +1197,8 @@ DELETE FROM postrider.webhook_migrations WHERE version = 2;
 -- * attach runs as its caller, who must own the table. The trigger function is SECURITY DEFINER and belongs to the
 --   owner of the table (or to the caller, when not a superuser): so those who write the table need no rights here, and
 --   the expressions, and the casts of the table's own types, get no more rights than the table's owner has anyway. If
---   it ran as Postrider's owner, an expression could read every secret. The owner needs USAGE on the schema and INSERT
---   on webhook_event_log and webhook_queue; attach says so when they are missing.
+--   it ran as Postrider's owner, an expression could read every secret. The owner needs the rights of a producer
+--   (role postrider_producer of 0004); attach says so when they are missing.
 -- * The functions stand in a schema of their own, because CREATE on postrider would let others overload its functions.
 
 CREATE SCHEMA postrider_attached;
@@ -1515,30 +1596,46 @@ CREATE FUNCTION postrider.check_producer_rights(target regclass, role_name name)
 BEGIN
     IF NOT has_schema_privilege(role_name, 'postrider', 'USAGE')
        OR NOT has_table_privilege(role_name, 'postrider.webhook_event_log', 'INSERT')
-       OR NOT has_table_privilege(role_name, 'postrider.webhook_queue', 'INSERT') THEN
+       OR NOT has_function_privilege(role_name, 'postrider.event_id_ticks()', 'EXECUTE')
+       OR NOT has_function_privilege(role_name, 'postrider.event_id_in_statement(bigint, uuid, bigint)', 'EXECUTE')
+       OR NOT has_function_privilege(role_name, 'postrider.checked_event_type(text, text)', 'EXECUTE') THEN
         RAISE EXCEPTION 'the events of % are written as %, who may not write events', target, role_name
             USING ERRCODE = 'insufficient_privilege', HINT = format(
-                'GRANT USAGE ON SCHEMA postrider TO %1$I; GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO %1$I;',
-                role_name);
+                CASE WHEN to_regrole('postrider_producer') IS NOT NULL THEN 'GRANT postrider_producer TO %1$I;'
+                ELSE 'GRANT USAGE ON SCHEMA postrider TO %1$I; GRANT INSERT ON postrider.webhook_event_log TO %1$I; '
+                     'GRANT EXECUTE ON FUNCTION postrider.event_id_ticks, postrider.event_id_in_statement, '
+                     'postrider.checked_event_type TO %1$I;' END, role_name);
     END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.check_producer_rights(regclass, name) IS 'Part of attach: raises an error with the GRANT that is missing.';
 
 -- The very SELECT of the trigger, over no rows: a wrong expression fails here and not in a producer's transaction.
+-- Planning calls functions that are declared immutable, so it would lend the rights of whoever looks (a superuser's, of
+-- doctor) to the functions of whoever attached. Only those who have no more rights than the table's owner plan; for
+-- others PREPARE, which calls nothing, tells most of what can be wrong.
 CREATE FUNCTION postrider.try_attachment(a postrider.webhook_attachments) RETURNS void
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    may_plan  boolean := (SELECT owner.rolname = current_user OR owner.rolsuper
+                          FROM pg_class AS c JOIN pg_roles AS owner ON owner.oid = c.relowner WHERE c.oid = a.target);
     operation text;
+    statement text;
     problem   text;
     code      text;
 BEGIN
     FOREACH operation IN ARRAY a.operations LOOP
+        statement := format('WITH new_rows AS (SELECT * FROM %1$s LIMIT 0), old_rows AS (SELECT * FROM %1$s LIMIT 0),'
+                            ' tg AS (SELECT NULL::text AS tg_op, NULL::name AS tg_table_name, NULL::name AS tg_table_schema)'
+                            ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
+                            a.target, postrider.attachment_select(a, operation, '0::bigint', 'NULL::uuid'));
         BEGIN
-            EXECUTE format('WITH new_rows AS (SELECT * FROM %1$s LIMIT 0), old_rows AS (SELECT * FROM %1$s LIMIT 0),'
-                           ' tg AS (SELECT NULL::text AS tg_op, NULL::name AS tg_table_name, NULL::name AS tg_table_schema)'
-                           ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
-                           a.target, postrider.attachment_select(a, operation, '0::bigint', 'NULL::uuid'));
+            IF may_plan THEN
+                EXECUTE statement;
+            ELSE
+                EXECUTE 'PREPARE "postrider try" AS ' || statement;
+                DEALLOCATE "postrider try";
+            END IF;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
             RAISE EXCEPTION 'an expression of the attachment of % is not valid for %: %', a.table_name, operation, problem
@@ -1550,7 +1647,7 @@ $$;
 COMMENT ON FUNCTION postrider.try_attachment(postrider.webhook_attachments) IS
     'Part of attach: raises an error when an expression or a column does not fit the table.';
 
-CREATE FUNCTION postrider.attachment_fault(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION postrider.attachment_fault(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     problem text;
 BEGIN
@@ -1568,7 +1665,7 @@ $$;
 COMMENT ON FUNCTION postrider.attachment_fault(postrider.webhook_attachments) IS
     'What would fail when the table is written, in one line; null when nothing would.';
 
-CREATE FUNCTION postrider.check_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION postrider.check_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     existing text[] := postrider.column_names(a.target);
     missing  text := (SELECT c FROM unnest(coalesce(a.columns, a.except_columns)) AS c
@@ -1978,7 +2075,9 @@ SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_t
            AS success_count,
        coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
            AS failure_count,
-       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.inactive_reason, d.profile,
+       (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
+       d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
        d.updated_at, d.id AS destination_id, d.disable_after_s
 FROM postrider.webhook_destinations AS d
@@ -1991,7 +2090,9 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
        coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
            AS failure_count,
        d.user_id, d.organization_id, postrider.secret_hint(d.id) AS secret,
-       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.inactive_reason, d.profile,
+       (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
+       d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
        d.updated_at, d.id AS destination_id, d.disable_after_s
 FROM postrider.webhook_destinations AS d
@@ -2056,7 +2157,9 @@ SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_t
            AS success_count,
        coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
            AS failure_count,
-       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.inactive_reason, d.profile,
+       (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
+       d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
        d.updated_at, d.id AS destination_id
 FROM postrider.webhook_destinations AS d
@@ -2071,7 +2174,9 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
        coalesce((SELECT sum(t.failed) FROM postrider.webhook_tallies AS t WHERE t.destination_id = d.id), 0)::bigint
            AS failure_count,
        d.user_id, d.organization_id, postrider.secret_hint(d.id) AS secret,
-       d.inactive_reason, d.profile, d.headers, d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
+       d.inactive_reason, d.profile,
+       (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
+       d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
        d.updated_at, d.id AS destination_id
 FROM postrider.webhook_destinations AS d
@@ -2248,7 +2353,8 @@ COMMENT ON COLUMN postrider.webhook_secrets.secret IS
 
 -- Sealing with another key changes no secret, so it need not make every worker load all destinations again: with
 -- 100,000 of them a rotation would cost each worker a hundred loads.
-CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF current_setting('postrider.only_seals', true) = 'on' THEN
         RETURN NULL;
@@ -2277,7 +2383,8 @@ $$;
 COMMENT ON FUNCTION postrider.secret_hint(integer) IS
     'The end of a destination''s newest secret, to recognise it by; null when it has none.';
 
-CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE postrider.webhook_routing SET version = version + 1;
     PERFORM pg_notify('postrider_routing', '');
@@ -2290,6 +2397,363 @@ COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers 
 DROP FUNCTION postrider.shown_headers(jsonb), postrider.holds_credential(text);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 6;
+
+"""#),
+        (version: 7, name: "roles", up: #"""
+-- Postrider 0007: who may do what. Roles, grants, row-level security.
+--
+-- Five roles that nobody logs in as; applications and people are made members of them:
+--   postrider_producer  writes events, attaches its own tables; reads no event, no attempt, no secret
+--   postrider_worker    what the statements of a worker need
+--   postrider_auditor   reads everything but secrets; writes nothing
+--   postrider_admin     endpoints and their secrets (writes them, cannot read them back), replays; reads as an auditor
+--   postrider_tenant    reads what belongs to the organization that its session speaks for
+-- Migrations are run by the owner of the schema. PUBLIC has nothing.
+--
+-- * Roles belong to the whole server, grants to a database. Making roles may be forbidden to whoever migrates: then the
+--   migration says what a DBA has to run, and everything goes on working for the owner.
+-- * webhook_grants says what each role may; grant_roles() brings the database to that state, as often as it is called. A
+--   later migration inserts its rows there and calls it.
+-- * Row-level security is forced: the owner of the tables is bound too, and has policies of its own. A role with rights
+--   on a table but without a policy sees no row of it. Policies that let all rows pass cost nothing: they fold away.
+
+-- What each role may ----------------------------------------------------------------------------------------------------
+
+CREATE TABLE postrider.webhook_grants (
+    role_name  text NOT NULL,
+    kind       text NOT NULL,
+    object     text NOT NULL,
+    privileges text NOT NULL,
+    hidden     text[],
+    visible    text,
+    CONSTRAINT webhook_grants_pkey PRIMARY KEY (role_name, kind, object),
+    CONSTRAINT kind_is_schema_table_or_function CHECK (kind IN ('schema', 'table', 'function'))
+);
+COMMENT ON TABLE postrider.webhook_grants IS
+    'What each role may do, as postrider.grant_roles() grants it. Changing a row here does nothing before the next call.';
+COMMENT ON COLUMN postrider.webhook_grants.role_name IS 'The role, postrider_….';
+COMMENT ON COLUMN postrider.webhook_grants.kind IS 'schema, table (a table or view) or function.';
+COMMENT ON COLUMN postrider.webhook_grants.object IS 'Name of the schema, or name in the schema postrider; of a function all its forms.';
+COMMENT ON COLUMN postrider.webhook_grants.privileges IS 'As in GRANT: SELECT (a, b), INSERT.';
+COMMENT ON COLUMN postrider.webhook_grants.hidden IS
+    'Columns that SELECT leaves out, of a table of which the role may read all others, also those added later; null for none.';
+COMMENT ON COLUMN postrider.webhook_grants.visible IS
+    'For tables with row-level security: SQL condition of the rows that the role sees; null for all rows.';
+
+-- Part of migrations: one call for what a role may do with many objects.
+CREATE FUNCTION postrider.add_grants(role_name text, kind text, privileges text, VARIADIC objects text[]) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO postrider.webhook_grants (role_name, kind, object, privileges)
+    SELECT 'postrider_' || role_name, kind, o, privileges FROM unnest(objects) AS o
+$$;
+COMMENT ON FUNCTION postrider.add_grants(text, text, text, text[]) IS
+    'Part of migrations: adds rows to webhook_grants. The role is named without postrider_.';
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['producer', 'worker', 'auditor', 'admin', 'tenant'] LOOP
+        PERFORM postrider.add_grants(role_name, 'schema', 'USAGE', 'postrider');
+    END LOOP;
+
+    -- Producers. The functions of attach run as their caller, so the caller needs all of them.
+    PERFORM postrider.add_grants('producer', 'table', 'INSERT', 'webhook_event_log', 'webhook_events');
+    PERFORM postrider.add_grants('producer', 'schema', 'USAGE, CREATE', 'postrider_attached');
+    PERFORM postrider.add_grants('producer', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_attachments');
+    PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check');
+    PERFORM postrider.add_grants('producer', 'function', 'EXECUTE', 'emit', 'next_event_id', 'event_id_at',
+        'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_document',
+        'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows', 'attachment_select',
+        'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
+        'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
+        'drop_truncate_guards', 'event_id_in_statement', 'event_id_ticks', 'json_columns', 'refuse_truncate',
+        'try_attachment', 'with_descendants');
+
+    -- Workers. UPDATE of one column that no statement of theirs changes is what FOR UPDATE asks for.
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT',
+        'webhook_event_log', 'webhook_migrations', 'webhook_routing');
+    -- A worker with keys seals what plain SQL wrote.
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (secret)', 'webhook_secrets');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE, UPDATE (priority)', 'webhook_queue');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (due_at)', 'webhook_retries');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (failed)', 'webhook_tallies');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, '
+        'UPDATE (worker_id, claimed_at, rescues, event_ids, destination_ids, attempt_numbers)', 'webhook_claims');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_breakers', 'webhook_settlements');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_workers');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT', 'webhook_attempts');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE', 'webhook_dead_letters');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (is_active, inactive_reason, updated_at, headers)', 'webhook_destinations');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'ensure_partitions', 'begin_settlement', 'breaker_wait',
+        'holds_credential');
+
+    -- Auditors and administrators read the same; headers of destinations hold tokens, which an auditor need not see.
+    FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'table', 'SELECT', 'webhook_attempts', 'webhook_attachments',
+            'webhook_settlements', 'webhook_claims', 'webhook_event_log', 'webhook_grants', 'webhook_migrations', 'webhook_queue',
+            'webhook_routing', 'webhook_tallies', 'webhook_workers', 'webhook_attachment_check', 'webhook_deliveries',
+            'webhook_destination_headers', 'webhook_destination_status', 'webhook_events', 'webhook_in_flight',
+            'webhook_queue_status');
+        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'current_organization', 'delivery_id',
+            'event_id_at', 'event_id_time', 'is_own', 'is_waiting', 'matches', 'role_setup', 'secret_hint',
+            'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
+            'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment',
+            'with_descendants');
+    END LOOP;
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_dead_letters', 'webhook_destinations',
+        'webhook_retries', 'webhook_endpoints', 'n8n_workflows');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_destinations');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_endpoints', 'n8n_workflows', 'webhook_retries');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, DELETE', 'webhook_dead_letters');
+    PERFORM postrider.add_grants('admin', 'table',
+        'SELECT (destination_id, version, created_at, expires_at), INSERT, UPDATE (expires_at, secret), DELETE', 'webhook_secrets');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_breakers');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, DELETE', 'webhook_breakers');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_destination', 'destination_row', 'new_secret',
+        'random_bytes_32', 'refuse_read_only', 'rotate_secret', 'set_secret', 'view_row');
+
+    -- Tenants: no claims, no queue, no workers, whose rows hold work of many; no headers, no end of a secret.
+    PERFORM postrider.add_grants('tenant', 'table', 'SELECT', 'webhook_attempts', 'webhook_dead_letters',
+        'webhook_destinations', 'webhook_event_log', 'webhook_retries', 'webhook_tallies', 'n8n_workflows',
+        'webhook_deliveries', 'webhook_destination_headers', 'webhook_destination_status', 'webhook_endpoints',
+        'webhook_events', 'webhook_in_flight');
+    PERFORM postrider.add_grants('tenant', 'function', 'EXECUTE', 'current_organization', 'delivery_id', 'event_id_at',
+        'event_id_time', 'is_own', 'is_waiting', 'matches');
+END
+$$;
+
+UPDATE postrider.webhook_grants SET hidden = '{headers}'
+WHERE role_name IN ('postrider_auditor', 'postrider_tenant') AND object = 'webhook_destinations';
+UPDATE postrider.webhook_grants SET hidden = '{secret}'
+WHERE role_name = 'postrider_tenant' AND object IN ('webhook_endpoints', 'n8n_workflows');
+
+-- Whoever may write the rows of others could put expressions there that run with their rights.
+UPDATE postrider.webhook_grants SET visible =
+    'pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = target), ''USAGE'')'
+WHERE role_name = 'postrider_producer' AND object = 'webhook_attachments';
+
+-- An attempt shows what a destination answered: a tenant sees those of its own events at its own destinations, not what
+-- became of them at destinations that serve everybody. The inner tables have the tenant's policies themselves.
+UPDATE postrider.webhook_grants SET visible = CASE
+    WHEN object IN ('webhook_event_log', 'webhook_destinations')
+        THEN 'organization_id = (SELECT postrider.current_organization())'
+    WHEN object = 'webhook_tallies'
+        THEN 'destination_id IN (SELECT d.id FROM postrider.webhook_destinations AS d)'
+    ELSE 'destination_id IN (SELECT d.id FROM postrider.webhook_destinations AS d)'
+         ' AND (SELECT true FROM postrider.webhook_event_log AS e WHERE e.id = event_id)' END
+WHERE role_name = 'postrider_tenant'
+  AND object IN ('webhook_event_log', 'webhook_destinations', 'webhook_tallies', 'webhook_attempts', 'webhook_retries',
+                 'webhook_dead_letters');
+
+-- Granting --------------------------------------------------------------------------------------------------------------
+
+-- A policy is left alone when it stands, because making one locks its table for a moment. The owner's is moved when the
+-- owner changed: without it the owner would be shut out of its own tables.
+CREATE FUNCTION postrider.add_policy(target regclass, policy text, role_name name, visible text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    standing pg_catalog.pg_policy;
+    role_id  oid := (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = role_name);
+BEGIN
+    SELECT p.* INTO standing FROM pg_catalog.pg_policy AS p WHERE p.polrelid = target AND p.polname = policy;
+    IF NOT FOUND THEN
+        EXECUTE format('CREATE POLICY %I ON %s TO %I USING (%s)', policy, target, role_name, coalesce(visible, 'true'));
+    ELSIF standing.polroles <> ARRAY[role_id] THEN
+        EXECUTE format('ALTER POLICY %I ON %s TO %I', policy, target, role_name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.add_policy(regclass, text, name, text) IS
+    'Part of grant_roles: makes a policy for one role, unless it stands.';
+
+CREATE FUNCTION postrider.shown_columns(target regclass, hidden text[]) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')', '') FROM pg_attribute AS a
+    WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> ALL (hidden)
+$$;
+COMMENT ON FUNCTION postrider.shown_columns(regclass, text[]) IS
+    'Part of grant_roles: the list of columns after SELECT; empty when none is hidden.';
+
+CREATE FUNCTION postrider.grant_roles() RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    grantee text;
+    item    record;
+    granted integer := 0;
+BEGIN
+    -- Functions are everybody's when they are made, and default privileges of one schema cannot change that.
+    REVOKE ALL ON SCHEMA postrider, postrider_attached FROM PUBLIC;
+    REVOKE ALL ON ALL TABLES IN SCHEMA postrider FROM PUBLIC;
+    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA postrider FROM PUBLIC;
+    FOR item IN SELECT c.oid::regclass AS target, pg_get_userbyid(c.relowner) AS owner FROM pg_class AS c
+                WHERE c.relnamespace = 'postrider'::regnamespace AND c.relrowsecurity AND NOT c.relispartition LOOP
+        PERFORM postrider.add_policy(item.target, 'owner', item.owner, NULL);
+    END LOOP;
+    FOR grantee IN SELECT DISTINCT g.role_name FROM postrider.webhook_grants AS g ORDER BY 1 LOOP
+        CONTINUE WHEN to_regrole(grantee) IS NULL;
+        EXECUTE format('REVOKE ALL ON SCHEMA postrider, postrider_attached FROM %I', grantee);
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA postrider FROM %I', grantee);
+        EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA postrider FROM %I', grantee);
+        FOR item IN SELECT g.*, c.oid::regclass AS target, c.relrowsecurity FROM postrider.webhook_grants AS g
+                    LEFT JOIN pg_class AS c ON g.kind = 'table' AND c.relname = g.object
+                                           AND c.relnamespace = 'postrider'::regnamespace
+                    WHERE g.role_name = grantee ORDER BY g.kind, g.object LOOP
+            IF item.kind = 'schema' THEN
+                EXECUTE format('GRANT %s ON SCHEMA %I TO %I', item.privileges, item.object, grantee);
+            ELSIF item.kind = 'table' THEN
+                EXECUTE format('GRANT %s ON postrider.%I TO %I', item.privileges || postrider.shown_columns(item.target, item.hidden),
+                               item.object, grantee);
+            ELSE
+                EXECUTE (SELECT format('GRANT %s ON FUNCTION %s TO %I', item.privileges,
+                                       coalesce(string_agg(p.oid::regprocedure::text, ', '), item.object), grantee)
+                         FROM pg_proc AS p
+                         WHERE p.pronamespace = 'postrider'::regnamespace AND p.proname = item.object);
+            END IF;
+            -- Those who may only insert need no more than the policy for everybody.
+            IF item.relrowsecurity AND item.privileges ~ 'SELECT' THEN
+                PERFORM postrider.add_policy(item.target, grantee, grantee, item.visible);
+            END IF;
+            granted := granted + 1;
+        END LOOP;
+    END LOOP;
+    RETURN granted;
+END
+$$;
+COMMENT ON FUNCTION postrider.grant_roles() IS
+    'Gives the roles of Postrider exactly what webhook_grants says, takes everything from PUBLIC, and gives how many grants were made. Call it as the owner of the schema, as often as you like: after a DBA made the roles, or when the owner changed.';
+
+-- What a DBA has to run: roles that are missing, and grants that the owner then makes.
+CREATE FUNCTION postrider.role_setup() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(format('CREATE ROLE %I NOLOGIN;', m.role_name), ' ' ORDER BY m.role_name)
+           || ' SELECT postrider.grant_roles();'
+    FROM (SELECT DISTINCT role_name FROM postrider.webhook_grants) AS m
+    WHERE to_regrole(m.role_name) IS NULL
+$$;
+COMMENT ON FUNCTION postrider.role_setup() IS
+    'The statements that make the roles that are missing on this server; null when none is missing.';
+
+-- Making them -----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.create_roles() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    role_name text;
+BEGIN
+    FOR role_name IN SELECT DISTINCT g.role_name FROM postrider.webhook_grants AS g ORDER BY 1 LOOP
+        BEGIN
+            IF to_regrole(role_name) IS NULL THEN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+            END IF;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN
+                RAISE DEBUG 'role % was made by somebody else just now', role_name;
+            WHEN insufficient_privilege THEN
+                RAISE NOTICE 'role % could not be made: %', role_name, SQLERRM;
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION postrider.create_roles() IS
+    'Makes the roles that are missing on this server, as far as the caller may; grant_roles gives them their rights.';
+
+-- Row-level security ------------------------------------------------------------------------------------------------------
+
+DO $$
+DECLARE
+    target text;
+BEGIN
+    FOREACH target IN ARRAY ARRAY['event_log', 'attempts', 'retries', 'dead_letters', 'tallies', 'destinations',
+                                  'secrets', 'attachments'] LOOP
+        EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', 'webhook_' || target);
+    END LOOP;
+END
+$$;
+-- Events are written as producers, as owners of attached tables, and as the owner of emit. The grant decides who may, and
+-- webhook_enqueue for which organization.
+CREATE POLICY writers ON postrider.webhook_event_log FOR INSERT TO PUBLIC WITH CHECK (true);
+
+-- The roles of this server --------------------------------------------------------------------------------------------------
+
+DO $$
+DECLARE
+    attempt integer := 0;
+BEGIN
+    LOOP
+        BEGIN
+            PERFORM postrider.create_roles();
+            PERFORM postrider.grant_roles();
+            EXIT;
+        EXCEPTION WHEN undefined_object THEN
+            -- A role was dropped at the same time, for another database.
+            attempt := attempt + 1;
+            IF attempt = 5 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    IF postrider.role_setup() IS NOT NULL THEN
+        RAISE NOTICE 'roles of Postrider are missing; the owner goes on without them; a DBA can make them: %',
+            postrider.role_setup();
+    END IF;
+END
+$$;
+
+-- Roles that were given the schema before this migration keep what they had: they emit, and their tables' triggers write.
+DO $$
+DECLARE
+    role_name name;
+BEGIN
+    FOR role_name IN SELECT r.rolname FROM pg_namespace AS n, aclexplode(n.nspacl) AS a
+                     JOIN pg_roles AS r ON r.oid = a.grantee
+                     WHERE n.nspname = 'postrider' AND a.privilege_type = 'USAGE' AND a.grantee <> n.nspowner
+                       AND r.rolname NOT IN (SELECT g.role_name FROM postrider.webhook_grants AS g) LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION postrider.emit, postrider.next_event_id, postrider.event_id_ticks,'
+                       ' postrider.event_id_in_statement, postrider.checked_event_type TO %I', role_name);
+    END LOOP;
+END
+$$;
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (7, 'roles');
+
+"""#, down: #"""
+-- Undoes 0007. Everybody who has the schema may call its functions again, and no row is hidden. Roles that have members, or
+-- that another database of this server uses, stay.
+DROP POLICY writers ON postrider.webhook_event_log;
+DO $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN SELECT p.polname, p.polrelid::regclass AS target FROM pg_policy AS p
+                JOIN pg_class AS c ON c.oid = p.polrelid
+                WHERE c.relnamespace = 'postrider'::regnamespace
+                  AND (p.polname = 'owner' OR p.polname IN (SELECT g.role_name FROM postrider.webhook_grants AS g)) LOOP
+        EXECUTE format('DROP POLICY %I ON %s', item.polname, item.target);
+    END LOOP;
+    FOR item IN SELECT c.oid::regclass AS target FROM pg_class AS c
+                WHERE c.relnamespace = 'postrider'::regnamespace AND c.relforcerowsecurity LOOP
+        EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', item.target);
+    END LOOP;
+    FOR item IN SELECT DISTINCT g.role_name FROM postrider.webhook_grants AS g ORDER BY 1 LOOP
+        CONTINUE WHEN to_regrole(item.role_name) IS NULL;
+        EXECUTE format('REVOKE ALL ON SCHEMA postrider, postrider_attached FROM %I', item.role_name);
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA postrider FROM %I', item.role_name);
+        EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA postrider FROM %I', item.role_name);
+        CONTINUE WHEN EXISTS (SELECT FROM pg_auth_members AS m WHERE m.roleid = to_regrole(item.role_name));
+        BEGIN
+            EXECUTE format('DROP ROLE %I', item.role_name);
+        EXCEPTION WHEN OTHERS THEN
+            -- Used elsewhere, not ours to drop, or dropped by somebody else just now: all the same to this database.
+            RAISE NOTICE 'role % stays: %', item.role_name, SQLERRM;
+        END;
+    END LOOP;
+END
+$$;
+DROP FUNCTION postrider.create_roles(), postrider.role_setup(), postrider.grant_roles(),
+    postrider.shown_columns(regclass, text[]),
+    postrider.add_policy(regclass, text, name, text), postrider.add_grants(text, text, text, text[]);
+DROP TABLE postrider.webhook_grants;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA postrider TO PUBLIC;
+
+DELETE FROM postrider.webhook_migrations WHERE version = 7;
 
 """#),
     ]
@@ -3413,6 +3877,15 @@ FROM jsonb_to_record($1::jsonb) AS p ("table" text, event_type text, operations 
 SELECT jsonb_build_object('count', postrider.detach(($1::jsonb ->> 'table')::regclass, $1::jsonb ->> 'name'))::text
 """#)
 
+    /// `RoleSetup`; rows: 1, the statements that make the roles which are missing; null when none is
+    /// - params: none
+    /// - index: none
+    static let roleSetup = Statement(
+        name: "RoleSetup",
+        sql: #"""
+SELECT postrider.role_setup()
+"""#)
+
     /// `Diagnosis`; rows: 1, everything that doctor can learn with one question
     /// - params: $1 ignored jsonb
     /// - index: none
@@ -3441,6 +3914,14 @@ SELECT jsonb_build_object(
     'oldest_xmin_pid', (SELECT pid FROM pg_catalog.pg_stat_activity
                         WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'
                         ORDER BY xact_start LIMIT 1),
+    'role', (SELECT jsonb_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypasses', r.rolbypassrls,
+                 'owner', pg_has_role(n.nspowner, 'USAGE'),
+                 'member_of', (SELECT string_agg(m.rolname, ', ' ORDER BY m.rolname) FROM pg_catalog.pg_roles AS m
+                               WHERE m.rolname IN (SELECT g.role_name FROM postrider.webhook_grants AS g)
+                                 AND pg_has_role(m.oid, 'USAGE')))
+             FROM pg_catalog.pg_roles AS r, pg_catalog.pg_namespace AS n
+             WHERE r.rolname = current_user AND n.nspname = 'postrider'),
+    'role_setup', postrider.role_setup(),
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations

@@ -92,6 +92,15 @@ public struct Migrator: Sendable {
         }
     }
 
+    /// The statements that a DBA has to run because the roles of Postrider are missing on this server (`RoleSetup`); nil
+    /// when none is missing, or when the schema is older than the roles.
+    ///
+    /// - Throws: ``MigratorError/newerSchema(found:known:)``, `PostgresError`.
+    public func roleSetup() async throws -> String? {
+        let known = try await applied().contains { $0.name == "roles" }
+        return known ? try await connection.query(Queries.roleSetup)[0].stringOrNil(0) : nil
+    }
+
     /// Runs one migration under the lock unless somebody else has done it meanwhile.
     private func change(_ migration: Migration, sql: (Int) -> String?) async throws -> Bool {
         for attempt in 1...Self.attempts {

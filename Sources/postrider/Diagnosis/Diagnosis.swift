@@ -12,7 +12,10 @@ struct Diagnosis {
 
     /// Everything that was looked at, in the order of the road of an event.
     func findings() -> [Finding] {
-        [server(), clock(), producing(), partitions(), queue(), workers(), snapshots(), plainHTTP()] + attachments()
+        [
+            server(), clock(), rights(), roles(), producing(), partitions(), queue(), workers(), snapshots(),
+            plainHTTP(),
+        ] + attachments()
     }
 
     private func server() -> Finding {
@@ -27,6 +30,29 @@ struct Diagnosis {
         return skew > 60
             ? Finding(.warn, "clock", text + ": receivers may refuse signatures", "synchronise this machine's clock")
             : Finding(.ok, "clock", text)
+    }
+
+    /// Whoever works needs far less than the owner of the schema has.
+    private func rights() -> Finding {
+        let role = record.record("role")
+        let cure = "log in as a member of postrider_worker, postrider_admin or postrider_auditor"
+        if role.isTrue("superuser") {
+            return Finding(.warn, "rights", "\(role["name"]) is a superuser: nothing binds it", cure)
+        }
+        if role.isTrue("bypasses") {
+            return Finding(.warn, "rights", "\(role["name"]) passes by row-level security", cure)
+        }
+        if role.isTrue("owner") {
+            return Finding(.warn, "rights", "\(role["name"]) owns the schema: right for migrations only", cure)
+        }
+        return Finding(.ok, "rights", "\(role["name"]) is a member of \(role["member_of"])")
+    }
+
+    private func roles() -> Finding {
+        let setup = record["role_setup"]
+        return setup.isEmpty
+            ? Finding(.ok, "roles", "all are there")
+            : Finding(.warn, "roles", "some are missing on this server", setup)
     }
 
     private func producing() -> Finding {

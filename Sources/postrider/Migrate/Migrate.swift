@@ -31,6 +31,9 @@ struct Migrate: AsyncParsableCommand {
                 }
                 try await migrator.up(to: to) { print("applied \($0.version) \($0.name)") }
                 print("the schema is at version \(try await migrator.version())")
+                if let setup = try await migrator.roleSetup() {
+                    Session.remark("roles are missing; a DBA has to make them, until then work as the owner:\n\(setup)")
+                }
             }
         }
     }

@@ -15,13 +15,6 @@ import Testing
             """)
     }
 
-    private func grant(_ owner: String) -> String {
-        """
-        GRANT USAGE ON SCHEMA postrider TO \(owner);
-        GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO \(owner)
-        """
-    }
-
     @Test func ownerWithoutRightsGetsTheGrantInTheError() async throws {
         try await withDatabase { db in
             try await withRoles(db, 2) { roles in
@@ -44,7 +37,7 @@ import Testing
         try await withDatabase { db in
             try await withRoles(db, 2) { roles in
                 try await table(db, owner: roles[0], writer: roles[1])
-                try await db.run("\(grant(roles[0])); SELECT postrider.attach('app.t', 'app.row')")
+                try await db.run("GRANT postrider_producer TO \(roles[0]); SELECT postrider.attach('app.t', 'app.row')")
                 try await db.run("SET ROLE \(roles[1]); INSERT INTO app.t VALUES (1, 'x'); RESET ROLE")
                 #expect(try await db.events("event_type, record_id") == ["app.row|1"])
                 #expect(try await db.refusal("SET ROLE \(roles[1]); SELECT postrider.attach('app.t', 'x.y')").sqlState == "42501")
@@ -59,7 +52,7 @@ import Testing
                 try await table(db, owner: roles[0], writer: roles[1])
                 try await db.run(
                     """
-                    \(grant(roles[0]));
+                    GRANT postrider_producer TO \(roles[0]);
                     SELECT postrider.attach('app.t', 'app.steal', record_id => '(SELECT min(secret) FROM postrider.webhook_secrets)')
                     """)
                 let error = try await db.refusal("SET ROLE \(roles[1]); INSERT INTO app.t VALUES (1, 'x')")
@@ -74,7 +67,7 @@ import Testing
         try await withDatabase { db in
             try await withRoles(db, 2) { roles in
                 try await table(db, owner: roles[0], writer: roles[1])
-                try await db.run("GRANT USAGE ON SCHEMA postrider TO \(roles[1])")
+                try await db.run("GRANT postrider_producer TO \(roles[1])")
                 let error = try await db.refusal("SET ROLE \(roles[1]); SELECT postrider.attach('app.t', 'app.row')")
                 #expect(error.message == "only the owner of app.t can attach it")
                 #expect(error.hint?.hasPrefix("Run it as ") == true)
@@ -89,10 +82,8 @@ import Testing
                 try await table(db, owner: roles[0], writer: roles[1])
                 try await db.run(
                     """
-                    \(grant(roles[0]));
-                    GRANT USAGE ON SCHEMA app TO \(roles[0]);
-                    GRANT USAGE, CREATE ON SCHEMA postrider_attached TO \(roles[0]);
-                    GRANT SELECT, INSERT, UPDATE, DELETE ON postrider.webhook_attachments TO \(roles[0])
+                    GRANT postrider_producer TO \(roles[0]);
+                    GRANT USAGE ON SCHEMA app TO \(roles[0])
                     """)
                 try await db.run("SET ROLE \(roles[0]); SELECT postrider.attach('app.t', 'app.row', '{insert,delete}')")
                 try await db.run("SET ROLE \(roles[1]); INSERT INTO app.t VALUES (1, 'x')")

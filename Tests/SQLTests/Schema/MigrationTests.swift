@@ -82,7 +82,7 @@ import Testing
             try await db.run(
                 """
                 CREATE TABLE t (id int PRIMARY KEY);
-                SELECT postrider.attach('t', 't.changed', '{insert,update,delete}');
+                SELECT postrider.attach('t', 't.changed', '{insert,update,delete,truncate}');
                 INSERT INTO t VALUES (1)
                 """)
             try await db.endpoint()

@@ -24,6 +24,13 @@ struct TestDatabase: Sendable {
         return connection
     }
 
+    /// Another connection that logs in as a role, closed with the database.
+    func connect(as role: String) async throws -> Connection {
+        let connection = try await Connection.open(ConnectionSettings(url: url, parameters: ["user": role]))
+        others.add(connection)
+        return connection
+    }
+
     /// Closes its connections.
     func close() async {
         for connection in others.take() + [connection] { await connection.close() }

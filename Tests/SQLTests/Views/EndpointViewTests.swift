@@ -229,11 +229,7 @@ import Testing
         try await withDatabase { db in
             try await withRoles(db, 1) { roles in
                 try await db.endpoint()
-                try await db.run(
-                    """
-                    GRANT USAGE ON SCHEMA postrider TO \(roles[0]);
-                    GRANT SELECT ON postrider.webhook_endpoints, postrider.webhook_destinations, postrider.webhook_tallies TO \(roles[0])
-                    """)
+                try await db.run("GRANT postrider_auditor TO \(roles[0])")
                 let shown = try await db.line("SET ROLE \(roles[0]); SELECT secret FROM postrider.webhook_endpoints")
                 #expect(shown.hasPrefix("••••"))
                 #expect(try await db.refusal("SET ROLE \(roles[0]); SELECT * FROM postrider.webhook_secrets").sqlState == "42501")
