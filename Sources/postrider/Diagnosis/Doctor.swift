@@ -28,6 +28,7 @@ struct Doctor: AsyncParsableCommand {
             for record in try await session.run(.diagnosis) {
                 findings += Diagnosis(record: record, settings: settings).findings()
             }
+            findings += SecretFindings.all(try await SecretStore.census(on: session.raw), ring: session.keys)
         }
         for finding in findings { print(output.json ? finding.json : finding.line) }
         if findings.contains(where: { $0.level == .fail }) { throw ExitCode(1) }

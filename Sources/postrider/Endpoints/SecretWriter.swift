@@ -18,7 +18,7 @@ struct SecretWriter {
     ///
     /// - Parameters:
     ///   - document: the columns, without the secret.
-    ///   - secret: the secret; nil to generate one, if the profile signs.
+    ///   - secret: the secret; nil to generate one, unless the profile is n8n's, which checks none by itself.
     /// - Returns: what was created, with its secret.
     /// - Throws: ``CommandFailure``, `PostgresError`.
     func create(
@@ -29,7 +29,7 @@ struct SecretWriter {
             document["secret"] = secret
             return try only(await session.run(request, document))
         }
-        let secret = secret ?? (profile.signature == nil ? nil : generated(for: profile))
+        let secret = secret ?? (profile.name == "n8n" ? nil : generated(for: profile))
         let headers = document["headers"] as? [String: String] ?? [:]
         let credentials = headers.filter { HeaderField.holdsCredential($0.key) && !$0.value.isEmpty }
         if !credentials.isEmpty { document["headers"] = headers.filter { credentials[$0.key] == nil } }

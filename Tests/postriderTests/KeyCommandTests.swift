@@ -1,0 +1,295 @@
+// Keys and sealed secrets as people use them: the built program, a real database, right and wrong keys.
+
+import Foundation
+import Outbox
+import OutboxStore
+import OutboxWorker
+import Postgres
+import TestSupport
+import Testing
+
+@testable import postrider
+
+@Suite struct KeyCommandTests {
+    private static let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+    /// A ring's line as the command prints it.
+    private func line(_ name: String) throws -> String {
+        let result = try postrider(["keys", "generate", "--name", name], database: "unused")
+        #expect(result.status == 0)
+        #expect(result.errors.isEmpty)
+        return result.text
+    }
+
+    private func migrated() async throws -> (String, Connection) {
+        let database = try await TestCluster.freshDatabase()
+        #expect(try postrider(["migrate"], database: database).status == 0)
+        return (database, try await Connection.open(ConnectionSettings(url: database)))
+    }
+
+    private func texts(_ sql: String, _ connection: Connection) async throws -> [String] {
+        try await connection.query(Statement(name: "test", sql: sql, prepare: false)).map { try $0.string(0) }
+    }
+
+    private func create(_ name: String, _ options: [String], _ database: String, keys: String?) throws -> CommandResult {
+        var environment = ["THE_SECRET": Self.secret]
+        environment["POSTRIDER_SECRET_KEYS"] = keys
+        return try postrider(
+            ["endpoints", "create", "--name", name, "--url", "https://example.com/", "--events", "*", "--json"] + options,
+            database: database, environment: environment)
+    }
+
+    @Test func generatedLineIsAKeyOfItsName() throws {
+        let (first, second) = (try line("k1"), try line("k1"))
+        #expect(first != second)
+        #expect(try KeyRing(list: first).names == ["k1"])
+        let today = try postrider(["keys", "generate"], database: "unused").text
+        #expect(today.wholeMatch(of: /k20\d{6}:[A-Za-z0-9+\/]{43}=/) != nil)
+        #expect(try postrider(["keys", "generate", "--name", "a:b"], database: "unused").status == 1)
+    }
+
+    @Test func commandsSealWhatTheyWrite() async throws {
+        let (database, connection) = try await migrated()
+        let keys = try line("k1")
+        let given = try create(
+            "given", ["--secret-env", "THE_SECRET", "--header", "Authorization=Bearer marker", "--header", "X-Team=a"],
+            database, keys: keys)
+        #expect(given.status == 0, "\(given.errors)")
+        let generated = try create("generated", [], database, keys: keys)
+        let made = try Record(Array(generated.text.utf8))
+        #expect(made["secret"].hasPrefix("whsec_"))
+        for secret in try await texts("SELECT secret FROM postrider.webhook_secrets", connection) {
+            #expect(secret.hasPrefix("sealed:v1:k1:"))
+        }
+        let headers = try await texts(
+            "SELECT headers::text FROM postrider.webhook_destinations WHERE name = 'given'", connection)[0]
+        #expect(headers.contains(#""Authorization": "sealed:v1:k1:"#) && headers.contains(#""X-Team": "a""#))
+        let ring = try KeyRing(list: keys)
+        let loaded = try await RoutingStore.load(on: connection, keys: ring)
+        #expect(loaded.faults.isEmpty)
+        #expect(loaded.census.opened == ["k1": 3] && loaded.census.plain == 0)
+        #expect(loaded.destinations[0].secrets.map { $0.reveal() } == [Self.secret])
+        #expect(loaded.destinations[0].headers.first { $0.name == "Authorization" }?.value == "Bearer marker")
+        #expect(loaded.destinations[1].secrets.map { $0.reveal() } == [made["secret"]])
+        for command in [["show", "given"], ["list", "--json"]] {
+            let shown = try postrider(["endpoints"] + command, database: database)
+            #expect(shown.output.contains("sealed with k1"))
+            #expect(!shown.output.contains("marker") && !shown.output.contains("sealed:v1"))
+        }
+        await connection.close()
+    }
+
+    @Test func rotatedSecretsAndChangedHeadersAreSealedForTheirPlace() async throws {
+        let (database, connection) = try await migrated()
+        let keys = try line("k1")
+        #expect(try create("e", ["--secret-env", "THE_SECRET"], database, keys: keys).status == 0)
+        let environment = ["POSTRIDER_SECRET_KEYS": keys]
+        let rotated = try postrider(
+            ["endpoints", "rotate-secret", "e", "--json"], database: database, environment: environment)
+        #expect(rotated.status == 0, "\(rotated.errors)")
+        let updated = try postrider(
+            ["endpoints", "update", "e", "--header", "X-Api-Key=marker", "--header", "X-Team=b"], database: database,
+            environment: environment)
+        #expect(updated.status == 0, "\(updated.errors)")
+        let loaded = try await RoutingStore.load(on: connection, keys: KeyRing(list: keys))
+        #expect(loaded.faults.isEmpty && loaded.census.plain == 0 && loaded.census.opened == ["k1": 3])
+        let new = try Record(Array(rotated.text.utf8))["secret"]
+        #expect(loaded.destinations[0].secrets.map { $0.reveal() } == [new, Self.secret])
+        #expect(loaded.destinations[0].headers.map(\.value).sorted() == ["b", "marker"])
+        await connection.close()
+    }
+
+    @Test func workflowsAreSealedToo() async throws {
+        let (database, connection) = try await migrated()
+        let environment = ["POSTRIDER_SECRET_KEYS": try line("k1"), "THE_SECRET": "a plain secret of n8n"]
+        let base = ["n8n", "create", "--url", "https://n8n.example.com/webhook/x", "--events", "*"]
+        let unsigned = try postrider(
+            base + ["--name", "unsigned", "--header", "Authorization=Basic marker"], database: database,
+            environment: environment)
+        #expect(unsigned.status == 0, "\(unsigned.errors)")
+        let changed = try postrider(
+            ["n8n", "update", "unsigned", "--header", "Authorization=Basic other"], database: database,
+            environment: environment)
+        #expect(changed.status == 0, "\(changed.errors)")
+        #expect(try await texts("SELECT secret FROM postrider.webhook_secrets", connection).isEmpty)
+        let uses = try await SecretStore.census(on: connection)
+        #expect(uses.map(\.key) == ["k1"] && uses.map(\.headers) == [1] && uses.map(\.secrets) == [0])
+        await connection.close()
+    }
+
+    @Test func rotationMovesEverythingToTheFirstKey() async throws {
+        let (database, connection) = try await migrated()
+        let (old, new) = (try line("old"), try line("new"))
+        #expect(try create("plain", ["--secret-env", "THE_SECRET", "--header", "Cookie=marker"], database, keys: nil).status == 0)
+        #expect(try create("old", ["--header", "Cookie=marker"], database, keys: old).status == 0)
+        let both = ["POSTRIDER_SECRET_KEYS": "\(new),\(old)"]
+        let status = try postrider(["keys", "status"], database: database, environment: both)
+        #expect(status.output.contains("(readable)  -      1"))
+        let planned = try postrider(["keys", "rotate", "--dry-run"], database: database, environment: both)
+        #expect(planned.text == "4 would be sealed with key 'new'")
+        #expect(try await SecretStore.census(on: connection).count == 2)
+        let rotated = try postrider(["keys", "rotate"], database: database, environment: both)
+        #expect(rotated.status == 0 && rotated.text == "4 sealed with key 'new'", "\(rotated)")
+        #expect(try postrider(["keys", "rotate"], database: database, environment: both).text == "0 sealed with key 'new'")
+        let machine = try postrider(["keys", "status", "--json"], database: database, environment: both)
+        #expect(
+            machine.text.split(separator: "\n").map(String.init) == [
+                #"{"expired":0,"headers":0,"key":"(readable)","secrets":0,"state":"-"}"#,
+                #"{"expired":0,"headers":2,"key":"new","secrets":2,"state":"seals"}"#,
+                #"{"expired":0,"headers":0,"key":"old","secrets":0,"state":"opens"}"#,
+            ])
+        let loaded = try await RoutingStore.load(on: connection, keys: KeyRing(list: new))
+        #expect(loaded.faults.isEmpty && loaded.destinations.count == 2)
+        #expect(loaded.destinations[0].secrets.map { $0.reveal() } == [Self.secret])
+        await connection.close()
+    }
+
+    @Test func rotationTellsWhatItCannotOpen() async throws {
+        let (database, connection) = try await migrated()
+        let (lost, new) = (try line("lost"), try line("new"))
+        #expect(try create("a", [], database, keys: lost).status == 0)
+        #expect(try create("b", [], database, keys: new).status == 0)
+        let environment = ["POSTRIDER_SECRET_KEYS": new]
+        let rotated = try postrider(["keys", "rotate"], database: database, environment: environment)
+        #expect(rotated.status == 1)
+        #expect(rotated.errors.contains("1 are sealed with key 'lost', which is not in POSTRIDER_SECRET_KEYS"))
+        // An expired secret needs no key.
+        _ = try await connection.script("UPDATE postrider.webhook_secrets SET expires_at = now() WHERE destination_id = 1", name: "expire")
+        #expect(try postrider(["keys", "rotate"], database: database, environment: environment).status == 0)
+        #expect(try postrider(["keys", "rotate"], database: database).errors.contains("there are no keys"))
+        await connection.close()
+    }
+
+    @Test func workerRefusesToStartWithoutAKeyThatSigns() async throws {
+        let (database, connection) = try await migrated()
+        let (k1, k2, impostor) = (try line("k1"), try line("k2"), try line("k2"))
+        #expect(try create("a", [], database, keys: k1).status == 0)
+        #expect(try create("b", [], database, keys: k2).status == 0)
+        let cases: [(String?, String)] = [
+            (nil, "1 secrets are sealed with key 'k1', which is not in POSTRIDER_SECRET_KEYS; 1 secrets are sealed with key 'k2'"),
+            (k1, "1 secrets are sealed with key 'k2', which is not in POSTRIDER_SECRET_KEYS"),
+            ("\(k1),\(impostor)", "key 'k2' opens none of the 1 secrets sealed under its name: it is another key"),
+        ]
+        for (keys, reason) in cases {
+            var environment: [String: String] = [:]
+            environment["POSTRIDER_SECRET_KEYS"] = keys
+            let result = try postrider(["worker"], database: database, environment: environment)
+            #expect(result.status == 1)
+            #expect(result.errors.contains("postrider: ") && result.errors.contains(reason), "\(result.errors)")
+            for key in [k1, k2, impostor] { #expect(!result.errors.contains(key.dropFirst(3))) }
+        }
+        #expect(try await texts("SELECT count(*)::text FROM postrider.webhook_workers WHERE alive", connection) == ["0"])
+        #expect(try await texts("SELECT count(*)::text FROM postrider.webhook_destinations WHERE is_active", connection) == ["2"])
+        await connection.close()
+    }
+
+    @Test func doctorTellsHowSecretsStand() async throws {
+        let (database, connection) = try await migrated()
+        await connection.close()
+        let (k1, k2) = (try line("k1"), try line("k2"))
+        func doctor(_ keys: String?) throws -> String {
+            var environment: [String: String] = [:]
+            environment["POSTRIDER_SECRET_KEYS"] = keys
+            return try postrider(["doctor"], database: database, environment: environment).output
+        }
+        #expect(try doctor(nil).contains("ok    secrets: none"))
+        #expect(try create("a", [], database, keys: nil).status == 0)
+        #expect(try doctor(nil).contains("warn  secrets: 1 stand readable in the database → postrider keys generate"))
+        #expect(try doctor(k1).contains("warn  secrets: 1 stand readable in the database → postrider keys rotate"))
+        #expect(try postrider(["keys", "rotate"], database: database, environment: ["POSTRIDER_SECRET_KEYS": k1]).status == 0)
+        #expect(try doctor(k1).contains("ok    secrets: 1 sealed with key 'k1'"))
+        #expect(try doctor("\(k2),\(k1)").contains("1 sealed with key 'k1' (keys rotate moves them to the first)"))
+        #expect(try doctor(k2).contains("warn  secrets: 1 are sealed with key 'k1', which is not among the keys here"))
+    }
+
+    @Test func secretsThatLookSealedAreRefused() async throws {
+        let (database, connection) = try await migrated()
+        await connection.close()
+        let result = try postrider(
+            ["endpoints", "create", "--name", "n", "--url", "https://example.com/", "--events", "*", "--profile", "crm", "--secret-stdin"],
+            database: database, input: "sealed:v1:marker\n")
+        #expect(result.status == 1 && !result.errors.contains("marker"))
+    }
+}
+
+@Suite struct KeySettingsTests {
+    private static let key = "k1:" + String(repeating: "A", count: 43) + "="
+
+    private func withFile(_ text: String, mode: Int, _ body: (String) async throws -> Void) async throws {
+        // Under the folder of the sources, which is on a disk: temporary folders may be in memory.
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("keys-\(UUID()).tmp")
+        _ = FileManager.default.createFile(
+            atPath: file.path, contents: Data(text.utf8), attributes: [.posixPermissions: mode])
+        defer { try? FileManager.default.removeItem(at: file) }
+        try await body(file.path)
+    }
+
+    private func load(_ environment: [String: String]) async throws -> Settings {
+        try await Settings.load(environment: environment)
+    }
+
+    @Test func ringComesFromVariableOrFile() async throws {
+        #expect(try await load([:]).worker.secretKeys == nil)
+        #expect(try await load(["POSTRIDER_SECRET_KEYS": Self.key]).worker.secretKeys?.names == ["k1"])
+        for mode in [0o600, 0o400] {
+            try await withFile("# mine\n\(Self.key)\n", mode: mode) { path in
+                let settings = try await load(["POSTRIDER_SECRET_KEYS_FILE": path])
+                #expect(settings.worker.secretKeys?.names == ["k1"])
+            }
+        }
+    }
+
+    @Test(arguments: [0o644, 0o640, 0o604, 0o660, 0o620, 0o610])
+    func fileThatOthersMayReadIsRefused(mode: Int) async throws {
+        try await withFile(Self.key, mode: mode) { path in
+            let failure = await #expect(throws: CommandFailure.self) {
+                try await load(["POSTRIDER_SECRET_KEYS_FILE": path])
+            }
+            #expect(failure?.description.contains("can be read by others (mode \(String(mode, radix: 8)))") == true)
+        }
+    }
+
+    @Test func rightsOfAFileAreJudgedByOwnerAndPlace() {
+        func fault(_ mode: mode_t, owner: uid_t, user: uid_t, memory: Bool = false) -> String? {
+            KeyFile.fault(mode: mode, owner: owner, user: user, isInMemory: memory)
+        }
+        #expect(fault(0o600, owner: 7, user: 7) == nil)
+        #expect(fault(0o600, owner: 0, user: 7) == nil)
+        #expect(fault(0o600, owner: 8, user: 7) == "belongs to another user")
+        #expect(fault(0o444, owner: 0, user: 7, memory: true) == nil)
+        #expect(fault(0o640, owner: 0, user: 7, memory: true) == nil)
+        #expect(fault(0o664, owner: 0, user: 7, memory: true) != nil)
+        #expect(fault(0o666, owner: 0, user: 7, memory: true) != nil)
+        #expect(fault(0o444, owner: 0, user: 7) != nil)
+        #expect(fault(0o444, owner: 7, user: 7, memory: true) != nil)
+    }
+
+    @Test func faultsNeverRepeatAKey() async throws {
+        let marker = "TWFya2VyTWFya2VyTWFya2Vy"
+        var faults: [String] = []
+        for list in [marker, "k1:\(marker)", "\(marker)\(marker):k1", "\(Self.key),\(Self.key)", ":\(marker)"] {
+            let failure = await #expect(throws: CommandFailure.self) {
+                _ = try await load(["POSTRIDER_SECRET_KEYS": list])
+            }
+            faults.append(failure?.description ?? "")
+            try await withFile(list.replacingOccurrences(of: ",", with: "\n"), mode: 0o600) { path in
+                let failure = await #expect(throws: CommandFailure.self) {
+                    try await load(["POSTRIDER_SECRET_KEYS_FILE": path])
+                }
+                faults.append(failure?.description ?? "")
+            }
+        }
+        let both = await #expect(throws: CommandFailure.self) {
+            try await load(["POSTRIDER_SECRET_KEYS": Self.key, "POSTRIDER_SECRET_KEYS_FILE": "/nowhere"])
+        }
+        faults.append(both?.description ?? "")
+        let none = await #expect(throws: CommandFailure.self) {
+            _ = try await load(["POSTRIDER_SECRET_KEYS_FILE": "/nowhere"])
+        }
+        faults.append(none?.description ?? "")
+        for fault in faults {
+            #expect(fault.hasPrefix("POSTRIDER_SECRET_KEYS"), "\(fault)")
+            #expect(!fault.contains(marker) && !fault.contains("AAAA"), "\(fault)")
+        }
+    }
+}
