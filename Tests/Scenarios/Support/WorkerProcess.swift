@@ -40,10 +40,10 @@ final class WorkerProcess: @unchecked Sendable {
     func signal(_ signal: Int32) { Glibc.kill(process.processIdentifier, signal) }
 
     /// Kills it and waits for its end; true when the signal is what ended it.
-    func killAndWait() -> Bool {
-        signal(SIGKILL)
+    func killAndWait(_ deadly: Int32 = SIGKILL) -> Bool {
+        signal(deadly)
         process.waitUntilExit()
-        return process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGKILL
+        return process.terminationReason == .uncaughtSignal && process.terminationStatus == deadly
     }
 
     /// Asks it to stop and waits; its exit status.
