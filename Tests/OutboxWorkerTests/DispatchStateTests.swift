@@ -54,6 +54,20 @@ import Testing
         #expect(state.takeRetryHints().map(\.milliseconds) == [1000])
     }
 
+    @Test func deliveryWhoseSecretDoesNotOpenIsLeftToOthers() throws {
+        let closed = try destination(1, isEnabled: false)
+        let routing = Routing(
+            version: 1, destinations: [closed], keptResponseBytes: [:], faults: [], locked: [closed.id])
+        var state = DispatchState(maxInFlight: 100, routing: RoutingTable(routing))
+        add(&state, claim: 5, [work(1)])
+        #expect(state.depart(at: 0).isEmpty)
+        #expect(state.settlement.count == 1)
+        #expect(state.settlement.finishedClaims == [5])
+        // It is due again for workers that can sign; this one does not come back to it.
+        #expect(state.takeRetryHints().isEmpty)
+        #expect(state.retryRoom(of: 1, at: 0) == 0)
+    }
+
     @Test func eventThatNobodyWantsFinishesItsClaim() throws {
         var state = state([try destination(1, patterns: ["other"])])
         add(&state, claim: 5, [work(1)])
