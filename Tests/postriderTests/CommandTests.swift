@@ -229,6 +229,16 @@ func postrider(
         let healthy = try postrider(["doctor"], database: database)
         #expect(healthy.status == 0, "\(healthy.output)")
         #expect(healthy.output.contains("ok    notifications: arrive"))
+        #expect(healthy.output.contains("is a superuser") && healthy.output.contains("ok    roles: all are there"))
+        // As little as it needs; the role belongs to the whole server, so its name is this test's alone.
+        let auditor = "doctor_\(UUID().uuidString.prefix(8).lowercased())"
+        let administration = try await Connection.open(ConnectionSettings(url: database))
+        _ = try await administration.script("CREATE ROLE \(auditor) LOGIN IN ROLE postrider_auditor", name: "auditor")
+        let least = try postrider(["doctor"], database: database.replacing(/user=\w+/, with: "user=\(auditor)"))
+        #expect(least.status == 0, "\(least.output)")
+        #expect(least.output.contains("ok    rights: \(auditor) is a member of postrider_auditor"))
+        _ = try await administration.script("DROP ROLE \(auditor)", name: "auditor")
+        await administration.close()
         let connection = try await Connection.open(ConnectionSettings(url: database))
         _ = try await connection.script(
             "ALTER TABLE postrider.webhook_event_log DISABLE TRIGGER webhook_enqueue", name: "break it")

@@ -401,24 +401,20 @@ END
 $$;
 COMMENT ON FUNCTION postrider.ring_doorbell() IS 'Wakes the workers when all of them sleep; otherwise does nothing, in a microsecond.';
 
--- Runs as its owner: whoever may write the queue could have any event sent again. The organization is checked here, and
--- not by a policy of the table, because emit runs as its owner, whom policies do not bind when it is a superuser.
-CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Runs as whoever inserts: changing to its owner cost a tenth of the producers' commit rate (measured). The organization is
+-- checked here, and not by a policy of the table, because emit runs as its owner, whom no policy binds when it is a
+-- superuser.
+CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    ids     uuid[] := ARRAY(SELECT id FROM added);
-    events  integer := cardinality(ids);
-    bound   text := current_setting('postrider.organization_id', true);
+    bound text := pg_catalog.current_setting('postrider.organization_id', true);
 BEGIN
     IF bound <> '' AND EXISTS (SELECT FROM added WHERE organization_id <> bound) THEN
         RAISE EXCEPTION 'this session speaks for organization % and cannot write events of another', bound
             USING ERRCODE = 'insufficient_privilege', HINT = 'RESET postrider.organization_id;';
     END IF;
-    IF events = 0 THEN
-        RETURN NULL;
-    ELSIF events = 1 THEN
-        INSERT INTO postrider.webhook_queue (id, priority) SELECT id, priority FROM added;
-    ELSE
+    INSERT INTO postrider.webhook_queue (id, priority)
+    SELECT id, priority FROM added WHERE (SELECT count(*) FROM added) = 1;
+    IF NOT FOUND THEN
         -- Up to 64 events of one priority share a row: a statement of 10,000 rows makes 157 rows, not 10,000.
         INSERT INTO postrider.webhook_queue (id, priority, more)
         SELECT chunk.ids[1], chunk.priority, nullif(chunk.ids[2:], '{}')
@@ -426,6 +422,9 @@ BEGIN
               FROM (SELECT id, priority, (row_number() OVER (PARTITION BY priority ORDER BY id) - 1) / 64 AS part
                     FROM added) AS numbered
               GROUP BY priority, part) AS chunk;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
     END IF;
     PERFORM postrider.ring_doorbell();
     RETURN NULL;

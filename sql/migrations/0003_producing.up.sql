@@ -408,15 +408,18 @@ CREATE FUNCTION postrider.check_producer_rights(target regclass, role_name name)
 BEGIN
     IF NOT has_schema_privilege(role_name, 'postrider', 'USAGE')
        OR NOT has_table_privilege(role_name, 'postrider.webhook_event_log', 'INSERT')
+       OR NOT has_table_privilege(role_name, 'postrider.webhook_queue', 'INSERT')
+       OR NOT has_function_privilege(role_name, 'postrider.ring_doorbell()', 'EXECUTE')
        OR NOT has_function_privilege(role_name, 'postrider.event_id_ticks()', 'EXECUTE')
        OR NOT has_function_privilege(role_name, 'postrider.event_id_in_statement(bigint, uuid, bigint)', 'EXECUTE')
        OR NOT has_function_privilege(role_name, 'postrider.checked_event_type(text, text)', 'EXECUTE') THEN
         RAISE EXCEPTION 'the events of % are written as %, who may not write events', target, role_name
             USING ERRCODE = 'insufficient_privilege', HINT = format(
                 CASE WHEN to_regrole('postrider_producer') IS NOT NULL THEN 'GRANT postrider_producer TO %1$I;'
-                ELSE 'GRANT USAGE ON SCHEMA postrider TO %1$I; GRANT INSERT ON postrider.webhook_event_log TO %1$I; '
+                ELSE 'GRANT USAGE ON SCHEMA postrider TO %1$I; '
+                     'GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO %1$I; '
                      'GRANT EXECUTE ON FUNCTION postrider.event_id_ticks, postrider.event_id_in_statement, '
-                     'postrider.checked_event_type TO %1$I;' END, role_name);
+                     'postrider.checked_event_type, postrider.ring_doorbell TO %1$I;' END, role_name);
     END IF;
 END
 $$;

@@ -55,8 +55,9 @@ BEGIN
         PERFORM postrider.add_grants(role_name, 'schema', 'USAGE', 'postrider');
     END LOOP;
 
-    -- Producers. The functions of attach run as their caller, so the caller needs all of them.
-    PERFORM postrider.add_grants('producer', 'table', 'INSERT', 'webhook_event_log', 'webhook_events');
+    -- Producers. The functions of attach run as their caller, so the caller needs all of them. A queue row of their own
+    -- making could only have an event sent again whose id they know, and ids cannot be guessed.
+    PERFORM postrider.add_grants('producer', 'table', 'INSERT', 'webhook_event_log', 'webhook_events', 'webhook_queue');
     PERFORM postrider.add_grants('producer', 'schema', 'USAGE, CREATE', 'postrider_attached');
     PERFORM postrider.add_grants('producer', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_attachments');
     PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check');
@@ -66,7 +67,7 @@ BEGIN
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
         'drop_truncate_guards', 'event_id_in_statement', 'event_id_ticks', 'json_columns', 'refuse_truncate',
-        'try_attachment', 'with_descendants');
+        'ring_doorbell', 'try_attachment', 'with_descendants');
 
     -- Workers. UPDATE of one column that no statement of theirs changes is what FOR UPDATE asks for.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT',
@@ -305,7 +306,8 @@ BEGIN
                      WHERE n.nspname = 'postrider' AND a.privilege_type = 'USAGE' AND a.grantee <> n.nspowner
                        AND r.rolname NOT IN (SELECT g.role_name FROM postrider.webhook_grants AS g) LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION postrider.emit, postrider.next_event_id, postrider.event_id_ticks,'
-                       ' postrider.event_id_in_statement, postrider.checked_event_type TO %I', role_name);
+                       ' postrider.event_id_in_statement, postrider.checked_event_type, postrider.ring_doorbell TO %I',
+                       role_name);
     END LOOP;
 END
 $$;

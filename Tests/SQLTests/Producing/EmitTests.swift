@@ -110,7 +110,7 @@ import Testing
                 for statement in [
                     "SELECT * FROM postrider.webhook_events", "SELECT * FROM postrider.webhook_secrets",
                     "SELECT * FROM postrider.webhook_endpoints",
-                    "INSERT INTO postrider.webhook_queue (id) VALUES (postrider.next_event_id())",
+                    "SELECT * FROM postrider.webhook_queue",
                 ] {
                     #expect(try await db.refusal("SET ROLE \(roles[0]); \(statement)").sqlState == "42501")
                 }
