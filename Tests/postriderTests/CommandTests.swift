@@ -237,6 +237,10 @@ func postrider(
         let least = try postrider(["doctor"], database: database.replacing(/user=\w+/, with: "user=\(auditor)"))
         #expect(least.status == 0, "\(least.output)")
         #expect(least.output.contains("ok    rights: \(auditor) is a member of postrider_auditor"))
+        _ = try await administration.script(
+            "REVOKE postrider_auditor FROM \(auditor); GRANT postrider_worker TO \(auditor)", name: "worker")
+        let blind = try postrider(["doctor"], database: database.replacing(/user=\w+/, with: "user=\(auditor)"))
+        #expect(blind.status == 0 && blind.output.contains("warn  rights: this login may not read"), "\(blind.output)")
         _ = try await administration.script("DROP ROLE \(auditor)", name: "auditor")
         await administration.close()
         let connection = try await Connection.open(ConnectionSettings(url: database))

@@ -25,8 +25,15 @@ struct Doctor: AsyncParsableCommand {
             findings.append(Finding(.ok, "schema", "version \(version), postrider \(Version.text)"))
             findings.append(try await Pooling.check(session.raw))
             findings.append(await Hearing.check(settings))
-            for record in try await session.run(.diagnosis) {
-                findings += Diagnosis(record: record, settings: settings).findings()
+            do {
+                for record in try await session.run(.diagnosis) {
+                    findings += Diagnosis(record: record, settings: settings).findings()
+                }
+            } catch let error as PostgresError where error.sqlState == "42501" {
+                findings.append(
+                    Finding(
+                        .warn, "rights", "this login may not read what doctor looks at: \(error.message)",
+                        "a login that is a member of postrider_auditor"))
             }
             findings += SecretFindings.all(try await SecretStore.census(on: session.raw), ring: session.keys)
         }
