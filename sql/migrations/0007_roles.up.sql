@@ -86,6 +86,9 @@ BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (is_active, inactive_reason, updated_at, headers)', 'webhook_destinations');
     PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'ensure_partitions', 'begin_settlement', 'breaker_wait',
         'holds_credential');
+    FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'shown_headers', 'holds_credential');
+    END LOOP;
 
     -- Auditors and administrators read the same; headers of destinations hold tokens, which an auditor need not see.
     FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
@@ -113,7 +116,7 @@ BEGIN
         'random_bytes_32', 'refuse_read_only', 'rotate_secret', 'set_secret', 'view_row');
 
     -- Tenants: no claims, no queue, no workers, whose rows hold work of many; no headers, no end of a secret.
-    PERFORM postrider.add_grants('tenant', 'table', 'SELECT', 'webhook_attempts', 'webhook_dead_letters',
+    PERFORM postrider.add_grants('tenant', 'table', 'SELECT', 'webhook_attempts', 'webhook_breakers', 'webhook_dead_letters',
         'webhook_destinations', 'webhook_event_log', 'webhook_retries', 'webhook_tallies', 'n8n_workflows',
         'webhook_deliveries', 'webhook_destination_headers', 'webhook_destination_status', 'webhook_endpoints',
         'webhook_events', 'webhook_in_flight');
@@ -137,13 +140,13 @@ WHERE role_name = 'postrider_producer' AND object = 'webhook_attachments';
 UPDATE postrider.webhook_grants SET visible = CASE
     WHEN object IN ('webhook_event_log', 'webhook_destinations')
         THEN 'organization_id = (SELECT postrider.current_organization())'
-    WHEN object = 'webhook_tallies'
+    WHEN object IN ('webhook_tallies', 'webhook_breakers')
         THEN 'destination_id IN (SELECT d.id FROM postrider.webhook_destinations AS d)'
     ELSE 'destination_id IN (SELECT d.id FROM postrider.webhook_destinations AS d)'
          ' AND (SELECT true FROM postrider.webhook_event_log AS e WHERE e.id = event_id)' END
 WHERE role_name = 'postrider_tenant'
-  AND object IN ('webhook_event_log', 'webhook_destinations', 'webhook_tallies', 'webhook_attempts', 'webhook_retries',
-                 'webhook_dead_letters');
+  AND object IN ('webhook_event_log', 'webhook_destinations', 'webhook_tallies', 'webhook_breakers', 'webhook_attempts',
+                 'webhook_retries', 'webhook_dead_letters');
 
 -- Granting --------------------------------------------------------------------------------------------------------------
 
@@ -260,7 +263,7 @@ DO $$
 DECLARE
     target text;
 BEGIN
-    FOREACH target IN ARRAY ARRAY['event_log', 'attempts', 'retries', 'dead_letters', 'tallies', 'destinations',
+    FOREACH target IN ARRAY ARRAY['event_log', 'attempts', 'retries', 'dead_letters', 'tallies', 'breakers', 'destinations',
                                   'secrets', 'attachments'] LOOP
         EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', 'webhook_' || target);
     END LOOP;

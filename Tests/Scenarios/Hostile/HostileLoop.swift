@@ -1,5 +1,6 @@
 // The thread behind scripted receivers: one epoll, connections as small state machines, timers by looking.
 
+import CLibPQ
 import CLinux
 import Glibc
 import Synchronization

@@ -1,6 +1,7 @@
 // Receivers that do what a script says, byte by byte: hundreds of them in one thread with one epoll, so that they cost
 // the worker's machine little. Used by the hostile scenarios, for hostile receivers and for the good ones beside them.
 
+import CLibPQ
 import CLinux
 import Glibc
 import Synchronization
