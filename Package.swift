@@ -73,7 +73,7 @@ let package = Package(
             name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
-            name: "OutboxWorkerTests", dependencies: ["Outbox", "OutboxStore", "OutboxWorker"],
+            name: "OutboxWorkerTests", dependencies: ["Outbox", "OutboxStore", "OutboxWorker", "Postgres"],
             swiftSettings: settings),
         .testTarget(
             name: "Scenarios",

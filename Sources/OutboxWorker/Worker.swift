@@ -57,9 +57,9 @@ extension Worker {
         while true {
             do {
                 return try await Life.begin(settings, identity: identity, needsKeys: !retries, logger: logger)
-            } catch let error as PostgresError where retries && error.isConnectionFailure {
+            } catch let error as PostgresError where retries && error.isPassing {
                 logger.warning("no connection to Postgres", metadata: ["error": "\(error)"])
-                try await Task.sleep(for: .milliseconds(500))
+                try await Task.sleep(for: .milliseconds(200))
             }
         }
     }

@@ -1,9 +1,11 @@
 -- Recording: what became of deliveries. Always sent together with the finished claims, in one transaction.
 
 -- name: SettlementBegin   rows: 1; raises WH001 when the settlement is recorded already
--- params: $1 worker bigint, $2 number bigint, higher than that of the worker's last one
--- index: none: one row of a small table, found by its key inside of the function
-SELECT postrider.begin_settlement($1, $2);
+-- params: $1 worker bigint, $2 number bigint, higher than that of the worker's settlements before, then one of its
+--         attempts, all null when it holds none: $3 event uuid, $4 destination int, $5 attempt number smallint,
+--         $6 duration in µs int
+-- index: none of its own: the function probes the attempts by event and destination, or the settlements by worker
+SELECT postrider.begin_settlement($1, $2, $3::uuid, $4::integer, $5::smallint, $6::integer);
 
 -- name: AttemptRecordDelivered   rows: none
 -- params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],

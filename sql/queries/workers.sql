@@ -27,6 +27,11 @@ SELECT set_config('synchronous_commit', 'off', $1), set_config('enable_seqscan',
 -- index: none
 SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery();
 
+-- name: ProbeNotify   rows: 1
+-- params: $1 channel text, on which only the asker listens
+-- index: none
+SELECT pg_catalog.pg_notify($1, '');
+
 -- name: WorkerHeartbeat   rows: 1 with the version of the routing; none when the worker was declared dead
 -- params: $1 worker bigint
 -- index: webhook_workers_pkey

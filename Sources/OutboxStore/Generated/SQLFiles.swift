@@ -2281,9 +2281,11 @@ DELETE FROM postrider.webhook_migrations WHERE version = 4;
         (version: 5, name: "settlements", up: #"""
 -- Postrider 0005: settlements. What a worker records is recorded once, also when the answer to its COMMIT is lost.
 --
--- A worker numbers its settlements and begins each transaction with the number. Sent again after a lost connection, a
--- settlement that was committed is refused by its number; one that is still on its way in an old session is waited for,
--- or refused itself when it comes late. One narrow row for each worker, updated in place once a batch.
+-- A transaction that records begins with the question whether it has been here before. Sent again after a lost
+-- connection, a settlement that was committed is refused; one that is still on its way in an old session is waited for,
+-- or refused itself when it comes late. A settlement is one transaction, so one of its attempts tells of all of it: the
+-- question is one probe of an index, and nothing is written. Only what holds no attempt, such as deliveries that were
+-- put back unsent, leaves its number in a table.
 
 CREATE TABLE postrider.webhook_settlements (
     worker_id bigint NOT NULL,
@@ -2291,27 +2293,44 @@ CREATE TABLE postrider.webhook_settlements (
     CONSTRAINT webhook_settlements_pkey PRIMARY KEY (worker_id)
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 COMMENT ON TABLE postrider.webhook_settlements IS
-    'The last settlement of each worker: a batch of outcomes that it recorded in one transaction.';
+    'The last settlement of each worker that held no attempt: a batch that it recorded in one transaction.';
 COMMENT ON COLUMN postrider.webhook_settlements.worker_id IS 'The worker.';
-COMMENT ON COLUMN postrider.webhook_settlements.number IS 'Number of its last settlement, from 1.';
+COMMENT ON COLUMN postrider.webhook_settlements.number IS 'The number of that settlement, from 1.';
 
-CREATE FUNCTION postrider.begin_settlement(worker bigint, this_number bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION postrider.begin_settlement(
+    worker bigint, this_number bigint, event uuid, destination integer, attempt smallint, duration integer
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    is_recorded boolean;
 BEGIN
-    INSERT INTO postrider.webhook_settlements AS s (worker_id, number) VALUES (worker, this_number)
-    ON CONFLICT (worker_id) DO UPDATE SET number = excluded.number WHERE s.number < excluded.number;
-    IF NOT FOUND THEN
+    -- An earlier transaction of this worker, whose answer was lost, ends first. What follows sees what it left: in a
+    -- volatile function each statement has a snapshot of its own.
+    PERFORM pg_catalog.pg_advisory_xact_lock(7744, (worker & 2147483647)::integer);
+    IF event IS NULL THEN
+        INSERT INTO postrider.webhook_settlements AS s (worker_id, number) VALUES (worker, this_number)
+        ON CONFLICT (worker_id) DO UPDATE SET number = excluded.number WHERE s.number < excluded.number;
+        is_recorded := NOT FOUND;
+    ELSE
+        -- The duration in microseconds tells apart two attempts of one number, such as an event that a replay and its
+        -- own retry sent at once.
+        is_recorded := EXISTS (
+            SELECT FROM postrider.webhook_attempts AS a
+            WHERE a.event_id = event AND a.destination_id = destination AND a.attempt_number = attempt
+              AND a.worker_id = worker AND a.duration_us = duration);
+    END IF;
+    IF is_recorded THEN
         RAISE EXCEPTION 'settlement % of worker % is recorded already', this_number, worker USING ERRCODE = 'WH001';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION postrider.begin_settlement(bigint, bigint) IS
+COMMENT ON FUNCTION postrider.begin_settlement(bigint, bigint, uuid, integer, smallint, integer) IS
     'Begins the transaction that records a settlement; raises WH001 when it is recorded already.';
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (5, 'settlements');
 
 """#, down: #"""
--- Undoes 0005. Stop the workers first: they number what they record. No delivery is lost.
-DROP FUNCTION postrider.begin_settlement(bigint, bigint);
+-- Undoes 0005. Stop the workers first: they begin what they record with it. No delivery is lost.
+DROP FUNCTION postrider.begin_settlement(bigint, bigint, uuid, integer, smallint, integer);
 DROP TABLE postrider.webhook_settlements;
 
 DELETE FROM postrider.webhook_migrations WHERE version = 5;
@@ -3937,12 +3956,14 @@ WHERE $1::jsonb IS NOT NULL
 """#)
 
     /// `SettlementBegin`; rows: 1; raises WH001 when the settlement is recorded already
-    /// - params: $1 worker bigint, $2 number bigint, higher than that of the worker's last one
-    /// - index: none: one row of a small table, found by its key inside of the function
+    /// - params: $1 worker bigint, $2 number bigint, higher than that of the worker's settlements before, then one of its
+    ///   attempts, all null when it holds none: $3 event uuid, $4 destination int, $5 attempt number smallint,
+    ///   $6 duration in µs int
+    /// - index: none of its own: the function probes the attempts by event and destination, or the settlements by worker
     static let settlementBegin = Statement(
         name: "SettlementBegin",
         sql: #"""
-SELECT postrider.begin_settlement($1, $2)
+SELECT postrider.begin_settlement($1, $2, $3::uuid, $4::integer, $5::smallint, $6::integer)
 """#)
 
     /// `AttemptRecordDelivered`; rows: none
@@ -4591,6 +4612,15 @@ SELECT set_config('synchronous_commit', 'off', $1), set_config('enable_seqscan',
         name: "SessionNature",
         sql: #"""
 SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery()
+"""#)
+
+    /// `ProbeNotify`; rows: 1
+    /// - params: $1 channel text, on which only the asker listens
+    /// - index: none
+    static let probeNotify = Statement(
+        name: "ProbeNotify",
+        sql: #"""
+SELECT pg_catalog.pg_notify($1, '')
 """#)
 
     /// `WorkerHeartbeat`; rows: 1 with the version of the routing; none when the worker was declared dead

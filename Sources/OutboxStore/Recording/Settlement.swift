@@ -107,7 +107,7 @@ public struct Settlement: Sendable {
     ///   - now: the worker's monotonic time, microseconds.
     public func steps(worker: Int64, number: Int64, now: Int64) -> [Step] {
         guard !isEmpty else { return [] }
-        var steps = [Step(Queries.settlementBegin, [.int8(worker), .int8(number)])]
+        var steps = [beginStep(worker: worker, number: number)]
         if !delivered.events.isEmpty { steps.append(delivered.step(worker: worker, now: now)) }
         if !failed.events.isEmpty { steps.append(failed.step(worker: worker, now: now)) }
         if !snoozed.events.isEmpty { steps.append(snoozed.step(worker: worker)) }
@@ -115,6 +115,24 @@ public struct Settlement: Sendable {
         if !left.claims.isEmpty { steps.append(left.step(worker: worker)) }
         if !finished.isEmpty { steps.append(ClaimStore.finish(worker: worker, claims: finished)) }
         return steps
+    }
+
+    /// Asks whether the settlement has been recorded, by one of its attempts when it has any.
+    private func beginStep(worker: Int64, number: Int64) -> Step {
+        let witness: [Value]
+        if let event = delivered.events.first {
+            witness = [
+                .uuid(event), .int4(delivered.destinations[0]), .int2(delivered.numbers[0]),
+                .int4(delivered.durations[0]),
+            ]
+        } else if let event = failed.events.first {
+            witness = [
+                .uuid(event), .int4(failed.destinations[0]), .int2(failed.numbers[0]), .int4(failed.durations[0]),
+            ]
+        } else {
+            witness = [.null, .null, .null, .null]
+        }
+        return Step(Queries.settlementBegin, [.int8(worker), .int8(number)] + witness)
     }
 
     private func tallyStep() -> Step {

@@ -32,6 +32,35 @@ public enum WorkerStore {
         return Int32(try rows[0].int(0)) != connection.processID
     }
 
+    /// Whether a notification of one connection arrives at another (`ProbeNotify`).
+    ///
+    /// - Parameters:
+    ///   - mouth: who notifies.
+    ///   - ear: who listens; it goes on listening to the channel of the probe.
+    ///   - limit: how long it may take.
+    /// - Throws: `PostgresError`.
+    public static func isHeard(
+        from mouth: Connection, on ear: Connection, within limit: Duration
+    ) async throws -> Bool {
+        let channel = "postrider_probe_\(UInt64.random(in: 0 ... .max))"
+        let notifications = ear.notifications()
+        try await ear.listen(channel)
+        _ = try await mouth.query(Queries.probeNotify, [.text(channel)])
+        return await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                for await one in notifications where one.channel == channel { return true }
+                return false
+            }
+            group.addTask {
+                // Ended before its time only when the other answer has come.
+                try? await Task.sleep(for: limit)
+                return false
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? false
+        }
+    }
+
     /// Takes the advisory lock that tells of the worker's life (`WorkerLock`). The session must be a direct one; several
     /// sessions of one worker may hold it.
     ///

@@ -43,6 +43,7 @@ final class HeavyLoader: Sendable {
     }
 
     private func deliver(_ load: Load, _ context: LifeContext) async {
+        var trouble = Trouble()
         while !Task.isCancelled {
             do {
                 let data = try await context.links.aside { connection in
@@ -56,7 +57,9 @@ final class HeavyLoader: Sendable {
                 }
                 return context.dispatcher.release(claim: load.claim)
             } catch {
-                context.logger.error("payload not loaded", metadata: ["error": "\(error)"])
+                if trouble.isNews(error) {
+                    context.logger.error("payload not loaded", metadata: ["error": "\(error)"])
+                }
                 try? await Task.sleep(for: .milliseconds(200))
             }
         }

@@ -11,17 +11,18 @@ struct Trouble: Sendable {
     private var since: ContinuousClock.Instant?
     private var lastKind: String?
     private var refusals = 0
-    private(set) var pause = Self.firstPause
+    private(set) var pause = Duration.zero
 
-    /// The wait after a failure: 20 ms, doubled up to 250 ms, so that work goes on soon after Postgres does.
+    /// The wait after a second failure: 20 ms, doubled up to 250 ms, so that work goes on soon after Postgres does. The
+    /// first is followed by no wait at all: most often one session has ended and the server is well.
     static let firstPause = Duration.milliseconds(20)
     static let longestPause = Duration.milliseconds(250)
 
     /// Notes a failure; true when it is of another kind than the one before, so that it is worth a line in the log.
-    mutating func isNews(_ error: PostgresError) -> Bool {
-        pause = since == nil ? Self.firstPause : min(pause * 2, Self.longestPause)
+    mutating func isNews(_ error: any Error) -> Bool {
+        pause = since == nil ? .zero : min(max(pause * 2, Self.firstPause), Self.longestPause)
         since = since ?? .now
-        let kind = error.sqlState ?? error.code.rawValue
+        let kind = (error as? PostgresError).map { $0.sqlState ?? $0.code.rawValue } ?? "\(type(of: error))"
         defer { lastKind = kind }
         return kind != lastKind
     }

@@ -21,7 +21,8 @@ final class WorkCycle: Sendable {
     /// How often a pipeline may be refused by a working server before the life is given up; 5.
     static let patience = 5
     /// How long the server may take for a turn before its link is not trusted any more; 3 s, doubled by each turn that
-    /// took longer, up to 30 s: a server that is only slow must get to its end.
+    /// took longer, up to 30 s, and never less than four times the turn before: a server that is only slow must get to
+    /// its end. At the deadline the server is asked to stop; the connection is closed when it does not within a second.
     static let shortestDeadline = Duration.seconds(3)
     static let longestDeadline = Duration.seconds(30)
 
@@ -29,6 +30,8 @@ final class WorkCycle: Sendable {
     private let signal: Signal
     private let isStopping = Atomic(false)
     private let isRung = Atomic(false)
+    /// What has been sent, or is to be sent again, until the server has confirmed it: for ``recordFacts()``.
+    private let unconfirmed = Mutex((settlement: Settlement(), number: Int64(0)))
 
     /// Makes a cycle.
     init(context: LifeContext, signal: Signal) {
@@ -57,8 +60,8 @@ final class WorkCycle: Sendable {
         var trouble = Trouble()
         while true {
             try Task.checkCancellation()
+            let connection = try await context.links.work()
             do {
-                let connection = try await context.links.work()
                 if try await self.turn(&turn, connection) { return }
                 if let lasted = trouble.end() {
                     context.logger.notice("work goes on", metadata: ["after": "\(lasted)"])
@@ -66,14 +69,37 @@ final class WorkCycle: Sendable {
             } catch let error as PostgresError where Settlement.isRecordedAlready(error) {
                 context.logger.notice("what was sent before its answer was lost had been recorded")
                 didRecord(&turn)
+                // With it a claim, perhaps after the last look for claims whose answer was lost.
+                turn.isInDoubt = true
             } catch let error as PostgresError {
-                turn.fail(error)
+                turn.fail(isSlow: error.code == .timedOut && connection.isOpen)
                 if error.isReadOnly { await context.links.abandonWork() }
                 if trouble.isNews(error) {
                     context.logger.error("work waits for Postgres", metadata: ["error": "\(error)"])
                 }
                 guard !trouble.isHopeless(error, patience: Self.patience) else { throw error }
                 await signal.wait(atMost: trouble.pause)
+            }
+        }
+    }
+
+    /// Records what is known of requests that were made, when this life has ended before its time and ``run()`` with it.
+    ///
+    /// Where a claim is another's by now, no state of a delivery changes; but whoever has it need not send again what is
+    /// known to be delivered.
+    func recordFacts() async {
+        let (sent, number) = unconfirmed.withLock { $0 }
+        for (settlement, number) in [(sent, number), (context.dispatcher.takeSettlement(), number + 1)]
+        where !settlement.isEmpty {
+            do {
+                let connection = try await context.links.work()
+                let steps = settlement.steps(worker: context.worker, number: number, now: MonotonicTime.now())
+                try await connection.pipeline(context.links.workSettings + steps, timeout: Self.shortestDeadline)
+            } catch let error as PostgresError where Settlement.isRecordedAlready(error) {
+                continue
+            } catch {
+                context.logger.error(
+                    "attempts not recorded", metadata: ["attempts": "\(settlement.count)", "error": "\(error)"])
             }
         }
     }
@@ -93,9 +119,11 @@ final class WorkCycle: Sendable {
         var isInDoubt = false
 
         /// The turn was not answered as it should.
-        mutating func fail(_ error: PostgresError) {
+        ///
+        /// - Parameter isSlow: the server obeyed when it was asked to stop: it does not hang, it needs more time.
+        mutating func fail(isSlow: Bool) {
             isInDoubt = true
-            if error.code == .timedOut { deadline = min(deadline * 2, WorkCycle.longestDeadline) }
+            if isSlow { deadline = min(deadline * 2, WorkCycle.longestDeadline) }
         }
     }
 
@@ -107,7 +135,8 @@ final class WorkCycle: Sendable {
             turn.relievedAt = now
         }
         if turn.isInDoubt {
-            for rescue in try await context.forgottenClaims(olderThan: .zero) {
+            // Asked here, because this connection works again, and those aside may hang yet.
+            for rescue in try await context.forgottenClaims(olderThan: .zero, on: connection) {
                 context.accept(rescue.claim, settled: rescue.settled)
             }
             turn.isInDoubt = false
@@ -127,6 +156,7 @@ final class WorkCycle: Sendable {
             turn.settlement = context.dispatcher.takeSettlement()
             turn.number += 1
             turn.firstUnrecordedAt = nil
+            unconfirmed.withLock { [turn] in $0 = (turn.settlement, turn.number) }
         }
         if plan.isEmpty, turn.settlement.isEmpty {
             await signal.wait(atMost: .microseconds(rest(turn, gauge, stops: stops, now)))
@@ -189,8 +219,7 @@ final class WorkCycle: Sendable {
     private func execute(_ plan: Plan, _ turn: inout Turn, _ connection: Connection) async throws {
         let worker = context.worker
         let sentAt = MonotonicTime.now()
-        // Behind a pooler every transaction may run in another session.
-        var steps = context.links.isPooled ? [WorkerStore.workSettings(isLocal: true)] : []
+        var steps = context.links.workSettings
         let unrecorded = steps.count
         steps += turn.settlement.steps(worker: worker, number: turn.number, now: sentAt)
         let recorded = steps.count
@@ -204,7 +233,8 @@ final class WorkCycle: Sendable {
         if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
         if recorded > unrecorded { Failpoint.beforeRecord.pass() }
         let results = try await connection.pipeline(steps, timeout: turn.deadline)
-        turn.deadline = Self.shortestDeadline
+        let needed = Duration.microseconds(4 * (MonotonicTime.now() - sentAt))
+        turn.deadline = min(max(Self.shortestDeadline, needed), Self.longestDeadline)
         if recorded > unrecorded { Failpoint.afterRecord.pass() }
         warnOfLostClaims(turn, results, recorded)
         didRecord(&turn)
@@ -221,6 +251,7 @@ final class WorkCycle: Sendable {
 
     private func didRecord(_ turn: inout Turn) {
         turn.settlement = Settlement()
+        unconfirmed.withLock { $0.settlement = Settlement() }
         context.dispatcher.recorded()
         let now = MonotonicTime.now()
         for hint in context.dispatcher.takeRetryHints() {

@@ -25,12 +25,20 @@ struct Control: Sendable {
     /// Runs, on one connection after another.
     func run() async throws {
         var isFirst = true
+        var trouble = Trouble()
         while true {
             let connection = try await context.links.control()
+            let start = ContinuousClock.now
             do {
                 try await serve(connection, isFirst: isFirst)
             } catch let error as PostgresError {
-                context.logger.warning("control connection lost", metadata: ["error": "\(error)"])
+                // A new trouble after a good time is worth a line again.
+                if ContinuousClock.now - start > Self.patience { _ = trouble.end() }
+                if trouble.isNews(error) {
+                    context.logger.warning("control connection lost", metadata: ["error": "\(error)"])
+                }
+                // A server that is full lets us in and refuses the heartbeat.
+                if !error.isConnectionFailure { try await Task.sleep(for: trouble.pause) }
             } catch {
                 await connection.close()
                 throw error
@@ -57,6 +65,8 @@ struct Control: Sendable {
             }
             defer { group.cancelAll() }
             try await group.next()
+            // The notifications have ended, and with them the connection.
+            throw PostgresError(code: .connectionLost, message: "the control connection has ended")
         }
     }
 
@@ -132,17 +142,18 @@ struct Control: Sendable {
     func sweepForever() async throws {
         var turns = 0
         var isSuspicious = false
+        var trouble = Trouble()
         while true {
             // While suspects are taken one at a time, the next should not wait for long.
             let wait = isSuspicious ? 0.05 : Double.random(in: 0.8...1.2)
             try await Task.sleep(for: .seconds(wait))
-            isSuspicious = await sweep(maintains: turns % 60 == 0)
+            isSuspicious = await sweep(maintains: turns % 60 == 0, &trouble)
             turns += isSuspicious ? 0 : 1
         }
     }
 
     /// One sweep; true when it took a claim that workers may have died of.
-    private func sweep(maintains: Bool) async -> Bool {
+    private func sweep(maintains: Bool, _ trouble: inout Trouble) async -> Bool {
         do {
             // Not while this worker itself may have been cut off.
             guard context.fence.isOpen else { return false }
@@ -150,11 +161,13 @@ struct Control: Sendable {
                 try await RescueStore.sweep(worker: context.worker, most: Self.claimsAtOnce, on: connection)
             }
             accept(rescues)
-            accept(try await context.forgottenClaims(olderThan: .seconds(5)))
+            accept(
+                try await context.links.aside { try await context.forgottenClaims(olderThan: .seconds(5), on: $0) })
             if maintains { try await context.links.aside { try await WorkerStore.maintain(on: $0) } }
+            _ = trouble.end()
             return rescues.contains { $0.claim.rescues > 2 }
         } catch {
-            context.logger.warning("sweep failed", metadata: ["error": "\(error)"])
+            if trouble.isNews(error) { context.logger.warning("sweep failed", metadata: ["error": "\(error)"]) }
             return false
         }
     }
@@ -162,9 +175,10 @@ struct Control: Sendable {
     // MARK: Notifications and the doorbell
 
     private func hear(_ connection: Connection) async throws {
+        let notifications = connection.notifications()
         // Whatever was committed before LISTEN rang for nobody here.
         cycle.ring()
-        for await notification in connection.notifications() {
+        for await notification in notifications {
             switch notification.channel {
             case "postrider_wake": cycle.ring()
             case "postrider_routing": await refreshRouting(version: .max)

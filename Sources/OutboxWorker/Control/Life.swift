@@ -96,6 +96,7 @@ struct Life: Sendable {
             }
         } catch {
             await exchanger.shutdown()
+            if case LifeEnd.declaredDead = error { await cycle.recordFacts() }
             await context.links.close()
             throw error
         }

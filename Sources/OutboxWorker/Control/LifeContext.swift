@@ -3,6 +3,7 @@
 internal import Logging
 internal import Outbox
 internal import OutboxStore
+internal import Postgres
 
 /// One life of a worker: from its registration to its farewell, or until it is declared dead.
 struct LifeContext: Sendable {
@@ -25,13 +26,13 @@ struct LifeContext: Sendable {
     /// Claims that the database holds for this worker and that the worker does not know: the answer to a claim was lost
     /// with its connection. Empty nearly always.
     ///
-    /// - Parameter age: only claims at least so old, so that an answer on its way is not taken for a lost one.
+    /// - Parameters:
+    ///   - age: only claims at least so old, so that an answer on its way is not taken for a lost one.
+    ///   - connection: where to ask.
     /// - Throws: `PostgresError`.
-    func forgottenClaims(olderThan age: Duration) async throws -> [Rescue] {
+    func forgottenClaims(olderThan age: Duration, on connection: Connection) async throws -> [Rescue] {
         let known = dispatcher.knownClaims()
-        let forgotten = try await links.aside { [worker] connection in
-            try await RescueStore.forgotten(worker: worker, known: known, olderThan: age, on: connection)
-        }
+        let forgotten = try await RescueStore.forgotten(worker: worker, known: known, olderThan: age, on: connection)
         if !forgotten.isEmpty {
             logger.warning("found claims whose answer was lost", metadata: ["claims": "\(forgotten.count)"])
         }

@@ -12,6 +12,9 @@ final class Links: Sendable {
     /// Whether there is no direct connection: no notifications, no locks, only polling and leases.
     let isDeaf: Bool
 
+    /// What each transaction on the work connection begins with: behind a pooler it may run in any session.
+    var workSettings: [Step] { isPooled ? [WorkerStore.workSettings(isLocal: true)] : [] }
+
     private let settings: WorkerSettings
     private let logger: Logger
     private let current: Mutex<Connection?>
@@ -22,25 +25,31 @@ final class Links: Sendable {
     ///
     /// - Throws: `PostgresError` when Postgres cannot be reached.
     static func open(settings: WorkerSettings, logger: Logger) async throws -> Links {
-        let work = try await Connection.open(bounded(settings.database))
+        let work = try await Connection.open(unprepared(settings.database))
         let isPooled = try await WorkerStore.isPooled(work)
+        let isDeaf = settings.isDeaf ? true : try await !hears(work, isPooled: isPooled, settings)
         await work.close()
-        var isDeaf = settings.isDeaf || isPooled && settings.directDatabase == nil
-        if !isDeaf, let direct = settings.directDatabase {
-            let control = try await Connection.open(bounded(direct))
-            isDeaf = try await WorkerStore.isPooled(control)
-            await control.close()
-        }
         let found: Logger.Metadata = [
-            "work": isPooled ? "pooled" : "direct", "control": isDeaf ? "none" : "direct",
-            "server": "\(work.serverVersion)",
+            "work": isPooled ? "pooled" : "direct", "control": isDeaf ? "deaf" : "direct",
+            "server.version": "\(work.serverVersion)",
         ]
-        if isDeaf {
-            logger.warning("no direct connection to Postgres: polling and leases only", metadata: found)
+        if isDeaf, !settings.isDeaf {
+            logger.warning("no notifications from Postgres: polling and leases only", metadata: found)
         } else {
             logger.info("connected to Postgres", metadata: found)
         }
         return Links(settings: settings, logger: logger, isPooled: isPooled, isDeaf: isDeaf)
+    }
+
+    /// Whether control has a session of its own, in which notifications of the work connection arrive: not behind a
+    /// pooler, and not in another database than work's, which no other sign would tell.
+    private static func hears(_ work: Connection, isPooled: Bool, _ settings: WorkerSettings) async throws -> Bool {
+        if isPooled, settings.directDatabase == nil { return false }
+        let control = try await Connection.open(unprepared(settings.directDatabase ?? settings.database))
+        var isHeard = try await !WorkerStore.isPooled(control)
+        if isHeard { isHeard = try await WorkerStore.isHeard(from: work, on: control, within: hearing) }
+        await control.close()
+        return isHeard
     }
 
     private init(settings: WorkerSettings, logger: Logger, isPooled: Bool, isDeaf: Bool) {
@@ -59,10 +68,10 @@ final class Links: Sendable {
 
     /// How long a statement beside the road of events may take; 5 s.
     private static let sideDeadline = Duration.seconds(5)
-    /// How long an attempt to connect may take; 3 s, so that a link that hangs is noticed within five.
+    /// How long an attempt to connect may take, and each question that belongs to it; 3 s.
     private static let connectDeadline = Duration.seconds(3)
-    /// The longest wait between attempts to connect; 250 ms.
-    private static let longestWait = 250.0
+    /// How long a notification may take at the start; 500 ms.
+    private static let hearing = Duration.milliseconds(500)
 
     /// What workers ask of every connection: bounded waits, and of several hosts the one that takes writes, unless the
     /// URL says otherwise (libpq, `target_session_attrs`).
@@ -75,13 +84,20 @@ final class Links: Sendable {
         return database
     }
 
-    /// The work connection, opened again when it is lost; waits between attempts, longer each time up to 250 ms.
+    /// For questions to a server of which it is not known yet whether its sessions are shared.
+    private static func unprepared(_ database: ConnectionSettings) -> ConnectionSettings {
+        var database = bounded(database, queryTimeout: sideDeadline)
+        database.prepares = false
+        return database
+    }
+
+    /// The work connection, opened again when it is lost, by attempts as ``Redialer`` makes them.
     ///
     /// - Throws: `CancellationError`.
     func work() async throws -> Connection {
         if let connection = current.withLock({ $0 }), connection.isOpen { return connection }
-        let connection = try await retrying("work") { [self] in
-            var database = Self.bounded(settings.database)
+        let connection = try await Redialer(use: "work", logger: logger).dial { [self] in
+            var database = Self.bounded(settings.database, queryTimeout: Self.connectDeadline)
             database.prepares = database.prepares && !isPooled
             let connection = try await Connection.open(database)
             if !isPooled { try await prepare(connection) }
@@ -102,8 +118,9 @@ final class Links: Sendable {
     ///
     /// - Throws: `CancellationError`.
     func control() async throws -> Connection {
-        try await retrying("control") { [settings, isDeaf] in
-            var database = Self.bounded(settings.directDatabase ?? settings.database)
+        try await Redialer(use: "control", logger: logger).dial { [settings, isDeaf] in
+            var database = Self.bounded(
+                settings.directDatabase ?? settings.database, queryTimeout: Self.connectDeadline)
             if isDeaf { database.prepares = false }
             return try await Connection.open(database)
         }
@@ -138,27 +155,5 @@ final class Links: Sendable {
     func close() async {
         await abandonWork()
         await side.close()
-    }
-
-    private func retrying(
-        _ use: String, _ open: @Sendable () async throws -> Connection
-    ) async throws -> Connection {
-        var wait = 20.0
-        var lastKind: String?
-        while true {
-            try Task.checkCancellation()
-            do {
-                return try await open()
-            } catch let error as PostgresError {
-                // One line for each kind of failure, not for each attempt.
-                let kind = error.sqlState ?? error.code.rawValue
-                if kind != lastKind {
-                    logger.warning("no connection to Postgres", metadata: ["use": "\(use)", "error": "\(error)"])
-                }
-                lastKind = kind
-            }
-            try await Task.sleep(for: .milliseconds(wait * Double.random(in: 0.5...1)))
-            wait = min(wait * 2, Self.longestWait)
-        }
     }
 }

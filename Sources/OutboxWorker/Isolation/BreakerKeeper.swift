@@ -17,12 +17,16 @@ struct BreakerKeeper: Sendable {
 
     /// Runs until cancelled.
     func run() async throws {
+        var trouble = Trouble()
         while true {
             try await Task.sleep(for: Self.interval * Double.random(in: 0.9...1.1), tolerance: .milliseconds(50))
             do {
                 try await round()
+                _ = trouble.end()
             } catch let error as PostgresError {
-                context.logger.warning("breakers not exchanged", metadata: ["error": "\(error)"])
+                if trouble.isNews(error) {
+                    context.logger.warning("breakers not exchanged", metadata: ["error": "\(error)"])
+                }
             }
         }
     }

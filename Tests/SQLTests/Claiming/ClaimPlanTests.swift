@@ -128,6 +128,20 @@ import Testing
         }
     }
 
+    /// The question that begins every recording, with a history behind it.
+    @Test func beginOfASettlementDoesNotReadTheHistory() async throws {
+        try await withDatabase { db in
+            try await db.run(Self.sessionSettings())
+            let call = "SELECT postrider.begin_settlement(1, 1, '01900000-0000-7000-8000-000000000001', 1, 1::smallint, 1)"
+            try await db.run("SET plan_cache_mode = force_generic_plan")
+            try await db.fill()
+            // Twice: the first time reads the catalogs of all partitions.
+            try await db.run(call)
+            let plan = try await Plan.of(call, running: true, in: db)
+            #expect(plan.sharedBlocks < 100)
+        }
+    }
+
     /// What the command line asks of one event or delivery, with a history behind it, in a session without settings.
     @Test func questionsAboutOneEventDoNotReadTheHistory() async throws {
         let queries = try NamedQuery.all()

@@ -105,7 +105,8 @@ extension Scenarios {
 
         @Test(arguments: [-7200, 7200]) func clockOfTheWorkerDoesNotCount(_ shift: Int) async throws {
             let outpost = try await Outpost()
-            let receiver = try Receiver { _, place in place < 20 ? .status(500) : .ok }
+            let seen = Mutex<Set<String>>([])
+            let receiver = try Receiver { request, _ in seen.withLock { $0.insert(request.id).inserted } ? .status(500) : .ok }
             try await outpost.endpoint(receiver.url(), settings: "base_delay_ms = 300, max_delay_ms = 300, jitter = 0")
             let shim = try ClockShim()
             let wrong = try WorkerProcess(outpost, environment: ["LD_PRELOAD": shim.path, "CLOCK_SHIFT": "\(shift)"])

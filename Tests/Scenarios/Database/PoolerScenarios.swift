@@ -1,0 +1,110 @@
+// A pooler that shares sessions stands before Postgres: with and without a direct way beside it.
+
+import Foundation
+import OutboxWorker
+import Postgres
+import Testing
+
+extension Scenarios {
+    @Suite struct PoolerScenarios {
+        private static let isInstalled = Pooler.isInstalled
+
+        private func insert(_ outpost: Outpost, _ count: Int) async throws {
+            try await outpost.sql(
+                "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, \(count)) AS i"
+            )
+        }
+
+        /// Everything that was sent is recorded once, and nothing is left in sessions that others use.
+        private func check(_ outpost: Outpost, _ pooler: Pooler, _ receiver: Receiver, events: Int) async throws {
+            #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == events)
+            #expect(try await outpost.count("postrider.webhook_attempts") == receiver.received.count)
+            let client = try await Connection.open(ConnectionSettings(url: pooler.url("visitor")))
+            for _ in 0..<4 {
+                for setting in ["synchronous_commit", "enable_seqscan"] {
+                    let rows = try await client.query(Statement(name: "show", sql: "SHOW \(setting)", prepare: false))
+                    #expect(try rows[0].string(0) == "on", "\(setting) of a shared session")
+                }
+                let left = try await client.query(
+                    Statement(name: "prepared", sql: "SELECT count(*) FROM pg_prepared_statements", prepare: false))
+                #expect(try left[0].int(0) == 0)
+            }
+            await client.close()
+        }
+
+        @Test(.enabled(if: isInstalled, "needs pgbouncer"))
+        func workGoesThroughThePoolerAndControlBesideIt() async throws {
+            let outpost = try await Outpost()
+            let pooler = try await Pooler(outpost)
+            defer { pooler.stop() }
+            let receiver = try Receiver { _, place in place % 3 == 0 ? .status(500) : .ok }
+            try await outpost.endpoint(
+                receiver.url(), settings: "max_attempts = 100, base_delay_ms = 20, max_delay_ms = 50, jitter = 0")
+            try await outpost.withWorkers(2) {
+                $0.database = ConnectionSettings(url: pooler.url("pooled"))
+                $0.directDatabase = ConnectionSettings(url: outpost.url)
+            } _: {
+                try await eventually("both to hold their locks") {
+                    try await outpost.count("postrider.webhook_workers WHERE has_lock") == 2
+                }
+                // A producer behind the pooler rings too.
+                let producer = try await Connection.open(ConnectionSettings(url: pooler.url("producer")))
+                for _ in 0..<20 {
+                    try await producer.query(Statement(name: "emit", sql: "SELECT postrider.emit('p.p', '{}')", prepare: false))
+                }
+                await producer.close()
+                try await insert(outpost, 500)
+                try await receiver.wait(for: 520)
+                #expect(
+                    try await outpost.count("pg_stat_activity WHERE datname = current_database() AND application_name = 'pooled'") > 0,
+                    "the pooler was in use")
+                try await outpost.settled()
+                try await check(outpost, pooler, receiver, events: 520)
+            }
+        }
+
+        @Test(.enabled(if: isInstalled, "needs pgbouncer"))
+        func withoutADirectWayThereArePollingAndLeases() async throws {
+            let outpost = try await Outpost()
+            let pooler = try await Pooler(outpost)
+            defer { pooler.stop() }
+            let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 100) }
+            try await outpost.endpoint(receiver.url())
+            let victim = try WorkerProcess(outpost, environment: ["DATABASE_URL": pooler.url("victim")])
+            let survivor = try WorkerProcess(outpost, environment: ["DATABASE_URL": pooler.url("survivor")])
+            try await eventually("two workers") { try await outpost.count("postrider.webhook_workers WHERE alive") == 2 }
+            try await insert(outpost, 2000)
+            try await receiver.wait(for: 300)
+            #expect(try await outpost.count("postrider.webhook_workers WHERE has_lock") == 0, "no lock in a shared session")
+            #expect(try await outpost.count("pg_locks WHERE locktype = 'advisory' AND classid IN (7741, 7742)") == 0)
+            #expect(victim.killAndWait(), "the fault was injected")
+            #expect(try await outpost.count("postrider.webhook_claims") > 0, "the victim died with work in its hands")
+            try await outpost.settled()
+            #expect(Set(receiver.received.map(\.id)).count == 2000)
+            let log = try String(contentsOf: survivor.log, encoding: .utf8)
+            #expect(log.contains("polling and leases only"), "it says so")
+            #expect(survivor.stop() == 0)
+        }
+
+        /// Told to, a worker does without what a direct connection would allow.
+        @Test func deafWorkerListensToNobody() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url())
+            try await outpost.withWorkers {
+                $0.isDeaf = true
+            } _: {
+                for turn in 1...20 {
+                    try await outpost.emit("a.b")
+                    try await receiver.wait(for: turn)
+                }
+                #expect(
+                    try await outpost.count(
+                        "pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'") == 0)
+                #expect(try await outpost.count("postrider.webhook_workers WHERE has_lock") == 0)
+                try await outpost.settled()
+            }
+            #expect(receiver.received.count == 20)
+        }
+    }
+}
