@@ -138,9 +138,12 @@ RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues;
 -- index: none: claims and workers are few
 WITH grabbed AS MATERIALIZED (
     -- Finds what a takeover missed: claims committed after its snapshot, more than it took at once, a rescuer that died.
+    -- The holder is asked for in a subquery of its own, here and below. NOT EXISTS becomes an anti-join, and Postgres does
+    -- not look again at its inner side when a row has changed under its lock: of two sweeps at once, the second took the
+    -- claim from the first (seen: an event delivered by one worker and made a dead letter by another).
     SELECT c.id FROM postrider.webhook_claims AS c
     WHERE c.rescues < 2
-      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+      AND (SELECT w.alive FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id) IS NOT TRUE
     ORDER BY c.id LIMIT $2 FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
@@ -155,7 +158,7 @@ RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues;
 WITH suspect AS (
     DELETE FROM postrider.webhook_claims AS c
     WHERE c.rescues >= 2 AND cardinality(c.event_ids) > CASE c.rescues WHEN 2 THEN 32 ELSE 1 END
-      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+      AND (SELECT w.alive FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id) IS NOT TRUE
     RETURNING c.*
 )
 INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, rescues)
@@ -173,7 +176,7 @@ GROUP BY s.id, s.destination_ids, s.attempt_numbers, s.rescues, (u.place - 1) / 
 WITH grabbed AS MATERIALIZED (
     SELECT c.id FROM postrider.webhook_claims AS c
     WHERE c.rescues >= 2 AND cardinality(c.event_ids) <= CASE c.rescues WHEN 2 THEN 32 ELSE 1 END
-      AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id AND w.alive)
+      AND (SELECT w.alive FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id) IS NOT TRUE
       AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS mine WHERE mine.worker_id = $1 AND mine.rescues > 2)
     ORDER BY c.rescues, c.id LIMIT 1 FOR UPDATE OF c SKIP LOCKED
 )
