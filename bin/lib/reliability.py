@@ -1,6 +1,7 @@
 """Writes docs/reliability.md from the lines that the long scenarios left. Called by bin/chaos.
 
 Usage: reliability.py LINES DOCUMENT --commit ID --seconds N --postgres TEXT
+       reliability.py --missing SCENARIO LOG    prints the line of a scenario that left none
 """
 
 import argparse
@@ -8,6 +9,8 @@ import datetime
 import json
 import os
 import pathlib
+import re
+import sys
 
 HEAD = """# Reliability
 
@@ -33,19 +36,42 @@ HOW = """
   delivered; retries of refused requests do not count. **recovered**: delivered though a fault had left it in the middle:
   its claim went to another worker, or it was under way when Postgres or the link failed.
 * **injections**: how often the fault was injected; a scenario whose faults did not happen fails.
-* Duplicates come from crashes alone, and carry the id of the first. A killed worker may have sent what it had in flight
-  and what it had not yet recorded: that is the bound that is checked.
+* Duplicates come from faults alone, and carry the id of the first. A worker that dies may have sent what it had in flight
+  and what it had not yet recorded: that is the bound that is checked after kills, counted in SQL once the sessions of
+  the dead have ended.
+* A zombie is a worker that was paused or cut off past its lease. Triggers of the test note every change of claims,
+  retries, dead letters and of the queue with the session that made it; none may come from a session of a life after its
+  death. Attempts are facts: a request that was made is recorded whoever made it, and changes no state (outcome 3, or 0
+  when the receiver did take it).
 * Workers are processes of the release build, but for those that die at failpoints, which exist in debug builds only. All of
   it, Postgres, producers and receiver too, shares the cores. fsync is off: processes die here, machines do not.
 * The same scenarios run in a short form in `bin/test`.
 """
 
 
+COUNTS = ("lost", "unexpected", "duplicated", "recovered", "injections")
+
+
 def main():
+    if sys.argv[1:2] == ["--missing"]:
+        return print(json.dumps(missing(sys.argv[2], pathlib.Path(sys.argv[3]).read_text(errors="replace"))))
     arguments = parse()
     lines = [json.loads(line) for line in pathlib.Path(arguments.lines).read_text().splitlines() if line.strip()]
     text = HEAD + table(lines) + where(arguments, lines) + HOW
     pathlib.Path(arguments.document).write_text(text)
+
+
+def missing(scenario, log):
+    """The line of a scenario that broke off, or was skipped: then Swift Testing tells the reason after a colon."""
+    name = re.escape(scenario.split("/")[-1])
+    skipped = re.search(name + r'\(\) skipped(?:: "(.*)")?', log)
+    fault = re.search(r"(?:Caught error|Time limit|error|Fatal error): ?(.*)", log)
+    if skipped:
+        result = "not run: " + (skipped.group(1) or "skipped")
+    else:
+        result = "broke off: " + (fault.group(1) if fault else "see the log")
+    line = {"bar": scenario, "goal": "to run to its end", "result": result, "pass": False, "skipped": bool(skipped)}
+    return {**line, **{name: 0 for name in COUNTS}, "seconds": 0}
 
 
 def parse():
@@ -58,11 +84,12 @@ def parse():
 
 
 def table(lines):
-    heads = ["bar", "must reach", "result", "reached", "lost", "unexpected", "duplicated", "recovered", "injections", "seconds"]
+    heads = ["bar", "must reach", "reached", *COUNTS, "seconds", "result"]
     rows = [heads, ["---"] * len(heads)]
     for line in lines:
-        counts = [line[name] for name in ("lost", "unexpected", "duplicated", "recovered", "injections")]
-        rows.append([line["bar"], line["goal"], line["result"], "yes" if line["pass"] else "**no**", *counts, round(line["seconds"])])
+        reached = "not run" if line.get("skipped") else "yes" if line["pass"] else "**no**"
+        counts = [f"{line[name]:,}" for name in COUNTS]
+        rows.append([line["bar"], line["goal"], reached, *counts, round(line["seconds"]), line["result"]])
     return "".join("| " + " | ".join(cell(value) for value in row) + " |\n" for row in rows)
 
 
@@ -71,8 +98,8 @@ def cell(value):
 
 
 def where(arguments, lines):
-    failed = [line["bar"] for line in lines if not line["pass"]]
-    verdict = "All bars were reached." if not failed else f"{len(failed)} of {len(lines)} bars were not reached."
+    failed = [line for line in lines if not line["pass"]]
+    verdict = "All bars were reached." if not failed else f"Bars that were not reached: {len(failed)} of {len(lines)}."
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
     return (

@@ -53,16 +53,15 @@ extension Scenarios {
                 }
             }
             try await load.stop()
-            let (_, verdict, states) = try await stage.judge(load)
+            let findings = try await stage.judge(load)
             let changes = try await Witness.zombieChanges(stage.outpost)
             let slowest = replaced.max() ?? 0
-            bar.require(verdict.lost == 0 && verdict.unexpected == 0, "lost 0, unexpected 0")
+            bar.requireTruth(of: findings)
             bar.require(held > 0, "it held work when it was cut off")
             bar.require(changes.isEmpty, "rows changed by the one cut off: 0, not \(changes.joined(separator: ", "))")
-            bar.require(states.areClean, "every delivery in one state: \(states)")
             bar.requireInLongForm(slowest <= 3_000_000_000, "taken over ≤ 3 s")
             try bar.close(
-                verdict, injections: replaced.count,
+                findings, injections: replaced.count,
                 result: "taken over after at most \(text(slowest)) (\(cuts) cuts, \(held) deliveries in its hands); rows it changed afterwards: "
                     + (changes.isEmpty ? "0" : changes.joined(separator: ", ")))
         }

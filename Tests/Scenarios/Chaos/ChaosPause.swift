@@ -13,7 +13,7 @@ extension Scenarios {
             var bar = Bar("SIGSTOP past the lease, then SIGCONT, 100 times", goal: "rows changed by the zombie: 0")
             // Slow answers, so that every replica holds work; refusals, so that there are retries to write.
             let stage = try await Stage(settings: "max_attempts = 1000, base_delay_ms = 100, max_delay_ms = 400") { arrival, before in
-                .status(before == 0 && (arrival.mark ?? 0) % 3 == 0 ? 500 : 200, afterMilliseconds: 60)
+                .status(before == 0 && (arrival.mark ?? 0) % 3 == 0 ? 500 : 200, afterMilliseconds: 200)
             }
             try await stage.outpost.connection.script(Witness.hands, name: "hands")
             let paused = try (0..<zombies).map { try stage.replica("zombie-\($0)") }
@@ -42,17 +42,18 @@ extension Scenarios {
                 injected += zip(lives, next).count { $0 < $1 }
             }
             try await load.stop()
-            let (_, verdict, states) = try await stage.judge(load)
+            let findings = try await stage.judge(load)
             let changes = try await Witness.zombieChanges(stage.outpost)
-            bar.require(verdict.lost == 0 && verdict.unexpected == 0, "lost 0, unexpected 0")
+            let facts = try await Witness.zombieFacts(stage.outpost)
+            bar.requireTruth(of: findings)
             bar.require(injected == rounds * zombies, "\(rounds * zombies) pauses that ended in another life")
-            bar.require(held > 0, "some held work when they were paused")
+            bar.require(held > injected / 2, "most held work when they were paused")
             bar.require(changes.isEmpty, "rows changed by the zombie: 0, not \(changes.joined(separator: ", "))")
-            bar.require(states.areClean, "every delivery in one state: \(states)")
             let found = changes.isEmpty ? "0" : changes.joined(separator: ", ")
             try bar.close(
-                verdict, injections: injected,
-                result: "rows changed by a zombie: \(found); \(held) of \(injected) held work when they were paused")
+                findings, injections: injected,
+                result: "rows changed by a zombie: \(found); \(held) of \(injected) held work when they were paused; attempts they "
+                    + "recorded after their death, as facts: \(facts)")
         }
     }
 }

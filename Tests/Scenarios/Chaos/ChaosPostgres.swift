@@ -16,7 +16,7 @@ extension Scenarios {
             let cluster = try CrashableCluster()
             try cluster.start()
             try await accepts(cluster.url)
-            let stage = try await Stage(Outpost(url: cluster.url))
+            let stage = try await Stage(Outpost(url: cluster.url)) { _, _ in .status(200, afterMilliseconds: 10) }
             let replicas = try [stage.replica("crash-0"), stage.replica("crash-1")]
             try await stage.lives(of: replicas)
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 200, long: 1_000)))
@@ -30,24 +30,23 @@ extension Scenarios {
                 faults.append(fault)
                 try cluster.start()
                 let accepted = try await accepts(cluster.url)
-                resumed.append(try await resumption(stage, load, accepted) - accepted)
+                resumed.append(try await stage.resumption(of: load, after: accepted))
             }
             try await MonotonicClock.pause(until: start + UInt64(crashes) * interval)
             let seconds = Double(MonotonicClock.now() - start) / 1_000_000_000
             try await load.stop()
             let outpost = try await Outpost(url: cluster.url)
-            let (ledger, verdict, states) = try await stage.judge(load, faults: faults, outpost: outpost)
+            let findings = try await stage.judge(load, faults: faults, asking: outpost)
             await outpost.connection.close()
             let slowest = resumed.max() ?? 0
             let median = resumed.isEmpty ? 0 : resumed.sorted()[resumed.count / 2]
-            bar.require(verdict.lost == 0 && verdict.unexpected == 0, "lost 0, unexpected 0")
+            bar.requireTruth(of: findings)
             bar.require(faults.count == crashes, "\(crashes) crashes")
-            bar.require(states.areClean, "every delivery in one state: \(states)")
             bar.requireInLongForm(slowest <= 1_000_000_000, "deliveries resume ≤ 1 s")
             try bar.close(
-                verdict, injections: faults.count,
-                result: "\(faults.count) crashes in \(Int(seconds)) s, \(ledger.acknowledged) events; accepting connections to first delivery "
-                    + "of a newer event: median \(text(median)), slowest \(text(slowest))")
+                findings, injections: faults.count,
+                result: "\(faults.count) crashes in \(Int(seconds)) s; from accepting connections to the first delivery of a newer "
+                    + "event: median \(text(median)), slowest \(text(slowest))")
         }
 
         /// Waits until the server accepts connections; gives the instant.
@@ -59,21 +58,6 @@ extension Scenarios {
                 return true
             }
             return MonotonicClock.now()
-        }
-
-        /// When the first event that was committed after an instant arrives.
-        private func resumption(_ stage: Stage, _ load: Load, _ instant: UInt64) async throws -> UInt64 {
-            var place = 0
-            var newer: Set<Int64> = []
-            var found: UInt64?
-            try await eventually("deliveries to resume") {
-                let entries = load.entries
-                newer.formUnion(entries.dropFirst(place).lazy.filter { $0.at > instant && $0.fate == .acknowledged }.map(\.mark))
-                place = entries.count
-                found = stage.receiver.first { $0.at > instant && $0.mark.map(newer.contains) == true }?.at
-                return found != nil
-            }
-            return found ?? 0
         }
     }
 }

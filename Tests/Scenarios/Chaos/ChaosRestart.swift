@@ -6,7 +6,7 @@ import Testing
 extension Scenarios {
     @Suite(.serialized) struct ChaosRestart {
         @Test(.timeLimit(.minutes(5))) func rollingRestartsLoseAndDuplicateNothing() async throws {
-            let rounds = Form.pick(short: 1, long: 10)
+            let rounds = Form.pick(short: 2, long: 20)
             var bar = Bar(
                 "rolling SIGTERM restart of all replicas under load, receivers answering", goal: "lost 0, duplicated 0")
             let stage = try await Stage { _, _ in .status(200, afterMilliseconds: 20) }
@@ -24,14 +24,14 @@ extension Scenarios {
             }
             let end = MonotonicClock.now()
             try await load.stop()
-            let (ledger, verdict, states) = try await stage.judge(load)
-            let gap = ledger.longestGap(from: start, to: end)
-            bar.require(verdict.lost == 0 && verdict.unexpected == 0 && verdict.duplicated == 0, "lost 0, unexpected 0, duplicated 0")
+            let findings = try await stage.judge(load)
+            let gap = findings.ledger.longestGap(from: start, to: end)
+            bar.requireTruth(of: findings)
+            bar.require(findings.verdict.duplicated == 0, "duplicated 0")
             bar.require(injected == rounds * 3, "\(rounds * 3) restarts that ended in order")
-            bar.require(states.areClean, "every delivery in one state: \(states)")
             try bar.close(
-                verdict, injections: injected,
-                result: "\(rounds) rounds over 3 replicas, \(ledger.acknowledged) events; longest gap \(text(gap))")
+                findings, injections: injected,
+                result: "\(rounds) rounds over 3 replicas; longest gap of all deliveries \(text(gap))")
         }
     }
 }

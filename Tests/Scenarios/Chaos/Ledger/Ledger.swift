@@ -5,7 +5,7 @@
 ///
 /// An event is known by its mark, a number that its producer puts into the payload: the ledger does not depend on the
 /// ids that the program under test gives.
-struct Ledger: Sendable {
+struct Ledger: Sendable, CustomStringConvertible {
     /// What a producer knows about an event that it made.
     enum Fate: Sendable {
         /// Postgres has answered COMMIT.
@@ -66,8 +66,13 @@ struct Ledger: Sendable {
     mutating func write(_ entries: [Entry]) { self.entries += entries }
     mutating func write(_ arrivals: [Arrival]) { self.arrivals += arrivals }
 
-    /// How many events were acknowledged.
-    var acknowledged: Int { entries.count { $0.fate == .acknowledged } }
+    /// How many events met a fate.
+    func count(of fate: Fate) -> Int { entries.count { $0.fate == fate } }
+
+    /// The fates, for people.
+    var description: String {
+        "events: \(count(of: .acknowledged)) acknowledged, \(count(of: .unknown)) unknown, \(count(of: .rolledBack)) rolled back"
+    }
 
     /// Judges what was written so far.
     ///

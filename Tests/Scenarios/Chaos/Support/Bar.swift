@@ -36,13 +36,25 @@ struct Bar {
         if Form.current == .long { require(isMet, text) }
     }
 
+    /// What every scenario under load must find: nothing lost, nothing unexpected, every delivery in one state, and
+    /// producers that met every fate, or the ledger would prove less than it says.
+    mutating func requireTruth(of findings: Findings) {
+        require(findings.verdict.lost == 0, "lost 0")
+        require(findings.verdict.unexpected == 0, "unexpected 0")
+        require(findings.states.areClean, "every delivery in one state (\(findings.states))")
+        require(findings.ledger.count(of: .unknown) > 0, "some COMMITs without an answer")
+        require(findings.ledger.count(of: .rolledBack) > 0, "some events rolled back")
+    }
+
     /// Judges.
     ///
     /// - Parameters:
-    ///   - verdict: of the ledger.
+    ///   - findings: at the end.
     ///   - injections: how often the fault was injected.
     ///   - result: what was measured, for people.
-    func close(_ verdict: Ledger.Verdict, injections: Int, result: String) throws {
+    func close(_ findings: Findings, injections: Int, result: String) throws {
+        let verdict = findings.verdict
+        let result = "\(result); \(findings.ledger)"
         for requirement in requirements {
             #expect(requirement.isMet, "\(requirement.text); \(result); \(verdict.examples.joined(separator: "; "))")
         }

@@ -11,11 +11,11 @@ struct LoadPlan: Sendable {
     var eventsPerSecond = 300
     var producers = 8
     /// Every n-th turn of a producer inserts ten events in one statement.
-    var bulkEvery = 40
+    var bulkEvery = Form.pick(short: 10, long: 40)
     /// Every n-th turn is rolled back.
-    var rollbackEvery = 25
+    var rollbackEvery = Form.pick(short: 7, long: 25)
     /// Every n-th turn the connection is cut between COMMIT and its answer.
-    var severEvery = 200
+    var severEvery = Form.pick(short: 9, long: 100)
 }
 
 /// A running load; ended by ``stop()``.

@@ -1,4 +1,5 @@
 // A TCP way to a Postgres that listens on a Unix socket, and a way to let it hang: bytes stop, nothing is closed.
+// Afterwards they flow again, or the connections of before stay dead for good, as behind a firewall that forgot them.
 
 import Foundation
 import Glibc
@@ -11,7 +12,7 @@ final class Relay: Sendable {
     private let target: String
     private let database: String
     private let user: String
-    private let gate = Gate()
+    private let gates = Gates()
 
     /// Starts a relay on an address of this machine.
     ///
@@ -26,7 +27,7 @@ final class Relay: Sendable {
         database = String(parts?.path.dropFirst() ?? "")
         target = "\(folder)/.s.PGSQL.\(values["port"] ?? "5432")"
         listener = try ListeningSocket(on: address)
-        let (listener, target, gate) = (listener.descriptor, target, gate)
+        let (listener, target, gates) = (listener.descriptor, target, gates)
         Thread.detachNewThread {
             while true {
                 let client = accept(listener, nil, nil)
@@ -38,6 +39,7 @@ final class Relay: Sendable {
                     continue
                 }
                 let pair = Pair(client, server)
+                let gate = gates.current
                 Thread.detachNewThread { pair.pump(from: client, to: server, gate) }
                 Thread.detachNewThread { pair.pump(from: server, to: client, gate) }
             }
@@ -46,18 +48,21 @@ final class Relay: Sendable {
     }
 
     deinit {
-        gate.open()
+        gates.openAll()
         shutdown(listener.descriptor, Int32(SHUT_RDWR))
     }
 
     /// The server's URL by way of the relay.
     var url: String { "postgresql://\(user)@\(address):\(listener.port)/\(database)?sslmode=disable" }
 
-    /// Lets every byte wait, without closing anything.
-    func hang() { gate.close() }
+    /// Lets every byte wait, without closing anything. Connections can still be made, and wait too.
+    func hang() { gates.hang() }
 
-    /// Lets them flow again, those that waited too.
-    func resume() { gate.open() }
+    /// Lets bytes flow again.
+    ///
+    /// - Parameter forgets: whether connections from before the hang stay as they are until the relay goes away: no byte, no
+    ///   end. New ones work.
+    func resume(forgets: Bool) { gates.resume(forgets: forgets) }
 
     private static func connect(to path: String) -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -105,6 +110,26 @@ final class Relay: Sendable {
             shutdown(first, Int32(SHUT_RDWR))
             shutdown(second, Int32(SHUT_RDWR))
         }
+    }
+
+    /// The gate of connections that are made now, and the gates of those before.
+    private final class Gates: Sendable {
+        private let all = Mutex([Gate()])
+
+        var current: Gate { all.withLock { $0[$0.count - 1] } }
+
+        func hang() {
+            all.withLock { all in
+                all[all.count - 1].close()
+                let next = Gate()
+                next.close()
+                all.append(next)
+            }
+        }
+
+        func resume(forgets: Bool) { if forgets { current.open() } else { openAll() } }
+
+        func openAll() { for gate in all.withLock({ $0 }) { gate.open() } }
     }
 
     /// What pumps wait at.

@@ -14,6 +14,13 @@ extension Outpost {
     }
 }
 
+/// What was found at the end of a scenario.
+struct Findings: Sendable {
+    let ledger: Ledger
+    let verdict: Ledger.Verdict
+    let states: Witness.States
+}
+
 /// One database, one endpoint, one receiver.
 struct Stage: Sendable {
     let outpost: Outpost
@@ -91,6 +98,22 @@ struct Stage: Sendable {
         return load
     }
 
+    /// How long after an instant the first event arrives that was committed after it: what was in memory at a fault, and
+    /// what came of it, proves nothing about the way through Postgres.
+    func resumption(of load: Load, after instant: UInt64, within limit: Duration = .seconds(60)) async throws -> UInt64 {
+        var place = 0
+        var newer: Set<Int64> = []
+        var found: UInt64?
+        try await eventually("deliveries to resume", within: limit) {
+            let entries = load.entries
+            newer.formUnion(entries.dropFirst(place).lazy.filter { $0.at > instant && $0.fate == .acknowledged }.map(\.mark))
+            place = entries.count
+            found = receiver.first { $0.at > instant && $0.mark.map(newer.contains) == true }?.at
+            return found != nil
+        }
+        return (found ?? instant) - instant
+    }
+
     // MARK: The verdict
 
     /// Waits until nothing is left to do, asks Postgres, and judges.
@@ -98,7 +121,8 @@ struct Stage: Sendable {
     /// - Parameters:
     ///   - load: already stopped.
     ///   - faults: instants; what was under way then counts as recovered too.
-    func judge(_ load: Load, faults: [UInt64] = [], outpost other: Outpost? = nil) async throws -> (Ledger, Ledger.Verdict, Witness.States) {
+    ///   - other: where to ask, when the stage's own connection did not survive.
+    func judge(_ load: Load, faults: [UInt64] = [], asking other: Outpost? = nil) async throws -> Findings {
         let outpost = other ?? self.outpost
         try await outpost.settled(within: .seconds(60))
         var ledger = Ledger()
@@ -106,6 +130,6 @@ struct Stage: Sendable {
         ledger.write(receiver.arrivals)
         var standing = try await Witness.standing(outpost)
         for fault in faults { standing.recovered.formUnion(ledger.underWay(at: fault)) }
-        return (ledger, ledger.verdict(standing: standing), try await Witness.states(outpost))
+        return Findings(ledger: ledger, verdict: ledger.verdict(standing: standing), states: try await Witness.states(outpost))
     }
 }

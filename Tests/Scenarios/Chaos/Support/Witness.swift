@@ -76,6 +76,15 @@ enum Witness {
         return try rows.map { try $0.string(0) }
     }
 
+    /// Attempts that dead lives recorded after their death: the proof that they tried to go on.
+    static func zombieFacts(_ outpost: Outpost) async throws -> Int {
+        try await outpost.count(
+            """
+            postrider.webhook_attempts AS a JOIN postrider.webhook_workers AS w ON w.id = a.worker_id AND NOT w.alive
+            WHERE a.worker_id IN (SELECT worker_id FROM chaos.zombies) AND a.xmin::text::bigint > w.xmin::text::bigint
+            """)
+    }
+
     /// What is wrong with the states of deliveries at the end; nothing, if all is well.
     struct States: Sendable, CustomStringConvertible {
         /// Events with neither a delivering attempt nor a dead letter.
