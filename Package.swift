@@ -68,7 +68,9 @@ let package = Package(
         .testTarget(
             name: "HTTPExchangeTests", dependencies: ["HTTPExchange", "CLibCurl", "TestSupport"],
             swiftSettings: settings),
-        .testTarget(name: "OutboxTests", dependencies: ["Outbox"], exclude: ["verify.py"], swiftSettings: settings),
+        .testTarget(
+            name: "OutboxTests", dependencies: ["Outbox", "TestSupport"], exclude: ["verify.py"],
+            swiftSettings: settings),
         .testTarget(
             name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"],
             swiftSettings: settings),

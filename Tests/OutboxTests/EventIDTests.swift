@@ -1,5 +1,6 @@
 // Event ids: text, bytes, order, and the time within.
 
+import TestSupport
 import Testing
 
 @testable import Outbox

@@ -1,6 +1,8 @@
 // Generated JSON documents with everything that a producer may write: odd numbers, escapes, every plane of Unicode,
 // repeated keys, white space.
 
+import TestSupport
+
 /// A generator of JSON texts.
 struct RandomJSON {
     private var generator: SeededGenerator

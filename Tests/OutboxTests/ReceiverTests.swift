@@ -1,5 +1,6 @@
 // Every built-in profile, proved by receivers that were written independently (verify.py).
 
+import TestSupport
 import Testing
 
 @testable import Outbox

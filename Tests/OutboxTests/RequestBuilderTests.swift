@@ -1,5 +1,6 @@
 // What requests look like, byte by byte, and what the builder remembers between them.
 
+import TestSupport
 import Testing
 
 @testable import Outbox

@@ -1,5 +1,6 @@
 // When attempts are repeated: schedules, their written forms, and Retry-After.
 
+import TestSupport
 import Testing
 
 @testable import Outbox

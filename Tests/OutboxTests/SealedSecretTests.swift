@@ -1,5 +1,6 @@
 // Sealed secrets and key rings: what opens, what does not, and that nothing prints a key or a secret.
 
+import TestSupport
 import Testing
 
 @testable import Outbox

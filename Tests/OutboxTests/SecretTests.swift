@@ -1,5 +1,6 @@
 // Secrets: what is accepted, what is generated, and that nothing prints them.
 
+import TestSupport
 import Testing
 
 @testable import Outbox

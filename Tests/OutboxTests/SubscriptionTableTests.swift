@@ -1,5 +1,6 @@
 // Routing: which destinations get an event, compared with the plain definition and at the size of 100,000.
 
+import TestSupport
 import Testing
 
 @testable import Outbox

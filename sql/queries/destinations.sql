@@ -9,8 +9,12 @@ SELECT version FROM postrider.webhook_routing;
 -- params: none
 -- index: none: read whole
 SELECT id, public_id, kind, name, url, event_types, profile, organization_id, user_id, is_active,
-       ARRAY(SELECT h.key FROM jsonb_each_text(headers) AS h ORDER BY h.key),
-       ARRAY(SELECT h.value FROM jsonb_each_text(headers) AS h ORDER BY h.key),
+       -- Whatever stands in a row: one that is faulty must not keep the others from being loaded.
+       ARRAY(SELECT h.key FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h
+             ORDER BY h.key),
+       ARRAY(SELECT CASE jsonb_typeof(h.value) WHEN 'string' THEN h.value #>> '{}' END
+             FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h
+             ORDER BY h.key),
        max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
        max_concurrency, keep_response_bytes
 FROM postrider.webhook_destinations

@@ -12,11 +12,11 @@ struct DestinationRow {
     private let kind: String
     private let name: String
     private let url: String
-    private let eventTypes: [String]
+    private let eventTypes: [String?]
     private let profile: String
     private let organization: String?
     private let user: String?
-    private let headers: [(name: String, value: String)]
+    private let headers: [(name: String, value: String?)]
     private let maxAttempts: Int
     private let delays: Delays
     private let timeout: Duration
@@ -38,12 +38,12 @@ struct DestinationRow {
         kind = try row.string(2)
         name = try row.string(3)
         url = try row.string(4)
-        eventTypes = try row.strings(5)
+        eventTypes = try row.optionalStrings(5)
         profile = try row.string(6)
         organization = try row.stringOrNil(7)
         user = try row.stringOrNil(8)
         isActive = try row.bool(9)
-        headers = zip(try row.strings(10), try row.strings(11)).map { ($0, $1) }
+        headers = zip(try row.strings(10), try row.optionalStrings(11)).map { ($0, $1) }
         maxAttempts = try row.int(12)
         delays = Delays(
             base: .milliseconds(try row.int64(13)), factor: try row.double(14),
@@ -66,19 +66,24 @@ struct DestinationRow {
                 opener.open(secret.text, at: .version(secret.version, destination: id)), form: form)
         }
         let fields = try headers.map { header in
-            try HeaderField(
-                name: header.name, value: opener.open(header: header.name, header.value, destination: id))
+            guard let value = header.value else { throw DestinationRowError.headerValue(header.name) }
+            return try HeaderField(
+                name: header.name, value: opener.open(header: header.name, value, destination: id))
         }
         return try Destination(
             id: id, uuid: uuid, kind: kind == "n8n" ? .n8n : .endpoint, name: name, url: DestinationURL(url),
-            patterns: eventTypes.map { try EventPattern($0) }, organization: organization, user: user,
+            patterns: eventTypes.map { try EventPattern($0 ?? "") }, organization: organization, user: user,
             profile: profile, secrets: opened, headers: fields, retry: try retryPolicy(), timeout: timeout,
             maxConcurrency: maxConcurrency, isEnabled: isActive, finalStatuses: try FinalStatuses(finalStatuses))
     }
 
-    /// A stand-in that matches the same events and is never sent to; nil when not even its patterns can be read.
+    /// A stand-in that matches the same events and is never sent to.
+    ///
+    /// When a pattern cannot be read, nobody knows which events it was meant for: then it matches all of its
+    /// organization and user, because a delivery too many waits, and one too few is lost.
     func parkedDestination() -> Destination? {
-        guard let patterns = try? eventTypes.map({ try EventPattern($0) }),
+        let readable = try? eventTypes.map { try EventPattern($0 ?? "") }
+        guard let patterns = try? readable ?? [EventPattern("*")],
             let url = try? DestinationURL("https://unusable.invalid/"),
             let standard = Profile.builtIn["standard"]
         else { return nil }
@@ -100,12 +105,14 @@ struct DestinationRow {
 /// What only a row can have wrong; the rest is told by the domain's own errors.
 enum DestinationRowError: Error, CustomStringConvertible {
     case unknownProfile(String)
+    case headerValue(String)
 
     var description: String {
         switch self {
         case .unknownProfile(let name):
             "there is no profile \(name.debugDescription); there are "
                 + Profile.builtIn.keys.sorted().joined(separator: ", ")
+        case .headerValue(let name): "the value of header \(name.debugDescription) is no string"
         }
     }
 }

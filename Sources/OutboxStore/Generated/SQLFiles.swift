@@ -2782,6 +2782,269 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA postrider TO PUBLIC;
 DELETE FROM postrider.webhook_migrations WHERE version = 7;
 
 """#),
+        (version: 8, name: "gates", up: #"""
+-- Postrider 0008: gates. What a destination may be called, where it may point, what it may send along.
+--
+-- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField): a test runs one list of cases
+-- and thousands of random ones against both. A trigger asks for them, so that no way into the table goes around them, and
+-- the program checks again before it sends: what was forced in regardless is parked and reported.
+--
+-- A trigger and not constraints: the privileges of a constraint's functions are those of whoever writes the row, so a
+-- worker that only switches a destination off would need all of them; and rows of before stay as they are.
+
+-- URLs ----------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.is_ipv4(host text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT host COLLATE "C" ~ '^(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}$'
+$$;
+COMMENT ON FUNCTION postrider.is_ipv4(text) IS 'Is it a.b.c.d, each 0 to 255 without leading zeros?';
+
+CREATE FUNCTION postrider.is_ipv6(host text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    ending text := substring(host COLLATE "C" FROM ':([0-9.]*\.[0-9.]*)$');
+    parts  text[];
+    part   text;
+    groups integer := 0;
+BEGIN
+    IF ending IS NOT NULL THEN
+        IF NOT postrider.is_ipv4(ending) THEN
+            RETURN false;
+        END IF;
+        host := left(host, -length(ending)) || '0:0';
+    END IF;
+    -- 1:2 becomes {1:2}, ::1 becomes {"",1}, 1::2::3 has three parts.
+    parts := string_to_array(host, '::');
+    IF cardinality(parts) > 2 THEN
+        RETURN false;
+    END IF;
+    FOREACH part IN ARRAY parts LOOP
+        CONTINUE WHEN part = '' AND cardinality(parts) = 2;
+        IF part COLLATE "C" !~ '^[0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4})*$' THEN
+            RETURN false;
+        END IF;
+        groups := groups + cardinality(string_to_array(part, ':'));
+    END LOOP;
+    RETURN CASE cardinality(parts) WHEN 2 THEN groups <= 7 ELSE groups = 8 END;
+END
+$$;
+COMMENT ON FUNCTION postrider.is_ipv6(text) IS 'Is it an IPv6 address of RFC 4291, section 2.2, without brackets and zone?';
+
+CREATE FUNCTION postrider.url_fault(url text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    authority text;
+    host      text;
+    port      text;
+BEGIN
+    IF url IS NULL THEN
+        RETURN 'an endpoint needs a URL: it is null';
+    ELSIF octet_length(url) NOT BETWEEN 1 AND 2048 THEN
+        RETURN 'the URL must have 1 to 2048 bytes';
+    ELSIF url COLLATE "C" !~ '^[\x21-\x7e]*$' THEN
+        RETURN 'the URL must not hold blanks or control characters, nor anything but ASCII';
+    ELSIF url !~* '^https?://' THEN
+        RETURN 'the URL must begin with https:// (or http://)';
+    END IF;
+    authority := substring(url FROM '^[^/]*//([^/?#\\]*)');
+    IF position('@' IN authority) > 0 THEN
+        RETURN 'the URL must not hold a user name or password';
+    ELSIF position('%' IN authority) > 0 THEN
+        RETURN 'the URL''s host must not hold a percent sign';
+    END IF;
+    IF left(authority, 1) = '[' THEN
+        host := substring(authority FROM '^\[([^\]]*)\]');
+        port := substring(authority FROM '^\[[^\]]*\](.*)$');
+        IF host IS NULL OR NOT postrider.is_ipv6(host) THEN
+            RETURN 'the URL''s host is no IPv6 address between brackets';
+        END IF;
+    ELSE
+        host := lower(substring(authority FROM '^[^:]*'));
+        port := substring(authority FROM ':.*$');
+        IF host COLLATE "C" !~ '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$'
+            OR length(host) > 253 THEN
+            RETURN 'the URL''s host must be a name of letters, digits, -, _ and single dots, or an address';
+        -- 127.1, 2130706433, 0x7f000001 and 0177.0.0.1 all reach loopback through inet_aton, and are names elsewhere.
+        ELSIF host COLLATE "C" ~ '(^|\.)([0-9]+|0x[0-9a-f]*)$' AND NOT postrider.is_ipv4(host) THEN
+            RETURN 'the URL''s host must be a name, or four decimal numbers without leading zeros';
+        END IF;
+    END IF;
+    IF coalesce(port, '') <> '' AND port COLLATE "C" !~ '^:[1-9][0-9]{0,4}$' THEN
+        RETURN 'the URL''s port must be a number from 1 to 65535 without leading zeros';
+    ELSIF length(port) > 1 AND substr(port, 2)::integer > 65535 THEN
+        RETURN 'the URL''s port must be a number from 1 to 65535 without leading zeros';
+    ELSIF url ~ '#' THEN
+        RETURN 'the URL must not hold a fragment (#…), which is never sent';
+    ELSIF url ~ '["<>\\^`{|}]' THEN
+        RETURN 'the URL must not hold any of "<>\^`{|}';
+    ELSIF url ~ '%(?![0-9A-Fa-f]{2})' THEN
+        RETURN 'a percent sign in the URL must be followed by two hexadecimal digits';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.url_fault(text) IS
+    'What is wrong with a destination''s URL; null when nothing is. Never quotes the URL, which may carry a token.';
+
+-- Patterns, headers, names --------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.pattern_fault(patterns text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT 'not an event type or pattern: ' || coalesce(quote_literal(left(p.pattern, 140)), 'null')
+    FROM unnest(patterns) AS p (pattern)
+    WHERE p.pattern IS NULL OR length(p.pattern) > 128
+       OR p.pattern COLLATE "C" !~ '^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$'
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION postrider.pattern_fault(text[]) IS 'Names the first element that is no event type, no type.* and no *; null when there is none.';
+
+CREATE FUNCTION postrider.header_fault(headers jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    name  text;
+    value jsonb;
+BEGIN
+    IF jsonb_typeof(headers) IS DISTINCT FROM 'object' THEN
+        RETURN 'headers must be a JSON object of names and strings';
+    END IF;
+    FOR name, value IN SELECT h.key, h.value FROM jsonb_each(headers) AS h ORDER BY h.key LOOP
+        IF name COLLATE "C" !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]{1,128}$' THEN
+            RETURN 'not a header name: ' || quote_literal(left(name, 140));
+        ELSIF lower(name) LIKE 'proxy-%' OR lower(name) IN (
+            'connection', 'content-encoding', 'content-length', 'expect', 'host', 'http2-settings', 'keep-alive', 'te',
+            'trailer', 'transfer-encoding', 'upgrade') THEN
+            RETURN format('the header %s is set by the sender itself', name);
+        ELSIF jsonb_typeof(value) <> 'string' OR (value #>> '{}') COLLATE "C" ~ '[\x01-\x08\x0a-\x1f\x7f]' THEN
+            RETURN format('the value of header %s must be a string without line breaks', name);
+        ELSIF octet_length(value #>> '{}') > 8192 OR (value #>> '{}') ~ '^[ \t]|[ \t]$' THEN
+            RETURN format('the value of header %s must not begin or end with a blank, nor exceed 8192 bytes', name);
+        END IF;
+    END LOOP;
+    IF (SELECT count(DISTINCT lower(k)) < count(*) FROM jsonb_object_keys(headers) AS k) THEN
+        RETURN 'a header is there twice, in different cases';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.header_fault(jsonb) IS
+    'What is wrong with a destination''s extra headers; null when nothing is. Never quotes a value, which may be a credential.';
+
+-- C0, DEL, C1, and what breaks or turns lines in terminals and browsers.
+CREATE FUNCTION postrider.name_fault(name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN coalesce(name, '') = '' THEN 'an endpoint needs a name'
+        WHEN name COLLATE "C" ~ '[\x01-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]'
+            THEN 'the name must not hold control characters'
+    END
+$$;
+COMMENT ON FUNCTION postrider.name_fault(text) IS 'What is wrong with a destination''s name; null when nothing is.';
+
+-- The gate ------------------------------------------------------------------------------------------------------------
+
+-- Runs as its owner, so that whoever may write destinations needs no rights on the functions above.
+CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fault text;
+BEGIN
+    fault := postrider.name_fault(d.name);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault USING ERRCODE = 'invalid_parameter_value', COLUMN = 'name';
+    END IF;
+    fault := postrider.url_fault(d.url);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault USING ERRCODE = 'invalid_parameter_value', COLUMN = 'url', HINT = CASE
+            WHEN fault LIKE '%password%' THEN 'Use headers, for example {"Authorization": "Bearer …"}.'
+            ELSE 'Percent-encode what a URL cannot hold: a blank is %20. A host in another script is written as xn--….' END;
+    END IF;
+    IF coalesce(cardinality(d.event_types), 0) = 0 THEN
+        RAISE EXCEPTION 'an endpoint needs at least one event type'
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types', HINT = 'ARRAY[''*''] subscribes to every event.';
+    END IF;
+    fault := postrider.pattern_fault(d.event_types);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types',
+                  HINT = 'Write a type such as lead.created, lead.* for every type below lead, or * for all.';
+    END IF;
+    -- A column that a statement left out is null here and gets its default later.
+    fault := postrider.header_fault(coalesce(d.headers, '{}'));
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'For example {"X-Team": "sales"}.';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION postrider.webhook_destination_gate() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM postrider.check_destination(NEW);
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_destination_gate() IS
+    'Trigger: refuses a destination whose name, URL, patterns or headers are not valid, whoever writes it.';
+CREATE TRIGGER webhook_destination_gate
+    BEFORE INSERT OR UPDATE OF name, url, event_types, headers ON postrider.webhook_destinations
+    FOR EACH ROW EXECUTE FUNCTION postrider.webhook_destination_gate();
+
+REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
+    postrider.header_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');
+
+"""#, down: #"""
+-- Undoes 0008. Destinations stay; what is refused is what 0002 refuses.
+DROP TRIGGER webhook_destination_gate ON postrider.webhook_destinations;
+DROP FUNCTION postrider.webhook_destination_gate();
+CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    part  text;
+    value jsonb;
+BEGIN
+    IF coalesce(d.name, '') = '' THEN
+        RAISE EXCEPTION 'an endpoint needs a name' USING ERRCODE = 'invalid_parameter_value', COLUMN = 'name';
+    ELSIF d.url IS NULL OR d.url !~* '^https?://' THEN
+        RAISE EXCEPTION 'the URL must begin with https:// (or http://): %', coalesce(quote_literal(d.url), 'it is null')
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'url';
+    ELSIF d.url ~ '^[^/]*//[^/?#]*@' THEN
+        RAISE EXCEPTION 'the URL must not hold a user name or password'
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'url', HINT = 'Use headers, for example {"Authorization": "Bearer …"}.';
+    ELSIF d.url ~ '[[:cntrl:][:space:]]' THEN
+        RAISE EXCEPTION 'the URL must not hold blanks or control characters'
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'url', HINT = 'Write a blank as %20.';
+    ELSIF d.event_types IS NULL OR cardinality(d.event_types) = 0 THEN
+        RAISE EXCEPTION 'an endpoint needs at least one event type'
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types', HINT = 'ARRAY[''*''] subscribes to every event.';
+    END IF;
+    FOREACH part IN ARRAY d.event_types LOOP
+        IF part IS NULL OR part !~ '^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$' OR length(part) > 128 THEN
+            RAISE EXCEPTION 'not an event type or pattern: %', coalesce(quote_literal(part), 'null')
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types',
+                      HINT = 'Write a type such as lead.created, lead.* for every type below lead, or * for all.';
+        END IF;
+    END LOOP;
+    IF jsonb_typeof(d.headers) <> 'object' THEN
+        RAISE EXCEPTION 'headers must be a JSON object of names and strings'
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'For example {"X-Team": "sales"}.';
+    END IF;
+    FOR part, value IN SELECT h.key, h.value FROM jsonb_each(d.headers) AS h LOOP
+        IF part !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$' THEN
+            RAISE EXCEPTION 'not a header name: %', quote_literal(part)
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers';
+        ELSIF lower(part) IN ('host', 'content-length', 'transfer-encoding', 'connection') THEN
+            RAISE EXCEPTION 'the header % is set by the sender itself', part
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers';
+        ELSIF jsonb_typeof(value) <> 'string' OR (value #>> '{}') ~ '[\x01-\x08\x0a-\x1f\x7f]' THEN
+            RAISE EXCEPTION 'the value of header % must be a string without line breaks', part
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers';
+        END IF;
+    END LOOP;
+END
+$$;
+DROP FUNCTION postrider.header_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
+    postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text);
+
+DELETE FROM postrider.webhook_migrations WHERE version = 8;
+
+"""#),
     ]
 
     /// The example systems, by path below `sql/examples`: `agentes/domain.sql`.
@@ -4445,8 +4708,12 @@ SELECT version FROM postrider.webhook_routing
         name: "DestinationLoad",
         sql: #"""
 SELECT id, public_id, kind, name, url, event_types, profile, organization_id, user_id, is_active,
-       ARRAY(SELECT h.key FROM jsonb_each_text(headers) AS h ORDER BY h.key),
-       ARRAY(SELECT h.value FROM jsonb_each_text(headers) AS h ORDER BY h.key),
+       -- Whatever stands in a row: one that is faulty must not keep the others from being loaded.
+       ARRAY(SELECT h.key FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h
+             ORDER BY h.key),
+       ARRAY(SELECT CASE jsonb_typeof(h.value) WHEN 'string' THEN h.value #>> '{}' END
+             FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h
+             ORDER BY h.key),
        max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
        max_concurrency, keep_response_bytes
 FROM postrider.webhook_destinations

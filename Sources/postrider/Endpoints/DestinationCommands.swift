@@ -48,6 +48,24 @@ struct DestinationKind: Sendable {
         }
     }
 
+    /// A name that may be stored.
+    ///
+    /// - Throws: ``CommandFailure`` with the rule that it breaks.
+    static func name(_ text: String) throws -> String {
+        guard (1...200).contains(text.unicodeScalars.count) else {
+            throw CommandFailure.failed("--name needs 1 to 200 characters")
+        }
+        // The same as name_fault in SQL: line breaks of every kind, and marks that turn the direction of text around.
+        let isPrintable = text.unicodeScalars.allSatisfy { scalar in
+            switch scalar.value {
+            case 0...0x1F, 0x7F...0x9F, 0x2028...0x202E, 0x2066...0x2069: false
+            default: true
+            }
+        }
+        guard isPrintable else { throw CommandFailure.failed("--name must not hold control characters") }
+        return text
+    }
+
     /// Patterns out of a comma list.
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.

@@ -33,7 +33,7 @@ struct Endpoints: AsyncParsableCommand {
         func run() async throws {
             let known = try DestinationKind.profile(profile)
             var columns = try options.columns()
-            columns["name"] = name
+            columns["name"] = try DestinationKind.name(name)
             columns["url"] = try DestinationKind.url(url)
             columns["events"] = try DestinationKind.patterns(events)
             columns["profile"] = profile
@@ -83,7 +83,7 @@ struct Endpoints: AsyncParsableCommand {
 
         func run() async throws {
             var columns = try options.columns()
-            if let name { columns["name"] = name }
+            if let name { columns["name"] = try DestinationKind.name(name) }
             if let url { columns["url"] = try DestinationKind.url(url) }
             if let events { columns["events"] = try DestinationKind.patterns(events) }
             if let profile { columns["profile"] = try DestinationKind.profile(profile).name }

@@ -33,7 +33,7 @@ struct N8n: AsyncParsableCommand {
         func run() async throws {
             let known = try DestinationKind.profile(profile)
             var columns = try options.columns()
-            columns["name"] = name
+            columns["name"] = try DestinationKind.name(name)
             columns["url"] = try DestinationKind.url(url)
             columns["events"] = try DestinationKind.patterns(events)
             columns["profile"] = profile
@@ -86,7 +86,7 @@ struct N8n: AsyncParsableCommand {
 
         func run() async throws {
             var columns = try options.columns()
-            if let name { columns["name"] = name }
+            if let name { columns["name"] = try DestinationKind.name(name) }
             if let url { columns["url"] = try DestinationKind.url(url) }
             if let events { columns["events"] = try DestinationKind.patterns(events) }
             let changes = columns

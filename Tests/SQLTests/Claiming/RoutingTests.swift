@@ -89,9 +89,15 @@ import Testing
         ("final_statuses = 'sometimes'", "sometimes"),
         (#"headers = '{"X A": "1"}'"#, "header"),
         (#"headers = '{"Host": "other"}'"#, "host"),
+        (#"headers = '{"X-A": null}'"#, "x-a"), (#"headers = '{"X-A": {"b": 1}}'"#, "x-a"), (#"headers = '{"X-A": 1}'"#, "x-a"),
+        (#"headers = '{"X-A": "1\r\nX-Evil: 2"}'"#, "header"), (#"headers = '{"X-A": "1", "x-a": "2"}'"#, "twice"),
+        ("headers = '[1]'", "headers"), ("headers = 'null'", "headers"), ("url = E'https://a.example/\\r\\nX-Evil: 1'", "byte"),
+        ("url = ''", "bytes"), ("max_concurrency = 0", "concurrency"), ("timeout_ms = 0", "timeout"), ("jitter = 2", "jitter"),
+        ("delays_ms = '{-1}'", "delay"), ("max_attempts = 0", "max_attempts"),
     ])
     func faultyRowIsParkedAndReported(fault: String, word: String) async throws {
         try await withRollback { db in
+            try await db.openGates()
             let good = try await db.endpoint("good", events: "a.*")
             let bad = try await db.endpoint("bad", events: "b.*", settings: fault)
             let routing = try await load(db)
@@ -114,11 +120,17 @@ import Testing
         }
     }
 
-    @Test func rowWhosePatternsCannotBeReadIsReported() async throws {
+    @Test(arguments: ["'{a..b}'", "'{a.b,NULL}'", "'{}'::text[] || E'a\\nb'::text", "'{a.*.b,c.*}'"])
+    func rowWhosePatternsCannotBeReadParksEverything(patterns: String) async throws {
         try await withRollback { db in
-            let bad = try await db.endpoint(settings: "event_types = '{a..b}'")
+            try await db.openGates()
+            let bad = try await db.endpoint(settings: "event_types = \(patterns), organization_id = 'acme'")
             let routing = try await load(db)
-            #expect(routing.destinations.isEmpty)
+            #expect(routing.destinations.map(\.id) == [bad])
+            #expect(routing.destinations.map(\.isEnabled) == [false])
+            // Whatever they were meant for waits.
+            #expect(routing.destinations[0].patterns.map(\.description) == ["*"])
+            #expect(routing.destinations[0].organization == "acme")
             #expect(routing.faults.map(\.destination) == [bad])
         }
     }

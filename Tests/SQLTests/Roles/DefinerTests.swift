@@ -6,7 +6,8 @@ import Testing
 @Suite struct DefinerTests {
     /// What lends the rights of Postrider's owner, and to whom.
     private static let known = [
-        "emit", "ensure_partitions", "is_own", "is_waiting", "secret_hint", "webhook_routing_changed",
+        "check_destination", "emit", "ensure_partitions", "is_own", "is_waiting", "secret_hint",
+        "webhook_destination_gate", "webhook_routing_changed",
     ]
 
     @Test func functionsWithTheirOwnersRightsAreKnown() async throws {

@@ -1,6 +1,5 @@
 // The thread behind scripted receivers: one epoll, connections as small state machines, timers by looking.
 
-import CLibPQ
 import CLinux
 import Glibc
 import Synchronization
@@ -19,7 +18,7 @@ final class HostileLoop: @unchecked Sendable {
         var isActing = false
     }
 
-    private let epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+    private let epoll = clinux_poll_make(CLINUX_POLL_CLOEXEC)
     private let wake: Int32
     private let deaf: Set<Int>
     private let tally: ReceiverTally
@@ -44,16 +43,16 @@ final class HostileLoop: @unchecked Sendable {
 
     /// Runs until something is written to `wake`.
     func run() {
-        for socket in [wake] + listeners.keys { control(EPOLL_CTL_ADD, socket, EPOLLIN.rawValue) }
-        var events = [epoll_event](repeating: epoll_event(), count: 256)
+        for socket in [wake] + listeners.keys { control(CLINUX_POLL_ADD, socket, CLINUX_READABLE) }
+        var events = [clinux_event](repeating: clinux_event(), count: 256)
         while true {
-            let count = epoll_wait(epoll, &events, 256, sleep())
+            let count = clinux_poll_wait(epoll, &events, 256, sleep())
             for event in events.prefix(Int(max(0, count))) {
-                if event.data.fd == wake { return end() }
-                if let place = listeners[event.data.fd] {
-                    accept(event.data.fd, place)
+                if event.descriptor == wake { return end() }
+                if let place = listeners[event.descriptor] {
+                    accept(event.descriptor, place)
                 } else {
-                    serve(event.data.fd, event.events)
+                    serve(event.descriptor, event.events)
                 }
             }
             let now = Sockets.now
@@ -77,22 +76,26 @@ final class HostileLoop: @unchecked Sendable {
 
     private func accept(_ listener: Int32, _ place: Int) {
         while true {
-            let socket = accept4(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
+            let socket = clinux_accept(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))
             guard socket >= 0 else { return }
             var yes: Int32 = 1
             setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
-            tally.state.withLock { $0.accepted += 1 }
+            let dialled = Sockets.address(of: socket)
+            tally.state.withLock { state in
+                state.accepted += 1
+                state.dialled.append(dialled)
+            }
             let isDeaf = deaf.contains(place)
-            peers[socket] = Peer(place: place, interest: isDeaf ? EPOLLRDHUP.rawValue : EPOLLIN.rawValue)
-            control(EPOLL_CTL_ADD, socket, peers[socket]?.interest ?? 0)
+            peers[socket] = Peer(place: place, interest: isDeaf ? CLINUX_PEER_CLOSED : CLINUX_READABLE)
+            control(CLINUX_POLL_ADD, socket, peers[socket]?.interest ?? 0)
             if isDeaf { begin(socket, id: "") }
         }
     }
 
     private func serve(_ socket: Int32, _ events: UInt32) {
         guard peers[socket] != nil else { return }
-        if events & (EPOLLERR.rawValue | EPOLLHUP.rawValue | EPOLLRDHUP.rawValue) != 0 { return drop(socket) }
-        if events & EPOLLIN.rawValue != 0 {
+        if events & (CLINUX_ERROR | CLINUX_HANGUP | CLINUX_PEER_CLOSED) != 0 { return drop(socket) }
+        if events & CLINUX_READABLE != 0 {
             while true {
                 let count = recv(socket, &buffer, buffer.count, 0)
                 if count == 0 || count < 0 && errno != EAGAIN { return drop(socket) }
@@ -102,7 +105,7 @@ final class HostileLoop: @unchecked Sendable {
             }
             readRequest(socket)
         }
-        if events & EPOLLOUT.rawValue != 0 { act(socket) }
+        if events & CLINUX_WRITABLE != 0 { act(socket) }
     }
 
     /// Begins to act when the whole of a request is there.
@@ -172,7 +175,7 @@ final class HostileLoop: @unchecked Sendable {
                 next(socket)
                 pause(socket, milliseconds)
             case .hang:
-                return want(EPOLLIN.rawValue | EPOLLRDHUP.rawValue, socket)
+                return want(CLINUX_READABLE | CLINUX_PEER_CLOSED, socket)
             case .close:
                 return drop(socket)
             case .reset:
@@ -204,7 +207,7 @@ final class HostileLoop: @unchecked Sendable {
             let count = bytes[sent...].withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             if count < 0, errno == EAGAIN {
                 peers[socket]?.sent = sent
-                want(peers[socket].map { deaf.contains($0.place) } == true ? EPOLLOUT.rawValue : EPOLLOUT.rawValue | EPOLLRDHUP.rawValue, socket)
+                want(CLINUX_WRITABLE | CLINUX_PEER_CLOSED, socket)
                 return false
             }
             guard count > 0 else {
@@ -214,21 +217,21 @@ final class HostileLoop: @unchecked Sendable {
             sent += count
         }
         if start == nil { peers[socket]?.sent = sent }
-        want(EPOLLIN.rawValue, socket)
+        want(CLINUX_READABLE, socket)
         return true
     }
 
     private func want(_ interest: UInt32, _ socket: Int32) {
         guard let peer = peers[socket], peer.interest != interest, !deaf.contains(peer.place) else { return }
         peers[socket]?.interest = interest
-        control(EPOLL_CTL_MOD, socket, interest)
+        control(CLINUX_POLL_CHANGE, socket, interest)
     }
 
     private func control(_ operation: Int32, _ socket: Int32, _ interest: UInt32) {
-        var event = epoll_event()
-        event.data.fd = socket
+        var event = clinux_event()
+        event.descriptor = socket
         event.events = interest
-        epoll_ctl(epoll, operation, socket, &event)
+        clinux_poll_control(epoll, operation, socket, &event)
     }
 }
 
@@ -254,7 +257,7 @@ private struct RequestHead {
     private static func find(_ text: StaticString, in bytes: [UInt8]) -> Int? {
         bytes.withUnsafeBytes { space -> Int? in
             guard let base = space.baseAddress,
-                let found = memmem(base, space.count, text.utf8Start, text.utf8CodeUnitCount)
+                let found = clinux_find(base, space.count, text.utf8Start, text.utf8CodeUnitCount)
             else { return nil }
             return UnsafeRawPointer(found) - base
         }

@@ -53,12 +53,16 @@ final class ScriptedReceiver: Sendable {
     ///   - places: how many.
     ///   - deaf: places that never read: their script begins when a connection comes.
     ///   - script: what to do with the next request of a place, and how many came there before.
-    init(places: Int, deaf: Set<Int> = [], script: @escaping Script) throws {
+    convenience init(places: Int, deaf: Set<Int> = [], script: @escaping Script) throws {
+        try self.init(listeners: (0..<places).map { _ in try Sockets.listen() }, deaf: deaf, script: script)
+    }
+
+    /// Starts receivers on sockets that listen already; a place each.
+    init(listeners: [Int32], deaf: Set<Int> = [], script: @escaping Script) throws {
         var pipe: [Int32] = [0, 0]
         guard pipe2(&pipe, O_CLOEXEC | O_NONBLOCK) == 0 else { throw Timeout(what: "a pipe: \(errno)") }
         bell = pipe[1]
-        tally = ReceiverTally(places: places)
-        let listeners = try (0..<places).map { _ in try Sockets.listen() }
+        tally = ReceiverTally(places: listeners.count)
         ports = try listeners.map { try Sockets.port(of: $0) }
         let loop = HostileLoop(listeners: listeners, wake: pipe[0], deaf: deaf, tally: tally, script: script)
         try DetachedThread.start { loop.run() }
@@ -88,6 +92,8 @@ final class ScriptedReceiver: Sendable {
     func peak(_ place: Int) -> Int { tally.state.withLock { $0.peaks[place] } }
     /// Connections accepted, at all places.
     var accepted: Int { tally.state.withLock { $0.accepted } }
+    /// The addresses of this side of accepted connections, as text, in order: the ones that were dialled.
+    var dialled: [String] { tally.state.withLock { $0.dialled } }
     /// Forgets the arrivals; counts and peaks stay.
     func forgetArrivals() { tally.state.withLock { $0.arrivals = [] } }
 }
@@ -99,6 +105,7 @@ final class ReceiverTally: Sendable {
         var counts: [Int]
         var peaks: [Int]
         var accepted = 0
+        var dialled: [String] = []
     }
 
     let state: Mutex<State>
@@ -125,14 +132,45 @@ enum Sockets {
         return listener
     }
 
+    /// The port of a bound socket of either family.
     static func port(of socket: Int32) throws -> UInt16 {
-        var bound = sockaddr_in()
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        guard let name = name(of: socket) else { throw Timeout(what: "the port's number: \(errno)") }
+        // At the same place in both families.
+        return UInt16(bigEndian: name.sin6_port)
+    }
+
+    /// The address of this side of a socket, IPv4 in its mapped form when the socket is of IPv6.
+    static func address(of socket: Int32) -> String {
+        guard var name = name(of: socket) else { return "?" }
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        guard Int32(name.sin6_family) == AF_INET6 else { return "127.0.0.1" }
+        _ = inet_ntop(AF_INET6, &name.sin6_addr, &text, socklen_t(text.count))
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func name(of socket: Int32) -> sockaddr_in6? {
+        var bound = sockaddr_in6()
+        var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
         let code = withUnsafeMutablePointer(to: &bound) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(socket, $0, &length) }
         }
-        guard code == 0 else { throw Timeout(what: "the port's number: \(errno)") }
-        return UInt16(bigEndian: bound.sin_port)
+        return code == 0 ? bound : nil
+    }
+
+    /// A listening socket on every address of both families.
+    static func listenEverywhere(port: UInt16) throws -> Int32 {
+        let listener = socket(
+            AF_INET6, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        var address = sockaddr_in6()
+        address.sin6_family = sa_family_t(AF_INET6)
+        address.sin6_port = port.bigEndian
+        let isReady = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in6>.size)) == 0
+            }
+        }
+        guard isReady, Glibc.listen(listener, 1024) == 0 else { throw Timeout(what: "port \(port): \(errno)") }
+        return listener
     }
 
     /// A port on which nobody listens.

@@ -1,0 +1,115 @@
+// Hostile and dead receivers harm nobody else: neither the latency of good ones nor the worker's memory.
+
+import Foundation
+import Postgres
+import Synchronization
+import Testing
+
+extension Scenarios {
+    @Suite struct HostileIsolation {
+        /// The long form measures five pairs and holds them against the bar; the short form shows that everything arrives.
+        private static let pairs = ChaosReport.isLong ? 5 : 1
+        private static let events = ChaosReport.isLong ? 3000 : 300
+
+        @Test func hostileReceiversBesideGoodOnes() async throws {
+            let started = ContinuousClock.now
+            let outpost = try await Outpost()
+            let stage = try HostileStage()
+            _ = try await stage.endpoints(
+                outpost, events: { _ in "hostile.all" },
+                settings: "timeout_ms = 2000, base_delay_ms = 1000, max_attempts = 3")
+            let good = try await GoodCompany(outpost)
+            let worker = try WorkerProcess(outpost, environment: stage.environment)
+            _ = try await good.measure(events: Self.events, aSecond: 300)
+            let baseline = try worker.memory().now
+            let emitter = try await Connection.open(ConnectionSettings(url: outpost.url))
+            let storm = Statement(name: "storm", sql: "SELECT postrider.emit('hostile.all', '{}')")
+            var (alone, beside): ([GoodCompany.Result], [GoodCompany.Result]) = ([], [])
+            for _ in 0..<Self.pairs {
+                alone.append(try await good.measure(events: Self.events, aSecond: 300))
+                beside.append(
+                    try await withBackground(every: .seconds(1)) {
+                        _ = try await emitter.query(storm)
+                    } during: {
+                        try await good.measure(events: Self.events, aSecond: 300)
+                    })
+                try await quiet(outpost)
+            }
+            let growth = try worker.memory().peak - baseline
+            let injections = stage.receiver.arrivals.count
+            let ratio = median(zip(beside, alone).map { $0.p99 / $1.p99 })
+            let lost = (alone + beside).map(\.lost).reduce(0, +)
+            let duplicated = (alone + beside).map(\.duplicated).reduce(0, +)
+            #expect(injections > stage.cast.count / 2, "the receivers were hostile")
+            #expect(lost == 0 && duplicated == 0)
+            #expect(growth <= 64 << 20, "the worker grew by \(growth >> 20) MiB")
+            if ChaosReport.isLong { #expect(ratio <= 1.2) }
+            #expect(worker.stop() == 0)
+            try ChaosReport.add(
+                bar: "all \(stage.cast.count) hostile receivers at once beside 200 good ones",
+                goal: "good ones' p99 ≤ 1.2 × alone (median of 5 paired runs); worker memory ≤ baseline + 64 MB",
+                result: "p99 \(rounded(median(alone.map(\.p99)))) ms alone, \(rounded(median(beside.map(\.p99)))) ms beside, "
+                    + "ratio \(rounded(ratio)); memory + \(growth >> 20) MiB",
+                pass: ratio <= 1.2 && growth <= 64 << 20 && lost == 0, lost: lost, duplicated: duplicated,
+                injections: injections, since: started)
+        }
+
+        /// Waits until nothing of the storm is in flight or due.
+        private func quiet(_ outpost: Outpost) async throws {
+            try await eventually("the storm to end", within: .seconds(60)) {
+                try await outpost.sql(
+                    """
+                    SELECT NOT EXISTS (SELECT FROM postrider.webhook_claims) AND NOT EXISTS (SELECT FROM postrider.webhook_queue)
+                       AND NOT EXISTS (SELECT FROM postrider.webhook_retries WHERE due_at < clock_timestamp() + interval '3 s')
+                    """)[0].bool(0)
+            }
+        }
+
+        @Test func deadEndpointComesBack() async throws {
+            let started = ContinuousClock.now
+            let (cap, backlog) = (8, ChaosReport.isLong ? 10_000 : 400)
+            let outpost = try await Outpost()
+            let isDead = IsDead()
+            let sick = try ScriptedReceiver(places: 1) { _, _ in
+                isDead.value.load(ordering: .acquiring)
+                    ? [.hang] : [.wait(milliseconds: 5), .write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), .again]
+            }
+            let id = try await outpost.endpoint(
+                sick.url(0), events: "sick.one",
+                settings: "timeout_ms = 1000, base_delay_ms = 1000, max_delay_ms = 3000, max_attempts = 1000, max_concurrency = \(cap)"
+            )
+            let good = try await GoodCompany(outpost)
+            let worker = try WorkerProcess(outpost)
+            _ = try await good.measure(events: Self.events, aSecond: 300)
+            var (alone, beside): ([GoodCompany.Result], [GoodCompany.Result]) = ([], [])
+            for _ in 0..<Self.pairs { alone.append(try await good.measure(events: Self.events, aSecond: 300)) }
+            try await outpost.sql(
+                "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'sick.one', to_jsonb(i) FROM generate_series(1, \(backlog)) AS i"
+            )
+            for _ in 0..<Self.pairs { beside.append(try await good.measure(events: Self.events, aSecond: 300)) }
+            let whileDead = sick.count(0)
+            #expect(whileDead > 0, "it was asked while it was dead")
+            sick.forgetArrivals()
+            isDead.value.store(false, ordering: .releasing)
+            try await eventually("everything to be delivered", within: .seconds(ChaosReport.isLong ? 240 : 60)) {
+                try await outpost.count("postrider.webhook_attempts WHERE destination_id = \(id) AND outcome = 0") >= backlog
+            }
+            let ids = sick.arrivals.map(\.id)
+            let (peak, lost) = (sick.peak(0), backlog - Set(ids).count)
+            let ratio = median(zip(beside, alone).map { $0.p99 / $1.p99 })
+            #expect(peak <= cap)
+            #expect(lost == 0)
+            if ChaosReport.isLong { #expect(ratio <= 1.2) }
+            #expect(worker.stop() == 0)
+            try ChaosReport.add(
+                bar: "endpoint dead for \(backlog) events, back again",
+                goal: "its cap never exceeded, others' p99 ≤ 1.2 ×, all delivered",
+                result: "\(peak) requests at once of \(cap) allowed; p99 of 200 others \(rounded(median(alone.map(\.p99)))) ms alone, "
+                    + "\(rounded(median(beside.map(\.p99)))) ms beside, ratio \(rounded(ratio)); \(whileDead) requests while dead",
+                pass: peak <= cap && lost == 0 && ratio <= 1.2, lost: lost, duplicated: ids.count - Set(ids).count,
+                recovered: backlog - lost, injections: whileDead, since: started)
+        }
+
+        private final class IsDead: Sendable { let value = Atomic(true) }
+    }
+}
