@@ -349,7 +349,8 @@ BEGIN
         '    %I bigint := postrider.event_id_ticks();\n'
         '    %I uuid := gen_random_uuid();\n'
         'BEGIN\n%s    RETURN NULL;\n%sEND\n',
-        replace(a.name, E'\n', ' '), marker || ' ticks', marker || ' seed', branches,
+        -- Either of the two ends a comment of SQL, and what follows would be run.
+        translate(a.name, E'\r\n', '  '), marker || ' ticks', marker || ' seed', branches,
         CASE WHEN cardinality(may_fail) = 0 THEN '' ELSE format(
             E'EXCEPTION WHEN untranslatable_character THEN\n'
             '    RAISE EXCEPTION USING ERRCODE = ''untranslatable_character'',\n'

@@ -21,7 +21,12 @@ import Testing
         return Bool.random(using: &generator) ? name + String(repeating: "x", count: 63 - name.utf8.count) : name
     }
 
-    private static func quoted(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
+    /// By scalars: to Swift a quote with an accent on it is another character than a quote.
+    private static func quoted(_ name: String) -> String {
+        var quoted = "\""
+        for scalar in name.unicodeScalars { quoted += scalar == "\"" ? "\"\"" : String(scalar) }
+        return quoted + "\""
+    }
 
     @Test(arguments: 1...25 as ClosedRange<UInt64>)
     func randomNamesAreQuotedEverywhere(seed: UInt64) async throws {
