@@ -181,10 +181,11 @@ WHERE l.dead_at >= now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 secon
 ORDER BY l.dead_at DESC
 LIMIT ($1::jsonb ->> 'limit')::bigint;
 
--- name: ReplayPlan   rows: 1, how many deliveries a replay would send
+-- name: ReplayPlan   rows: 1, how many deliveries a replay would send, and how many cannot be sent: no payload any more
 -- params: $1 {"delivery", "event", "endpoint", "type", "since_s", "dead_letters": bool} jsonb
 -- index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey
-SELECT jsonb_build_object('count', count(*))::text
+SELECT jsonb_build_object('count', count(*) FILTER (WHERE NOT coalesce(postrider.is_removed(d.payload), true)),
+    'without_payload', count(*) FILTER (WHERE coalesce(postrider.is_removed(d.payload), true)))::text
 FROM postrider.webhook_deliveries AS d
 WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
           (left($1::jsonb ->> 'delivery', 18) || '-0000-000000000000')::uuid,
@@ -214,18 +215,42 @@ WITH chosen AS MATERIALIZED (
            OR d.destination_name = $1::jsonb ->> 'endpoint')
       AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], d.event_type))
       AND (NOT ($1::jsonb ->> 'dead_letters')::boolean OR d.status = 'failed')
+), held AS MATERIALIZED (
+    -- Retention must wait until this is committed, and what it removed first is looked at again under the lock.
+    SELECT e.id FROM postrider.webhook_event_log AS e
+    WHERE e.id IN (SELECT event_id FROM chosen) AND NOT postrider.is_removed(e.data)
+    FOR SHARE OF e
 ), buried AS (
     DELETE FROM postrider.webhook_dead_letters AS l USING chosen AS c
-    WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id
+    WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id AND c.event_id IN (SELECT id FROM held)
 ), scheduled AS (
     -- Parked deliveries stay parked: their destination is inactive.
     INSERT INTO postrider.webhook_retries AS r (event_id, due_at, destination_id, attempt_number, is_replay)
     SELECT c.event_id, clock_timestamp(), c.destination_id, c.attempt_number + 1, true FROM chosen AS c
+    WHERE c.event_id IN (SELECT id FROM held)
     ON CONFLICT (event_id, destination_id) DO UPDATE SET due_at = excluded.due_at, is_replay = true
         WHERE r.due_at <> 'infinity'
     RETURNING 1
 )
 SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', '') IS NULL)::text;
+
+-- name: RetentionShow   rows: 1
+-- params: $1 ignored jsonb
+-- index: none: one row
+SELECT jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text, 'payloads', r.keep_payloads::text,
+    'upkeep_at', nullif(r.upkeep_at, '-infinity'))::text
+FROM postrider.webhook_retention AS r WHERE $1::jsonb IS NOT NULL;
+
+-- name: RetentionSet   rows: 1
+-- params: $1 {"events_s", "attempts_s", "payloads_s"} jsonb: seconds; 0 for ever; what is left out stays
+-- index: none: one row
+UPDATE postrider.webhook_retention AS r
+SET keep_events = CASE WHEN p.events_s IS NULL THEN r.keep_events ELSE nullif(p.events_s, 0) * interval '1 second' END,
+    keep_attempts = CASE WHEN p.attempts_s IS NULL THEN r.keep_attempts ELSE nullif(p.attempts_s, 0) * interval '1 second' END,
+    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN r.keep_payloads ELSE nullif(p.payloads_s, 0) * interval '1 second' END
+FROM jsonb_to_record($1::jsonb) AS p (events_s float8, attempts_s float8, payloads_s float8)
+RETURNING jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text,
+    'payloads', r.keep_payloads::text)::text;
 
 -- name: QueueStatus   rows: 1
 -- params: $1 ignored jsonb

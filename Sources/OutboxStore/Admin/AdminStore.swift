@@ -44,6 +44,10 @@ public struct AdminRequest: Sendable {
     public static let replayPlan = AdminRequest(Queries.replayPlan)
     /// Replays.
     public static let replayRun = AdminRequest(Queries.replayRun)
+    /// Tells how long things are kept.
+    public static let retentionShow = AdminRequest(Queries.retentionShow)
+    /// Sets how long things are kept.
+    public static let retentionSet = AdminRequest(Queries.retentionSet)
     /// Tells what waits.
     public static let queueStatus = AdminRequest(Queries.queueStatus)
     /// Lists attachments.

@@ -3046,6 +3046,387 @@ DROP FUNCTION postrider.header_fault(jsonb), postrider.pattern_fault(text[]), po
 DELETE FROM postrider.webhook_migrations WHERE version = 8;
 
 """#),
+        (version: 9, name: "retention", up: #"""
+-- Postrider 0009: retention. Events, attempts and payloads each have an age, and nothing goes that is still needed.
+--
+-- An event is unfinished while it stands in the queue, in a claim, in the retries (parked ones too) or in the dead
+-- letters. One rule serves all three: what belongs to an unfinished event stays, however old it is.
+--
+-- A week that is older than its age is emptied by TRUNCATE, which locks that one partition and never a producer. Emptied
+-- weeks are folded into one partition "earlier", open to the past: that locks the parent, for at most 200 ms of waiting,
+-- and is tried again a minute later. So every id always has a partition. A week in which events are unfinished is
+-- thinned row by row instead.
+
+CREATE TABLE postrider.webhook_retention (
+    one_row       boolean     NOT NULL DEFAULT true,
+    keep_events   interval,
+    keep_attempts interval,
+    keep_payloads interval,
+    upkeep_at     timestamptz NOT NULL DEFAULT '-infinity',
+    CONSTRAINT webhook_retention_pkey PRIMARY KEY (one_row),
+    CONSTRAINT there_is_one_row CHECK (one_row),
+    CONSTRAINT ages_are_positive CHECK (least(keep_events, keep_attempts, keep_payloads) > interval '0'),
+    CONSTRAINT attempts_are_not_kept_longer_than_events CHECK (keep_attempts <= keep_events),
+    CONSTRAINT payloads_are_not_kept_longer_than_events CHECK (keep_payloads <= keep_events)
+);
+INSERT INTO postrider.webhook_retention DEFAULT VALUES;
+COMMENT ON TABLE postrider.webhook_retention IS
+    'One row: how long events, attempts and payloads are kept. Nulls, the default, delete nothing. Whole weeks go at a time.';
+COMMENT ON COLUMN postrider.webhook_retention.keep_events IS 'Age at which settled events go, with their attempts; null for never.';
+COMMENT ON COLUMN postrider.webhook_retention.keep_attempts IS 'Age at which attempts of settled events go; null for as long as the events.';
+COMMENT ON COLUMN postrider.webhook_retention.keep_payloads IS 'Age at which data of settled events is replaced by a marker; null for as long as the events.';
+COMMENT ON COLUMN postrider.webhook_retention.upkeep_at IS 'When a worker last began a round of upkeep.';
+COMMENT ON COLUMN postrider.webhook_retention.one_row IS 'Always true: there is one row.';
+
+CREATE TABLE postrider.webhook_retention_progress (
+    partition   text   NOT NULL,
+    task        text   NOT NULL,
+    done_to     uuid,
+    removed     bigint NOT NULL DEFAULT 0,
+    left_over   bigint NOT NULL DEFAULT 0,
+    finished_at timestamptz,
+    CONSTRAINT webhook_retention_progress_pkey PRIMARY KEY (partition, task),
+    CONSTRAINT task_is_thin_or_payloads CHECK (task IN ('thin', 'payloads'))
+);
+COMMENT ON TABLE postrider.webhook_retention_progress IS
+    'How far weeks are that cannot be emptied at once: rows are removed, or payloads, in batches.';
+COMMENT ON COLUMN postrider.webhook_retention_progress.partition IS 'The partition.';
+COMMENT ON COLUMN postrider.webhook_retention_progress.task IS 'thin: rows of settled events are deleted. payloads: their data is replaced by a marker.';
+COMMENT ON COLUMN postrider.webhook_retention_progress.done_to IS 'The last event that was looked at; null at the beginning.';
+COMMENT ON COLUMN postrider.webhook_retention_progress.removed IS 'Rows deleted, or payloads removed, in all.';
+COMMENT ON COLUMN postrider.webhook_retention_progress.left_over IS 'Rows that this pass left alone because their event is unfinished.';
+COMMENT ON COLUMN postrider.webhook_retention_progress.finished_at IS
+    'When the last pass reached the end; a week with left_over is passed through again after a day. Null during a pass.';
+
+CREATE FUNCTION postrider.partitions(parent text) RETURNS TABLE (name text, lower_id uuid, upper_id uuid)
+    LANGUAGE sql STABLE STRICT AS $$
+    SELECT c.relname::text, substring(b.bound FROM 'FROM \(''([^'']*)''')::uuid, substring(b.bound FROM 'TO \(''([^'']*)''')::uuid
+    FROM pg_catalog.pg_inherits AS i
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid, LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid) AS bound) AS b
+    WHERE i.inhparent = to_regclass(format('postrider.%I', parent)) AND NOT i.inhdetachpending
+    ORDER BY 2 NULLS FIRST
+$$;
+COMMENT ON FUNCTION postrider.partitions(text) IS
+    'The partitions of webhook_event_log or webhook_attempts, oldest first; an open bound is null, upper_id does not belong to it.';
+
+-- All four tables are read by one statement, in one snapshot: an event moves between them within a transaction, so a
+-- snapshot shows it in at least one. Queue rows hold their ids ascending, so none that begins later can hold an older one.
+CREATE FUNCTION postrider.unfinished_events(from_id uuid, to_id uuid) RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
+    SELECT u.id FROM postrider.webhook_queue AS q, LATERAL unnest(q.id || coalesce(q.more, '{}')) AS u (id)
+    WHERE q.priority IN (0, 1, 2) AND q.id <= to_id
+      AND u.id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
+    UNION ALL
+    SELECT u.id FROM postrider.webhook_claims AS c, LATERAL unnest(c.event_ids) AS u (id)
+    WHERE u.id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
+    UNION ALL
+    SELECT r.event_id FROM postrider.webhook_retries AS r
+    WHERE r.event_id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
+    UNION ALL
+    SELECT l.event_id FROM postrider.webhook_dead_letters AS l
+    WHERE l.event_id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
+$$;
+COMMENT ON FUNCTION postrider.unfinished_events(uuid, uuid) IS
+    'Events from one id (null: the first) to another that wait, are in flight, will be tried again or are dead letters; may repeat.';
+
+CREATE FUNCTION postrider.removed_payload() RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT '{"postrider": "payload removed"}'::jsonb
+$$;
+COMMENT ON FUNCTION postrider.removed_payload() IS 'What stands in data of an event whose payload was removed.';
+
+-- The size comes first: comparing would fetch and unpack every large payload.
+CREATE FUNCTION postrider.is_removed(data jsonb) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN pg_column_size(data) < 100 THEN data = postrider.removed_payload() ELSE false END
+$$;
+COMMENT ON FUNCTION postrider.is_removed(jsonb) IS 'Whether this is the marker of a removed payload.';
+
+CREATE FUNCTION postrider.expiry(what text) RETURNS uuid LANGUAGE sql VOLATILE STRICT AS $$
+    SELECT postrider.event_id_at(clock_timestamp() - CASE what
+        WHEN 'webhook_event_log' THEN r.keep_events
+        WHEN 'webhook_attempts' THEN least(r.keep_attempts, r.keep_events)
+        WHEN 'payloads' THEN r.keep_payloads END)
+    FROM postrider.webhook_retention AS r
+$$;
+COMMENT ON FUNCTION postrider.expiry(text) IS
+    'What of webhook_event_log, webhook_attempts or payloads is older than this id may go; null for nothing.';
+
+-- What there is to do ---------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.has_rows(partition text) RETURNS boolean LANGUAGE plpgsql STABLE STRICT AS $$
+DECLARE
+    found boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM postrider.%I)', partition) INTO found;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION postrider.has_rows(text) IS 'Whether a partition holds a row.';
+
+-- Counting is for small partitions; a large one has been analyzed.
+CREATE FUNCTION postrider.count_rows(partition text) RETURNS bigint LANGUAGE plpgsql STABLE STRICT AS $$
+DECLARE
+    place regclass := to_regclass(format('postrider.%I', partition));
+    rows  bigint := (SELECT greatest(c.reltuples, 0) FROM pg_catalog.pg_class AS c WHERE c.oid = place);
+BEGIN
+    IF pg_relation_size(place) < 8388608 THEN
+        EXECUTE format('SELECT count(*) FROM postrider.%I', partition) INTO rows;
+    END IF;
+    RETURN rows;
+END
+$$;
+COMMENT ON FUNCTION postrider.count_rows(text) IS 'Rows of a partition: counted below 8 MiB, estimated above.';
+
+CREATE FUNCTION postrider.retention_plan()
+    RETURNS TABLE (task text, partition text, parent text, to_time timestamptz, row_count bigint, unfinished bigint)
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH due AS MATERIALIZED (
+        SELECT p.name, w.parent, p.lower_id, p.upper_id, w.place,
+               p.upper_id <= postrider.expiry(w.parent) AS is_expired
+        FROM (VALUES ('webhook_attempts', 1), ('webhook_event_log', 2)) AS w (parent, place),
+             LATERAL postrider.partitions(w.parent) AS p
+        WHERE p.upper_id <= postrider.expiry(w.parent)
+           OR w.parent = 'webhook_event_log' AND p.upper_id <= postrider.expiry('payloads')
+    ), judged AS MATERIALIZED (
+        SELECT d.*, f.unfinished,
+               CASE WHEN d.is_expired AND f.unfinished = 0 THEN 'empty' WHEN d.is_expired THEN 'thin' ELSE 'payloads' END AS task
+        FROM due AS d, LATERAL (
+            SELECT count(*) AS unfinished
+            FROM (SELECT FROM postrider.unfinished_events(d.lower_id, d.upper_id) LIMIT 100000) AS u
+        ) AS f
+        WHERE postrider.has_rows(d.name)
+    )
+    SELECT j.task, j.name, j.parent, postrider.event_id_time(j.upper_id), postrider.count_rows(j.name), j.unfinished
+    FROM judged AS j
+    WHERE NOT EXISTS (SELECT FROM postrider.webhook_retention_progress AS g
+                      WHERE g.partition = j.name AND g.task = j.task
+                        AND (g.finished_at > clock_timestamp() - interval '1 day'
+                             OR g.finished_at IS NOT NULL AND g.left_over = 0 AND j.task = 'payloads'))
+    ORDER BY j.place, j.upper_id
+$$;
+COMMENT ON FUNCTION postrider.retention_plan() IS
+    'What upkeep would do now, in order: empty (all rows of a week), thin (rows of settled events), payloads. unfinished counts to 100,000.';
+
+-- Doing it --------------------------------------------------------------------------------------------------------------
+
+-- The functions below run as their owner, take a partition by name, and look for themselves whether it may go: there is
+-- no way to delete what the settings keep. Each gives null when another session does upkeep at the moment.
+CREATE FUNCTION postrider.begin_upkeep() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'upkeep needs read committed: it must see what others committed while it waited for a lock'
+            USING ERRCODE = '25001';
+    END IF;
+    RETURN pg_catalog.pg_try_advisory_xact_lock(7743, 1);
+END
+$$;
+COMMENT ON FUNCTION postrider.begin_upkeep() IS 'Part of upkeep: false when another session does it at the moment.';
+
+CREATE FUNCTION postrider.expired_partition(wanted text, what text,
+    OUT parent text, OUT id_column text, OUT lower_id uuid, OUT upper_id uuid) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    SELECT w.parent, w.id_column, p.lower_id, p.upper_id INTO parent, id_column, lower_id, upper_id
+    FROM (VALUES ('webhook_attempts', 'event_id'), ('webhook_event_log', 'id')) AS w (parent, id_column),
+         LATERAL postrider.partitions(w.parent) AS p
+    WHERE p.name = wanted AND (what = 'rows' OR w.parent = 'webhook_event_log');
+    IF parent IS NULL THEN
+        RAISE EXCEPTION '% is no partition that %', coalesce(wanted, 'null'),
+            CASE what WHEN 'rows' THEN 'holds events or attempts' ELSE 'holds events' END USING ERRCODE = '22023';
+    END IF;
+    IF upper_id IS NULL OR NOT coalesce(upper_id <= postrider.expiry(CASE what WHEN 'rows' THEN parent ELSE what END), false) THEN
+        RAISE EXCEPTION '% is not as old as webhook_retention wants', wanted USING ERRCODE = '22023';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.expired_partition(text, text) IS
+    'Part of upkeep: a partition whose rows, or payloads, are all older than the settings keep; an error for any other.';
+
+-- The lock comes first and the look second, in a later snapshot: whoever is using the week has then committed, and
+-- whoever comes next finds it empty. A replay locks the rows of its events, so it cannot pass by unseen.
+CREATE FUNCTION postrider.empty_partition(name text) RETURNS bigint
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
+DECLARE
+    p       record;
+    removed bigint;
+BEGIN
+    IF NOT postrider.begin_upkeep() THEN
+        RETURN NULL;
+    END IF;
+    -- Reading the bounds of a partition waits for whoever has it locked.
+    p := postrider.expired_partition(name, 'rows');
+    EXECUTE format('LOCK TABLE postrider.%I IN ACCESS EXCLUSIVE MODE', name);
+    IF EXISTS (SELECT FROM postrider.unfinished_events(p.lower_id, p.upper_id)) THEN
+        RETURN 0;
+    END IF;
+    removed := postrider.count_rows(name);
+    EXECUTE format('TRUNCATE postrider.%I', name);
+    DELETE FROM postrider.webhook_retention_progress AS g WHERE g.partition = name;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION postrider.empty_partition(text) IS
+    'Empties an expired week; gives how many rows went: none when one of its events is unfinished, null when another session does upkeep.';
+
+CREATE FUNCTION postrider.begin_pass(name text, of text) RETURNS postrider.webhook_retention_progress
+    LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    progress postrider.webhook_retention_progress;
+BEGIN
+    INSERT INTO postrider.webhook_retention_progress AS g (partition, task) VALUES (name, of)
+    ON CONFLICT (partition, task) DO UPDATE SET done_to = NULL, left_over = 0, finished_at = NULL
+        WHERE g.left_over > 0 AND g.finished_at <= clock_timestamp() - interval '1 day';
+    SELECT * INTO progress FROM postrider.webhook_retention_progress AS g WHERE g.partition = name AND g.task = of FOR UPDATE;
+    RETURN progress;
+END
+$$;
+COMMENT ON FUNCTION postrider.begin_pass(text, text) IS 'Part of upkeep: how far a pass through a week is; begins another after a day.';
+
+-- Two statements: the first waits for whoever holds one of the rows, the second sees what they committed.
+CREATE FUNCTION postrider.prune_batch(name text, of text, most integer, OUT pruned bigint, OUT finished boolean)
+    LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    p        record := postrider.expired_partition(name, CASE of WHEN 'thin' THEN 'rows' ELSE of END);
+    progress postrider.webhook_retention_progress := postrider.begin_pass(name, of);
+    first_id uuid := coalesce(progress.done_to, '00000000-0000-0000-0000-000000000000');
+    last_id  uuid;
+    looked   bigint;
+    kept     bigint;
+BEGIN
+    pruned := 0;
+    finished := progress.finished_at IS NOT NULL;
+    IF finished THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT count(*), (array_agg(b.id ORDER BY b.id DESC))[1]
+        FROM (SELECT %1$I AS id FROM postrider.%2$I WHERE %1$I > $1 ORDER BY %1$I LIMIT $2 FOR UPDATE) AS b',
+        p.id_column, name) INTO looked, last_id USING first_id, most;
+    EXECUTE format(CASE of WHEN 'thin' THEN 'DELETE FROM postrider.%2$I WHERE'
+            ELSE 'UPDATE postrider.%2$I SET data = postrider.removed_payload() WHERE NOT postrider.is_removed(data) AND' END
+        || ' %1$I > $1 AND %1$I <= $2 AND %1$I NOT IN (SELECT postrider.unfinished_events($1, $2))',
+        p.id_column, name) USING first_id, last_id;
+    GET DIAGNOSTICS pruned = ROW_COUNT;
+    EXECUTE format('SELECT count(*) FROM postrider.%2$I WHERE %1$I > $1 AND %1$I <= $2'
+        || CASE of WHEN 'payloads' THEN ' AND NOT postrider.is_removed(data)' ELSE '' END,
+        p.id_column, name) INTO kept USING first_id, last_id;
+    finished := looked < most;
+    UPDATE postrider.webhook_retention_progress AS g
+    SET done_to = coalesce(last_id, g.done_to), removed = g.removed + pruned, left_over = g.left_over + kept,
+        finished_at = CASE WHEN prune_batch.finished THEN clock_timestamp() END
+    WHERE g.partition = name AND g.task = of;
+END
+$$;
+COMMENT ON FUNCTION postrider.prune_batch(text, text, integer) IS 'Part of thin_partition and remove_payloads: one batch of a pass.';
+
+CREATE FUNCTION postrider.thin_partition(name text, most integer DEFAULT 2000, OUT pruned bigint, OUT finished boolean)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
+BEGIN
+    IF NOT coalesce(most BETWEEN 1 AND 100000, false) THEN
+        RAISE EXCEPTION 'a batch has 1 to 100000 rows, not %', most USING ERRCODE = '22023';
+    END IF;
+    IF postrider.begin_upkeep() THEN
+        SELECT b.pruned, b.finished INTO pruned, finished FROM postrider.prune_batch(name, 'thin', most) AS b;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.thin_partition(text, integer) IS
+    'Deletes one batch of rows of settled events from an expired week; gives how many, and whether the week is through. Nulls: another session does upkeep.';
+
+CREATE FUNCTION postrider.remove_payloads(name text, most integer DEFAULT 2000, OUT pruned bigint, OUT finished boolean)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
+BEGIN
+    IF NOT coalesce(most BETWEEN 1 AND 100000, false) THEN
+        RAISE EXCEPTION 'a batch has 1 to 100000 rows, not %', most USING ERRCODE = '22023';
+    END IF;
+    IF postrider.begin_upkeep() THEN
+        SELECT b.pruned, b.finished INTO pruned, finished FROM postrider.prune_batch(name, 'payloads', most) AS b;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.remove_payloads(text, integer) IS
+    'Replaces the data of one batch of settled events of a week by a marker; gives how many, and whether the week is through. Nulls: another session does upkeep.';
+
+-- The two oldest weeks, when both are expired and empty, become one partition open to the past. The parent is locked
+-- last: a producer waits for it alone, and for no longer than the lock may be waited for.
+CREATE FUNCTION postrider.fold_partitions(parent text) RETURNS integer
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $$
+DECLARE
+    oldest    text[];
+    newest_id uuid;
+    name      text;
+BEGIN
+    IF NOT coalesce(parent IN ('webhook_event_log', 'webhook_attempts'), false) THEN
+        RAISE EXCEPTION '% has no partitions', coalesce(parent, 'null') USING ERRCODE = '22023';
+    END IF;
+    IF NOT postrider.begin_upkeep() THEN
+        RETURN NULL;
+    END IF;
+    SELECT array_agg(p.name ORDER BY p.lower_id NULLS FIRST), (array_agg(p.upper_id ORDER BY p.upper_id DESC))[1]
+    INTO oldest, newest_id FROM (SELECT * FROM postrider.partitions(parent) LIMIT 2) AS p;
+    IF newest_id IS NULL OR NOT coalesce(newest_id <= postrider.expiry(parent), false)
+       OR postrider.has_rows(oldest[1]) OR postrider.has_rows(oldest[2]) THEN
+        RETURN 0;
+    END IF;
+    FOREACH name IN ARRAY oldest LOOP
+        EXECUTE format('LOCK TABLE postrider.%I IN ACCESS EXCLUSIVE MODE', name);
+        IF postrider.has_rows(name) THEN
+            RETURN 0;
+        END IF;
+    END LOOP;
+    EXECUTE format('LOCK TABLE ONLY postrider.%I IN ACCESS EXCLUSIVE MODE', parent);
+    FOREACH name IN ARRAY oldest LOOP
+        EXECUTE format('ALTER TABLE postrider.%I DETACH PARTITION postrider.%I', parent, name);
+        EXECUTE format('DROP TABLE postrider.%I', name);
+        DELETE FROM postrider.webhook_retention_progress AS g WHERE g.partition = name;
+    END LOOP;
+    PERFORM postrider.add_partition(parent, 'earlier', NULL, newest_id);
+    RETURN 1;
+END
+$$;
+COMMENT ON FUNCTION postrider.fold_partitions(text) IS
+    'Drops an expired, empty week of webhook_event_log or webhook_attempts; gives how many: 0 when there is none, null when another session does upkeep.';
+
+REVOKE ALL ON FUNCTION postrider.empty_partition(text), postrider.thin_partition(text, integer),
+    postrider.remove_payloads(text, integer), postrider.fold_partitions(text) FROM PUBLIC;
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (upkeep_at)', 'webhook_retention');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, UPDATE (keep_events, keep_attempts, keep_payloads)', 'webhook_retention');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_retention');
+    -- A replay locks the rows of its events, and UPDATE of a column is what FOR SHARE asks for.
+    UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, UPDATE (priority)'
+    WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_event_log';
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'retention_plan', 'empty_partition', 'thin_partition',
+        'remove_payloads', 'fold_partitions');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'is_removed', 'removed_payload');
+    FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'table', 'SELECT', 'webhook_retention_progress');
+        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'retention_plan');
+    END LOOP;
+END
+$$;
+SELECT postrider.grant_roles();
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (9, 'retention');
+
+"""#, down: #"""
+-- Undoes 0009. Lost: how long things are kept. Weeks that are gone stay gone; the partition "earlier" stays.
+DROP FUNCTION postrider.fold_partitions(text), postrider.remove_payloads(text, integer),
+    postrider.thin_partition(text, integer), postrider.prune_batch(text, text, integer), postrider.begin_pass(text, text),
+    postrider.empty_partition(text), postrider.expired_partition(text, text), postrider.begin_upkeep(),
+    postrider.retention_plan(), postrider.count_rows(text), postrider.has_rows(text), postrider.expiry(text),
+    postrider.is_removed(jsonb), postrider.removed_payload(), postrider.unfinished_events(uuid, uuid),
+    postrider.partitions(text);
+UPDATE postrider.webhook_grants SET privileges = 'SELECT'
+WHERE role_name = 'postrider_admin' AND object = 'webhook_event_log';
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_retention', 'webhook_retention_progress', 'retention_plan',
+    'empty_partition', 'thin_partition', 'remove_payloads', 'fold_partitions', 'is_removed', 'removed_payload');
+DROP TABLE postrider.webhook_retention_progress, postrider.webhook_retention;
+SELECT postrider.grant_roles();
+
+DELETE FROM postrider.webhook_migrations WHERE version = 9;
+
+"""#),
     ]
 
     /// The example systems, by path below `sql/examples`: `agentes/domain.sql`.
@@ -3802,6 +4183,30 @@ FROM postrider.webhook_destination_status
 ORDER BY dead_letters DESC, retries_due + retries_later + retries_parked DESC, name;
 
 """#,
+        "21_retention.sql": #"""
+-- What is kept for how long, how old is the oldest of it, and what would go now?
+--
+--   psql -f 21_retention.sql
+--
+-- Columns: kept (events, attempts, payloads), age (null: for ever), oldest_week (end of the oldest partition with rows),
+-- weeks_due (weeks that upkeep would empty or thin now), rows_due (estimated), unfinished (events that keep such weeks from
+-- going whole), last_upkeep.
+-- Cost: catalogs, and what is unfinished in the weeks that are due, by index.
+SELECT w.kept, CASE w.kept WHEN 'events' THEN r.keep_events WHEN 'attempts' THEN coalesce(r.keep_attempts, r.keep_events)
+                           ELSE coalesce(r.keep_payloads, r.keep_events) END AS age,
+       (SELECT min(postrider.event_id_time(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([^'']*)''')::uuid))
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = ('postrider.' || w.parent)::regclass AND pg_relation_size(c.oid) > 0) AS oldest_week,
+       count(p.partition) AS weeks_due, coalesce(sum(p.row_count), 0) AS rows_due, coalesce(sum(p.unfinished), 0) AS unfinished,
+       nullif(r.upkeep_at, '-infinity') AS last_upkeep
+FROM postrider.webhook_retention AS r
+CROSS JOIN (VALUES (1, 'events', 'webhook_event_log'), (2, 'attempts', 'webhook_attempts'), (3, 'payloads', 'webhook_event_log'))
+    AS w (place, kept, parent)
+LEFT JOIN postrider.retention_plan() AS p ON p.parent = w.parent AND (p.task = 'payloads') = (w.kept = 'payloads')
+GROUP BY w.place, w.kept, w.parent, r.keep_events, r.keep_attempts, r.keep_payloads, r.upkeep_at
+ORDER BY w.place;
+
+"""#,
         "22_failing_destinations.sql": #"""
 -- Which destinations fail now, since when, and when are they tried again?
 --
@@ -4069,13 +4474,14 @@ ORDER BY l.dead_at DESC
 LIMIT ($1::jsonb ->> 'limit')::bigint
 """#)
 
-    /// `ReplayPlan`; rows: 1, how many deliveries a replay would send
+    /// `ReplayPlan`; rows: 1, how many deliveries a replay would send, and how many cannot be sent: no payload any more
     /// - params: $1 {"delivery", "event", "endpoint", "type", "since_s", "dead_letters": bool} jsonb
     /// - index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey
     static let replayPlan = Statement(
         name: "ReplayPlan",
         sql: #"""
-SELECT jsonb_build_object('count', count(*))::text
+SELECT jsonb_build_object('count', count(*) FILTER (WHERE NOT coalesce(postrider.is_removed(d.payload), true)),
+    'without_payload', count(*) FILTER (WHERE coalesce(postrider.is_removed(d.payload), true)))::text
 FROM postrider.webhook_deliveries AS d
 WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
           (left($1::jsonb ->> 'delivery', 18) || '-0000-000000000000')::uuid,
@@ -4109,18 +4515,50 @@ WITH chosen AS MATERIALIZED (
            OR d.destination_name = $1::jsonb ->> 'endpoint')
       AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], d.event_type))
       AND (NOT ($1::jsonb ->> 'dead_letters')::boolean OR d.status = 'failed')
+), held AS MATERIALIZED (
+    -- Retention must wait until this is committed, and what it removed first is looked at again under the lock.
+    SELECT e.id FROM postrider.webhook_event_log AS e
+    WHERE e.id IN (SELECT event_id FROM chosen) AND NOT postrider.is_removed(e.data)
+    FOR SHARE OF e
 ), buried AS (
     DELETE FROM postrider.webhook_dead_letters AS l USING chosen AS c
-    WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id
+    WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id AND c.event_id IN (SELECT id FROM held)
 ), scheduled AS (
     -- Parked deliveries stay parked: their destination is inactive.
     INSERT INTO postrider.webhook_retries AS r (event_id, due_at, destination_id, attempt_number, is_replay)
     SELECT c.event_id, clock_timestamp(), c.destination_id, c.attempt_number + 1, true FROM chosen AS c
+    WHERE c.event_id IN (SELECT id FROM held)
     ON CONFLICT (event_id, destination_id) DO UPDATE SET due_at = excluded.due_at, is_replay = true
         WHERE r.due_at <> 'infinity'
     RETURNING 1
 )
 SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', '') IS NULL)::text
+"""#)
+
+    /// `RetentionShow`; rows: 1
+    /// - params: $1 ignored jsonb
+    /// - index: none: one row
+    static let retentionShow = Statement(
+        name: "RetentionShow",
+        sql: #"""
+SELECT jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text, 'payloads', r.keep_payloads::text,
+    'upkeep_at', nullif(r.upkeep_at, '-infinity'))::text
+FROM postrider.webhook_retention AS r WHERE $1::jsonb IS NOT NULL
+"""#)
+
+    /// `RetentionSet`; rows: 1
+    /// - params: $1 {"events_s", "attempts_s", "payloads_s"} jsonb: seconds; 0 for ever; what is left out stays
+    /// - index: none: one row
+    static let retentionSet = Statement(
+        name: "RetentionSet",
+        sql: #"""
+UPDATE postrider.webhook_retention AS r
+SET keep_events = CASE WHEN p.events_s IS NULL THEN r.keep_events ELSE nullif(p.events_s, 0) * interval '1 second' END,
+    keep_attempts = CASE WHEN p.attempts_s IS NULL THEN r.keep_attempts ELSE nullif(p.attempts_s, 0) * interval '1 second' END,
+    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN r.keep_payloads ELSE nullif(p.payloads_s, 0) * interval '1 second' END
+FROM jsonb_to_record($1::jsonb) AS p (events_s float8, attempts_s float8, payloads_s float8)
+RETURNING jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text,
+    'payloads', r.keep_payloads::text)::text
 """#)
 
     /// `QueueStatus`; rows: 1
@@ -4742,6 +5180,73 @@ ORDER BY s.destination_id, s.version DESC
         sql: #"""
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
 WHERE id = $1 AND is_active
+"""#)
+
+    /// `UpkeepBegin`; rows: none
+    /// - params: none
+    /// - index: none: one row
+    static let upkeepBegin = Statement(
+        name: "UpkeepBegin",
+        sql: #"""
+UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp()
+"""#)
+
+    /// `RetentionPlan`; rows: one for each week that something is to be done with, in order
+    /// - params: none
+    /// - index: none: catalogs; what is unfinished is counted by the keys of its tables
+    static let retentionPlan = Statement(
+        name: "RetentionPlan",
+        sql: #"""
+SELECT task, partition, row_count, unfinished FROM postrider.retention_plan()
+"""#)
+
+    /// `PartitionEmpty`; rows: 1: rows that went; null when another session does upkeep
+    /// - params: $1 partition text
+    /// - index: none
+    static let partitionEmpty = Statement(
+        name: "PartitionEmpty",
+        sql: #"""
+SELECT postrider.empty_partition($1)
+"""#)
+
+    /// `PartitionThin`; rows: 1: rows that went, whether the week is through; nulls when another session does upkeep
+    /// - params: $1 partition text, $2 most int
+    /// - index: none
+    static let partitionThin = Statement(
+        name: "PartitionThin",
+        sql: #"""
+SELECT pruned, finished FROM postrider.thin_partition($1, $2)
+"""#)
+
+    /// `PayloadsRemove`; rows: 1, as PartitionThin
+    /// - params: $1 partition text, $2 most int
+    /// - index: none
+    static let payloadsRemove = Statement(
+        name: "PayloadsRemove",
+        sql: #"""
+SELECT pruned, finished FROM postrider.remove_payloads($1, $2)
+"""#)
+
+    /// `PartitionsFold`; rows: 1: weeks that were dropped; null when another session does upkeep
+    /// - params: $1 parent text
+    /// - index: none
+    static let partitionsFold = Statement(
+        name: "PartitionsFold",
+        sql: #"""
+SELECT postrider.fold_partitions($1)
+"""#)
+
+    /// `DeadRows`; rows: tables of the road of an event with many dead rows, which this login may vacuum
+    /// - params: none
+    /// - index: none: catalogs
+    static let deadRows = Statement(
+        name: "DeadRows",
+        sql: #"""
+SELECT s.relname::text FROM pg_catalog.pg_stat_user_tables AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.relid
+WHERE s.schemaname = 'postrider' AND s.n_dead_tup > 20000 AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+  AND s.relname IN ('webhook_queue', 'webhook_claims', 'webhook_retries', 'webhook_tallies', 'webhook_settlements',
+                    'webhook_workers', 'webhook_breakers')
+ORDER BY 1
 """#)
 
     /// `SealsBegin`; rows: 1

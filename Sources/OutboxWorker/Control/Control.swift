@@ -138,22 +138,20 @@ struct Control: Sendable {
     }
 
     /// Looks after claims that no living worker holds, once a second, and after claims of this worker's own that it does
-    /// not know, because the answer to a claim was lost; does the upkeep of the tables once a minute.
+    /// not know, because the answer to a claim was lost.
     func sweepForever() async throws {
-        var turns = 0
         var isSuspicious = false
         var trouble = Trouble()
         while true {
             // While suspects are taken one at a time, the next should not wait for long.
             let wait = isSuspicious ? 0.05 : Double.random(in: 0.8...1.2)
             try await Task.sleep(for: .seconds(wait))
-            isSuspicious = await sweep(maintains: turns % 60 == 0, &trouble)
-            turns += isSuspicious ? 0 : 1
+            isSuspicious = await sweep(&trouble)
         }
     }
 
     /// One sweep; true when it took a claim that workers may have died of.
-    private func sweep(maintains: Bool, _ trouble: inout Trouble) async -> Bool {
+    private func sweep(_ trouble: inout Trouble) async -> Bool {
         do {
             // Not while this worker itself may have been cut off.
             guard context.fence.isOpen else { return false }
@@ -163,7 +161,6 @@ struct Control: Sendable {
             accept(rescues)
             accept(
                 try await context.links.aside { try await context.forgottenClaims(olderThan: .seconds(5), on: $0) })
-            if maintains { try await context.links.aside { try await WorkerStore.maintain(on: $0) } }
             _ = trouble.end()
             return rescues.contains { $0.claim.rescues > 2 }
         } catch {

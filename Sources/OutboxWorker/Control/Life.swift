@@ -88,6 +88,10 @@ struct Life: Sendable {
                     return false
                 }
                 group.addTask {
+                    try await Upkeep(context: context).run()
+                    return false
+                }
+                group.addTask {
                     try await BreakerKeeper(context: context, cycle: cycle).run()
                     return false
                 }

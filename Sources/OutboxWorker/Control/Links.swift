@@ -126,6 +126,23 @@ final class Links: Sendable {
         }
     }
 
+    /// Runs upkeep on a connection of its own, which may take long.
+    ///
+    /// - Throws: what `body` throws; `PostgresError` when no connection can be had.
+    func upkeep<Result: Sendable>(_ body: (Connection) async throws -> Result) async throws -> Result {
+        var database = Self.bounded(settings.database, queryTimeout: .seconds(300))
+        database.prepares = database.prepares && !isPooled
+        let connection = try await Connection.open(database)
+        do {
+            let result = try await body(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
     /// Runs something on a connection beside the road of events: loading destinations and payloads, rescues, upkeep.
     ///
     /// - Throws: what `body` throws; `PostgresError` when no connection can be had.

@@ -35,7 +35,11 @@ struct Replay: AsyncParsableCommand {
             "endpoint": endpoint, "type": type, "dead_letters": deadLetters, "since_s": since.seconds,
         ]
         try await Session.with { session in
-            let planned = Int(try await session.run(.replayPlan, document).first?.number("count") ?? 0)
+            let plan = try await session.run(.replayPlan, document).first
+            let planned = Int(plan?.number("count") ?? 0)
+            let lost = Int(plan?.number("without_payload") ?? 0)
+            if planned == 0, lost > 0 { throw CommandFailure.failed("not sent: retention removed the payload") }
+            if lost > 0 { Session.remark("\(lost) left out: retention removed their payloads") }
             if let delivery, planned == 0 { throw CommandFailure.notFound("there is no delivery \(delivery)") }
             if dryRun { return tell(planned, "would be sent again") }
             let isBulk = delivery == nil && planned > 1

@@ -15,7 +15,10 @@ final class WorkerProcess: @unchecked Sendable {
         let products = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         log = FileManager.default.temporaryDirectory.appendingPathComponent("worker-\(UUID()).log")
         _ = FileManager.default.createFile(atPath: log.path, contents: nil)
-        process.executableURL = products.appendingPathComponent("postrider")
+        // bin/chaos measures with a release build.
+        process.executableURL =
+            ProcessInfo.processInfo.environment["POSTRIDER_CHAOS_PROGRAM"].map { URL(fileURLWithPath: $0) }
+            ?? products.appendingPathComponent("postrider")
         process.arguments = ["worker"]
         var environment = ProcessInfo.processInfo.environment
         environment["DATABASE_URL"] = outpost.url

@@ -1,0 +1,35 @@
+// The upkeep of the tables: partitions ahead, retention, counts, dead rows. Away from everything that must not wait.
+
+internal import Logging
+internal import OutboxStore
+internal import Postgres
+
+/// Does a round of upkeep once a minute, on a connection that is opened for it. Of several workers one is at it at a
+/// time; the others find its lock taken and leave it alone, and when it dies the next one goes on within a minute.
+struct Upkeep: Sendable {
+    /// Between rounds; 60 s. The first comes within seconds of the start.
+    static let interval = 60.0
+
+    let context: LifeContext
+
+    /// Runs until cancelled.
+    func run() async throws {
+        var trouble = Trouble()
+        var wait = Double.random(in: 1...3)
+        while true {
+            try await Task.sleep(for: .seconds(wait), tolerance: .seconds(1))
+            wait = Self.interval * Double.random(in: 0.9...1.1)
+            guard context.fence.isOpen else { continue }
+            do {
+                let steps = try await context.links.upkeep { try await MaintenanceStore.round(on: $0) }
+                _ = trouble.end()
+                for step in steps where step.task != "busy" && step.task != "vacuum" {
+                    context.logger.info(
+                        "upkeep", metadata: ["task": "\(step.task)", "table": "\(step.table)", "rows": "\(step.rows)"])
+                }
+            } catch let error as PostgresError {
+                if trouble.isNews(error) { context.logger.warning("upkeep failed", metadata: ["error": "\(error)"]) }
+            }
+        }
+    }
+}

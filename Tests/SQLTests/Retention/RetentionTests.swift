@@ -1,0 +1,211 @@
+// Retention: what is old and settled goes by the week; what is unfinished stays, whatever stands for it.
+
+import Outbox
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct RetentionTests {
+    /// A way in which an event is unfinished: SQL over its id, `$id`.
+    private static let obligations = [
+        "INSERT INTO postrider.webhook_queue (id) VALUES ($id)",
+        "INSERT INTO postrider.webhook_queue (id, more) VALUES (postrider.event_id_at(now() - interval '190 days'), ARRAY[$id])",
+        "INSERT INTO postrider.webhook_claims (worker_id, event_ids) VALUES (1, ARRAY[$id])",
+        "INSERT INTO postrider.webhook_retries VALUES ($id, now(), 1, 2)",
+        "INSERT INTO postrider.webhook_retries VALUES ($id, 'infinity', 1, 2)",
+        "INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts) VALUES ($id, 1, 6)",
+    ]
+
+    /// Weeks of the past, and in the week of 100 days ago two settled events, each with its attempt. Gives the first
+    /// event, and the partitions of both.
+    private func age(_ db: TestDatabase) async throws -> (id: String, events: String, attempts: String) {
+        try await db.run(
+            """
+            DO $$ DECLARE parent text; week date := date_trunc('week', now() AT TIME ZONE 'UTC')::date; BEGIN
+                FOREACH parent IN ARRAY ARRAY['webhook_event_log', 'webhook_attempts'] LOOP
+                    EXECUTE format('DROP TABLE postrider.%I', parent || to_char(week, '_IYYY_IW'));
+                    PERFORM postrider.add_partition(parent, 'first', NULL, postrider.week_start(week - 7 * 20));
+                    FOR n IN 0..20 LOOP
+                        PERFORM postrider.add_partition(parent, to_char(week - 7 * n, 'IYYY_IW'),
+                            postrider.week_start(week - 7 * n), postrider.week_start(week - 7 * n + 7));
+                    END LOOP;
+                END LOOP;
+            END $$;
+            INSERT INTO postrider.webhook_event_log (id, event_type, data)
+            SELECT encode(set_byte(uuid_send(postrider.event_id_at(now() - interval '100 days')), 15, n), 'hex')::uuid, 'a.b', '{"x": 1}'
+            FROM generate_series(0, 1) AS n;
+            DELETE FROM postrider.webhook_queue;
+            INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us, attempt_number, outcome)
+            SELECT id, now(), 1, 1, 1, 1, 0 FROM postrider.webhook_event_log
+            """)
+        let found = try await db.line(
+            """
+            SELECT e.id, e.tableoid::regclass, a.tableoid::regclass
+            FROM postrider.webhook_event_log AS e JOIN postrider.webhook_attempts AS a ON a.event_id = e.id ORDER BY 1 LIMIT 1
+            """)
+        let parts = found.split(separator: "|").map { String($0.replacing("postrider.", with: "")) }
+        return (parts[0], parts[1], parts[2])
+    }
+
+    private func keep(_ settings: String, _ db: TestDatabase) async throws {
+        try await db.run("UPDATE postrider.webhook_retention SET \(settings)")
+    }
+
+    @Test func nothingGoesUnlessSomebodySaysSo() async throws {
+        try await withRollback { db in
+            let old = try await age(db)
+            #expect(try await db.count("postrider.retention_plan()") == 0)
+            for call in ["empty_partition", "thin_partition", "remove_payloads"] {
+                #expect(try await db.refusal("SELECT postrider.\(call)('\(old.events)')").sqlState == "22023")
+            }
+            #expect(try await db.line("SELECT postrider.fold_partitions('webhook_event_log')") == "0")
+            #expect(try await db.count("postrider.webhook_events") == 2)
+        }
+    }
+
+    @Test func attemptsAndPayloadsAreNotKeptLongerThanEvents() async throws {
+        try await withRollback { db in
+            for settings in ["keep_events = '1 d', keep_attempts = '2 d'", "keep_events = '1 d', keep_payloads = '2 d'", "keep_events = '0'"] {
+                let refusal = try await db.refusal("UPDATE postrider.webhook_retention SET \(settings)")
+                #expect(refusal.sqlState == "23514")
+            }
+        }
+    }
+
+    @Test func oldAndSettledWeeksGo() async throws {
+        try await withRollback { db in
+            let old = try await age(db)
+            try await keep("keep_events = '90 days'", db)
+            #expect(try await db.lines("SELECT task, partition FROM postrider.retention_plan()") == ["empty|\(old.attempts)", "empty|\(old.events)"])
+            #expect(try await db.line("SELECT postrider.empty_partition('\(old.attempts)'), postrider.empty_partition('\(old.events)')") == "2|2")
+            #expect(try await db.count("postrider.webhook_events") == 0)
+            let before = try await db.count("postrider.partitions('webhook_event_log')")
+            while try await db.line("SELECT postrider.fold_partitions('webhook_event_log')") == "1" {}
+            // The weeks before the 90 days became one, which still takes whatever comes with an old id.
+            let names = try await db.lines("SELECT name FROM postrider.partitions('webhook_event_log')")
+            #expect(names.count < before - 5 && names.first == "webhook_event_log_earlier" && !names.contains(old.events))
+            #expect(
+                try await db.line(
+                    """
+                    INSERT INTO postrider.webhook_event_log (id, event_type, data)
+                    VALUES (postrider.event_id_at(now() - interval '100 days'), 'a', '{}') RETURNING tableoid::regclass
+                    """) == "postrider.webhook_event_log_earlier")
+        }
+    }
+
+    @Test(arguments: obligations) func unfinishedEventsStay(_ obligation: String) async throws {
+        try await withRollback { db in
+            let old = try await age(db)
+            try await keep("keep_events = '90 days'", db)
+            try await db.run(obligation.replacing("$id", with: "'\(old.id)'::uuid"))
+            #expect(try await db.lines("SELECT task, partition FROM postrider.retention_plan()") == ["thin|\(old.attempts)", "thin|\(old.events)"])
+            for name in [old.attempts, old.events] {
+                #expect(try await db.line("SELECT postrider.empty_partition('\(name)')") == "0")
+                #expect(try await db.line("SELECT * FROM postrider.thin_partition('\(name)')") == "1|t")
+            }
+            #expect(try await db.lines("SELECT id FROM postrider.webhook_events") == [old.id])
+            #expect(try await db.lines("SELECT event_id FROM postrider.webhook_attempts") == [old.id])
+            #expect(try await db.count("postrider.retention_plan()") == 0)
+        }
+    }
+
+    @Test func payloadsGoBeforeTheirEvents() async throws {
+        try await withRollback { db in
+            let old = try await age(db)
+            try await keep("keep_payloads = '7 days'", db)
+            try await db.run("INSERT INTO postrider.webhook_retries VALUES ('\(old.id)', 'infinity', 1, 2)")
+            #expect(try await db.lines("SELECT task, partition FROM postrider.retention_plan()") == ["payloads|\(old.events)"])
+            #expect(try await db.line("SELECT * FROM postrider.remove_payloads('\(old.events)', 1)") == "0|f")
+            #expect(try await db.line("SELECT * FROM postrider.remove_payloads('\(old.events)', 1)") == "1|f")
+            #expect(try await db.line("SELECT * FROM postrider.remove_payloads('\(old.events)', 1)") == "0|t")
+            let payloads = try await db.lines("SELECT data FROM postrider.webhook_events ORDER BY id")
+            #expect(payloads == [#"{"x": 1}"#, #"{"postrider": "payload removed"}"#])
+            #expect(try await db.count("postrider.retention_plan()") == 0)
+        }
+    }
+
+    @Test func eventWhoseAttemptsWentIsCompleted() async throws {
+        try await withRollback { db in
+            let old = try await age(db)
+            try await keep("keep_attempts = '30 days'", db)
+            #expect(try await db.line("SELECT postrider.empty_partition('\(old.attempts)')") == "2")
+            #expect(try await db.lines("SELECT status, retry_count FROM postrider.webhook_events") == ["completed|0", "completed|0"])
+        }
+    }
+
+    @Test(arguments: ["keep_events = '90 days'", "keep_payloads = '7 days'"])
+    func replayInFlightIsWaitedForAndSeen(_ settings: String) async throws {
+        try await withDatabase { db in
+            let old = try await age(db)
+            try await keep(settings, db)
+            let request = Array(#"{"event": "\#(old.id)", "dead_letters": false, "since_s": 1}"#.utf8)
+            let replayer = try await db.connect()
+            try await replayer.run("BEGIN")
+            _ = try await AdminStore.run(.replayRun, request, on: replayer)
+            // It holds the rows: retention gives up after 200 ms, and begins with the table as it was.
+            let calls = settings.contains("payloads") ? ["remove_payloads"] : ["empty_partition", "thin_partition"]
+            for call in calls {
+                #expect(try await db.refusal("SELECT postrider.\(call)('\(old.events)')").sqlState == "55P03")
+            }
+            try await replayer.run("COMMIT")
+            #expect(try await db.count("postrider.webhook_retries") == 1)
+            for call in calls { try await db.run("SELECT postrider.\(call)('\(old.events)')") }
+            #expect(try await db.line("SELECT data FROM postrider.webhook_events WHERE id = '\(old.id)'") == #"{"x": 1}"#)
+            // The other event went, and a replay of it schedules nothing.
+            let other = try await db.line("SELECT event_id FROM postrider.webhook_attempts WHERE event_id <> '\(old.id)'")
+            let late = Array(#"{"event": "\#(other)", "dead_letters": false, "since_s": 1}"#.utf8)
+            _ = try await AdminStore.run(.replayRun, late, on: db.connection)
+            #expect(try await db.count("postrider.webhook_retries") == 1)
+        }
+    }
+
+    @Test func twoAtOnceDoNotDoItTwice() async throws {
+        try await withDatabase { db in
+            let old = try await age(db)
+            try await keep("keep_events = '90 days'", db)
+            let busy = try await db.connect()
+            try await busy.run("BEGIN")
+            // Autovacuum may hold the week for a moment.
+            var emptied: [String] = []
+            for _ in 0..<20 where emptied.isEmpty {
+                try await busy.run("SAVEPOINT before")
+                do {
+                    emptied = try await busy.lines("SELECT postrider.empty_partition('\(old.events)')")
+                } catch let error as PostgresError where error.sqlState == "55P03" {
+                    try await busy.run("ROLLBACK TO before")
+                }
+            }
+            #expect(emptied == ["2"])
+            #expect(try await db.line("SELECT postrider.empty_partition('\(old.events)')") == "∅")
+            #expect(try await db.line("SELECT postrider.fold_partitions('webhook_event_log')") == "∅")
+            try await busy.run("COMMIT")
+            #expect(try await db.line("SELECT postrider.empty_partition('\(old.events)')") == "0")
+        }
+    }
+
+    @Test func producersPassBehindALongTransaction() async throws {
+        try await withDatabase { db in
+            let old = try await age(db)
+            try await keep("keep_events = '90 days'", db)
+            let reader = try await db.connect()
+            try await reader.run("BEGIN; SELECT count(*) FROM postrider.webhook_event_log")
+            let upkeep = try await db.connect()
+            let clock = ContinuousClock()
+            let start = clock.now
+            async let folded = upkeep.refusal("SELECT postrider.fold_partitions('webhook_event_log')")
+            async let emptied = db.refusal("SELECT pg_sleep(0.3); SELECT postrider.empty_partition('\(old.events)')")
+            let producer = try await db.connect()
+            var count = 0
+            while clock.now - start < .milliseconds(700) {
+                // A producer that waited longer than the lock may be waited for would end here.
+                try await producer.run("SET LOCAL statement_timeout = '1s'; SELECT postrider.emit('a.b', '{}')")
+                count += 1
+            }
+            let states = [try await folded.sqlState, try await emptied.sqlState]
+            #expect(states == ["55P03", "55P03"])
+            try await reader.run("COMMIT")
+            #expect(count > 1)
+            #expect(try await db.count("postrider.webhook_events") == count + 2)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+-- Upkeep: what any one worker does for all once a minute, and `postrider maintain` at once.
+
+-- name: UpkeepBegin   rows: none
+-- params: none
+-- index: none: one row
+UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp();
+
+-- name: RetentionPlan   rows: one for each week that something is to be done with, in order
+-- params: none
+-- index: none: catalogs; what is unfinished is counted by the keys of its tables
+SELECT task, partition, row_count, unfinished FROM postrider.retention_plan();
+
+-- name: PartitionEmpty   rows: 1: rows that went; null when another session does upkeep
+-- params: $1 partition text
+-- index: none
+SELECT postrider.empty_partition($1);
+
+-- name: PartitionThin   rows: 1: rows that went, whether the week is through; nulls when another session does upkeep
+-- params: $1 partition text, $2 most int
+-- index: none
+SELECT pruned, finished FROM postrider.thin_partition($1, $2);
+
+-- name: PayloadsRemove   rows: 1, as PartitionThin
+-- params: $1 partition text, $2 most int
+-- index: none
+SELECT pruned, finished FROM postrider.remove_payloads($1, $2);
+
+-- name: PartitionsFold   rows: 1: weeks that were dropped; null when another session does upkeep
+-- params: $1 parent text
+-- index: none
+SELECT postrider.fold_partitions($1);
+
+-- name: DeadRows   rows: tables of the road of an event with many dead rows, which this login may vacuum
+-- params: none
+-- index: none: catalogs
+SELECT s.relname::text FROM pg_catalog.pg_stat_user_tables AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.relid
+WHERE s.schemaname = 'postrider' AND s.n_dead_tup > 20000 AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+  AND s.relname IN ('webhook_queue', 'webhook_claims', 'webhook_retries', 'webhook_tallies', 'webhook_settlements',
+                    'webhook_workers', 'webhook_breakers')
+ORDER BY 1;
