@@ -4,7 +4,6 @@
 /// Why an answer is given up although more of it would come.
 enum AnswerFault {
     case headersTooLarge
-    case bodyTooLarge
     case switchesProtocol
     case encodesTransfer
 }
@@ -19,6 +18,8 @@ struct Answer {
     private(set) var body: [UInt8] = []
     private(set) var discardedBytes = 0
     private(set) var fault: AnswerFault?
+    /// Whether the rest of the body is not wanted: the answer is over, and its connection is of no further use.
+    private(set) var isCut = false
     private var headers: [Response.Header] = []
     private var headerBytes = 0
     private var isHeaderOver = false
@@ -27,13 +28,13 @@ struct Answer {
 
     init(bodyLimit: Int, hardLimit: Int) {
         self.bodyLimit = max(0, bodyLimit)
-        self.hardLimit = max(0, hardLimit)
+        self.hardLimit = max(self.bodyLimit, hardLimit)
     }
 
     /// What arrived, as far as it did; nil before the status line of the final answer.
     var response: Response? {
         guard status >= 200 else { return nil }
-        return Response(status: status, headers: headers, body: body, discardedBytes: discardedBytes)
+        return Response(status: status, headers: headers, body: body, discardedBytes: discardedBytes, isCut: isCut)
     }
 
     /// The answer, and nothing is kept of it here.
@@ -55,12 +56,13 @@ struct Answer {
         return isHeaderOver || takeHeader(line, keeping: names)
     }
 
-    /// Takes a piece of the body; false when the exchange is to be given up.
+    /// Takes a piece of the body; false when no more of it is wanted.
     mutating func takeBody(_ piece: UnsafeRawBufferPointer) -> Bool {
         let kept = min(piece.count, bodyLimit - body.count)
         if kept > 0 { body.append(contentsOf: piece[..<kept]) }
         discardedBytes += piece.count - kept
-        return body.count + discardedBytes <= hardLimit || give(up: .bodyTooLarge)
+        isCut = body.count + discardedBytes > hardLimit
+        return !isCut
     }
 
     /// `HTTP/1.1 200 OK` or `HTTP/2 200`: a new answer begins, after an informational one too.

@@ -45,7 +45,6 @@ extension Transfer {
         if wasRefused { return .refusedAddress }
         switch answer.fault {
         case .headersTooLarge: return Failure(kind: .tooLarge, message: "the answer's headers exceed 64 KiB")
-        case .bodyTooLarge: return Failure(kind: .tooLarge, message: "the answer's body exceeds its limit")
         case .switchesProtocol: return Failure(kind: .protocolError, message: "the receiver switches protocols (101)")
         case .encodesTransfer:
             return Failure(kind: .protocolError, message: "the answer has a compressed transfer coding")

@@ -6,7 +6,8 @@ extension Transfer {
     /// The outcome after libcurl ended with this code.
     func exchange(_ code: CURLcode) -> Exchange {
         let times = CurlTimes(easy)
-        let failure = code == CURLE_OK && answer.status >= 200 ? nil : failure(code, times)
+        let isComplete = (code == CURLE_OK || answer.isCut) && answer.status >= 200
+        let failure = isComplete ? nil : failure(code, times)
         let response = answer.takeResponse()
         var result = Exchange.Result.failure(failure ?? .emptyAnswer)
         if failure == nil, let response { result = .response(response) }

@@ -30,7 +30,7 @@ public enum FailureKind: String, Sendable, CaseIterable {
     case reset
     /// The answer is not HTTP, or contradicts itself.
     case protocolError = "protocol"
-    /// Headers or body of the answer exceed their limits.
+    /// The headers or trailers of the answer exceed their limit.
     case tooLarge = "too_large"
     /// The host is, or resolves to, an address that may not be dialed. No connection was attempted.
     case refusedAddress = "refused_address"

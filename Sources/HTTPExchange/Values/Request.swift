@@ -31,7 +31,10 @@ public struct Request: Sendable {
     /// How many bytes of the answer's body are kept. Default 65,536.
     public var responseLimit: Int
 
-    /// How many bytes of the answer's body are read at most, before the exchange fails `.tooLarge`. Default 8 MiB.
+    /// How many bytes of the answer's body are read at most, `responseLimit` or more. Default 256 KiB.
+    ///
+    /// The answer of a receiver that sends more counts as it stands (``Response/isCut``), and its connection is closed:
+    /// reading on would cost all others time, and what is discarded says nothing.
     public var responseHardLimit: Int
 
     /// Whether a plain `http` URL is accepted. Default false: it then fails with `.invalidRequest`.
@@ -41,7 +44,7 @@ public struct Request: Sendable {
     public init(
         token: UInt64 = 0, url: String, method: String = "POST", headers: [String] = [], body: [UInt8] = [],
         timeout: Duration = .seconds(30), connectTimeout: Duration = .seconds(5), responseLimit: Int = 65_536,
-        responseHardLimit: Int = 8 << 20, allowsHTTP: Bool = false
+        responseHardLimit: Int = 256 << 10, allowsHTTP: Bool = false
     ) {
         self.token = token
         self.url = url

@@ -23,6 +23,9 @@ public struct Response: Sendable, Hashable {
     /// How many bytes of the body came behind those and were discarded.
     public var discardedBytes: Int
 
+    /// Whether more of the body would have come than `Request.responseHardLimit` and was not read.
+    public var isCut: Bool
+
     /// The value of the first kept header with this lower-case name.
     public func header(_ name: String) -> String? {
         for header in headers where header.name == name { return header.value }

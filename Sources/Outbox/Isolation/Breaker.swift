@@ -161,9 +161,9 @@ extension FailureClass {
     public var isStrain: Bool {
         switch self {
         case .dns, .connect, .tls, .certificate, .timeout, .reset, .protocolError, .serverError, .throttled,
-            .unavailable:
+            .unavailable, .tooLarge:
             true
-        case .tooLarge, .refusedAddress, .invalidRequest, .cancelled, .redirectRefused, .clientError, .gone,
+        case .refusedAddress, .invalidRequest, .cancelled, .redirectRefused, .clientError, .gone,
             .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver:
             false
         }
