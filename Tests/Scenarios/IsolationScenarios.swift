@@ -56,7 +56,9 @@ extension Scenarios {
                 try await eventually("nothing to be in flight") { try await outpost.count("postrider.webhook_claims") == 0 }
                 let more = try await outpost.emit("a.b", count: 5)
                 try await eventually("what comes meanwhile to be parked") {
-                    try await outpost.count("postrider.webhook_retries WHERE due_at = 'infinity'") == 5
+                    let list = more.map { "'\($0)'" }.joined(separator: ",")
+                    return try await outpost.count(
+                        "postrider.webhook_retries WHERE due_at = 'infinity' AND event_id IN (\(list))") == 5
                 }
                 let sofar = receiver.received.count
                 isUp.store(true, ordering: .relaxed)
