@@ -4553,9 +4553,9 @@ FROM postrider.webhook_retention AS r WHERE $1::jsonb IS NOT NULL
         name: "RetentionSet",
         sql: #"""
 UPDATE postrider.webhook_retention AS r
-SET keep_events = CASE WHEN p.events_s IS NULL THEN r.keep_events ELSE nullif(p.events_s, 0) * interval '1 second' END,
-    keep_attempts = CASE WHEN p.attempts_s IS NULL THEN r.keep_attempts ELSE nullif(p.attempts_s, 0) * interval '1 second' END,
-    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN r.keep_payloads ELSE nullif(p.payloads_s, 0) * interval '1 second' END
+SET keep_events = CASE WHEN p.events_s IS NULL THEN r.keep_events ELSE justify_hours(nullif(p.events_s, 0) * interval '1 second') END,
+    keep_attempts = CASE WHEN p.attempts_s IS NULL THEN r.keep_attempts ELSE justify_hours(nullif(p.attempts_s, 0) * interval '1 second') END,
+    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN r.keep_payloads ELSE justify_hours(nullif(p.payloads_s, 0) * interval '1 second') END
 FROM jsonb_to_record($1::jsonb) AS p (events_s float8, attempts_s float8, payloads_s float8)
 RETURNING jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text,
     'payloads', r.keep_payloads::text)::text
@@ -4650,6 +4650,10 @@ SELECT jsonb_build_object(
              FROM pg_catalog.pg_roles AS r, pg_catalog.pg_namespace AS n
              WHERE r.rolname = current_user AND n.nspname = 'postrider'),
     'role_setup', postrider.role_setup(),
+    'retention', (SELECT jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text,
+                      'payloads', r.keep_payloads::text,
+                      'upkeep_age_s', extract(epoch FROM clock_timestamp() - nullif(r.upkeep_at, '-infinity')))
+                  FROM postrider.webhook_retention AS r),
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations

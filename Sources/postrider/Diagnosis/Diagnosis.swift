@@ -13,8 +13,8 @@ struct Diagnosis {
     /// Everything that was looked at, in the order of the road of an event.
     func findings() -> [Finding] {
         [
-            server(), clock(), rights(), roles(), producing(), partitions(), queue(), workers(), snapshots(),
-            plainHTTP(),
+            server(), clock(), rights(), roles(), producing(), partitions(), retention(), queue(), workers(),
+            snapshots(), plainHTTP(),
         ] + attachments()
     }
 
@@ -70,6 +70,21 @@ struct Diagnosis {
                 .warn, "partitions", "made \(weeks) weeks ahead",
                 "run a worker, or SELECT postrider.ensure_partitions()")
             : Finding(.ok, "partitions", "made \(weeks) weeks ahead")
+    }
+
+    /// What is to go must go: an age that nobody enforces is a promise broken in silence.
+    private func retention() -> Finding {
+        let retention = record.record("retention")
+        let ages = ["events", "attempts", "payloads"].filter { !retention[$0].isEmpty }
+        guard !ages.isEmpty else { return Finding(.ok, "retention", "everything is kept for ever") }
+        let text = ages.map { "\($0) for \(retention[$0])" }.joined(separator: ", ")
+        let cure = "start a worker, or run postrider maintain"
+        guard let age = retention.number("upkeep_age_s") else {
+            return Finding(.warn, "retention", text + "; no upkeep yet", cure)
+        }
+        return age > 600
+            ? Finding(.warn, "retention", text + "; the last upkeep was \(Int(age)) s ago", cure)
+            : Finding(.ok, "retention", text)
     }
 
     private func queue() -> Finding {

@@ -3,6 +3,7 @@
 import Outbox
 import OutboxStore
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct RetentionTests {
@@ -19,25 +20,7 @@ import Testing
     /// Weeks of the past, and in the week of 100 days ago two settled events, each with its attempt. Gives the first
     /// event, and the partitions of both.
     private func age(_ db: TestDatabase) async throws -> (id: String, events: String, attempts: String) {
-        try await db.run(
-            """
-            DO $$ DECLARE parent text; week date := date_trunc('week', now() AT TIME ZONE 'UTC')::date; BEGIN
-                FOREACH parent IN ARRAY ARRAY['webhook_event_log', 'webhook_attempts'] LOOP
-                    EXECUTE format('DROP TABLE postrider.%I', parent || to_char(week, '_IYYY_IW'));
-                    PERFORM postrider.add_partition(parent, 'first', NULL, postrider.week_start(week - 7 * 20));
-                    FOR n IN 0..20 LOOP
-                        PERFORM postrider.add_partition(parent, to_char(week - 7 * n, 'IYYY_IW'),
-                            postrider.week_start(week - 7 * n), postrider.week_start(week - 7 * n + 7));
-                    END LOOP;
-                END LOOP;
-            END $$;
-            INSERT INTO postrider.webhook_event_log (id, event_type, data)
-            SELECT encode(set_byte(uuid_send(postrider.event_id_at(now() - interval '100 days')), 15, n), 'hex')::uuid, 'a.b', '{"x": 1}'
-            FROM generate_series(0, 1) AS n;
-            DELETE FROM postrider.webhook_queue;
-            INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us, attempt_number, outcome)
-            SELECT id, now(), 1, 1, 1, 1, 0 FROM postrider.webhook_event_log
-            """)
+        try await db.run(OldWeeks.sql)
         let found = try await db.line(
             """
             SELECT e.id, e.tableoid::regclass, a.tableoid::regclass

@@ -1,0 +1,54 @@
+// `postrider retention`, `postrider maintain` and what `postrider doctor` says of them.
+
+import OutboxStore
+import Postgres
+import TestSupport
+import Testing
+
+@Suite struct RetentionCommandTests {
+    @Test func whatIsOldGoesWhenSomebodySaysSo() async throws {
+        let database = try await TestCluster.freshDatabase()
+        func run(_ arguments: String...) throws -> CommandResult { try postrider(arguments, database: database) }
+        #expect(try run("maintain").status == 5)
+        _ = try run("migrate")
+        let connection = try await Connection.open(ConnectionSettings(url: database))
+        _ = try await connection.script(OldWeeks.sql, name: "old weeks")
+        #expect(try run("doctor").output.contains("ok    retention: everything is kept for ever"))
+        #expect(try run("maintain").text == "nothing to do")
+        #expect(try run("retention", "--events", "90d", "--payloads", "30d").status == 0)
+        let shown = try run("retention")
+        #expect(shown.output.contains("90 days") && shown.output.contains("30 days"), "\(shown.output)")
+        let plan = try run("maintain", "--dry-run")
+        #expect(plan.output.contains("WOULD") && plan.output.contains("empty"), "\(plan.output)")
+        #expect(try await count(connection) == 2)
+        let done = try run("maintain", "--json")
+        #expect(done.text.split(separator: "\n").filter { $0.hasPrefix(#"{"task":"empty","#) }.count == 2, "\(done.output)")
+        #expect(try await count(connection) == 0)
+        #expect(try run("maintain", "--dry-run").text == "nothing to do")
+        #expect(try run("doctor").output.contains("ok    retention: events for 90 days, payloads for 30 days"))
+        _ = try await connection.script(
+            "UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp() - interval '1 hour'", name: "long ago")
+        let warned = try run("doctor")
+        #expect(warned.output.contains("warn  retention: ") && warned.output.contains("postrider maintain"))
+        #expect(try run("retention", "--events", "0s", "--payloads", "0s").status == 0)
+        #expect(try run("doctor").output.contains("ok    retention: everything is kept for ever"))
+        await connection.close()
+    }
+
+    @Test func agesThatContradictAreRefused() async throws {
+        let database = try await TestCluster.freshDatabase()
+        _ = try postrider(["migrate"], database: database)
+        for arguments in [["--events", "30d", "--attempts", "90d"], ["--events", "1d", "--payloads", "2d"]] {
+            let refused = try postrider(["retention"] + arguments, database: database)
+            #expect(refused.status == 1 && refused.errors.hasPrefix("postrider: "), "\(refused)")
+        }
+        for arguments in [["--events", "soon"], ["--events=-1d"], ["--payload", "1d"]] {
+            #expect(try postrider(["retention"] + arguments, database: database).status == 64)
+        }
+        #expect(try postrider(["retention"], database: database).output.contains("days") == false)
+    }
+
+    private func count(_ connection: Connection) async throws -> Int {
+        try await connection.query(Statement(name: "Count", sql: "SELECT count(*) FROM postrider.webhook_event_log"))[0].int(0)
+    }
+}
