@@ -27,6 +27,11 @@ public struct Worker: Service {
     /// - Throws: `PostgresError` when Postgres cannot be reached at the start or refuses what the worker records;
     ///   ``SecretKeyError`` when a secret is sealed with a key that this worker lacks; `CancellationError`.
     public func run() async throws {
+        // Nearly everything a worker does is a question to Postgres or the answer to one.
+        try await withTaskExecutorPreference(ConnectionThread.executor) { try await live() }
+    }
+
+    private func live() async throws {
         let switchboard = Switchboard()
         if settings.secretKeys == nil {
             logger.warning(

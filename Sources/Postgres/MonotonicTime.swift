@@ -10,6 +10,9 @@ struct MonotonicTime: Comparable, Sendable {
     /// A deadline that is never reached.
     static let never = MonotonicTime(nanoseconds: .max)
 
+    /// A point that lies before all others.
+    static let past = MonotonicTime(nanoseconds: 0)
+
     /// The present.
     static func now() -> MonotonicTime {
         var time = timespec()
@@ -24,6 +27,13 @@ struct MonotonicTime: Comparable, Sendable {
         if seconds > 3_155_760_000 { return never }
         let wait = max(0, seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
         return MonotonicTime(nanoseconds: now().nanoseconds + UInt64(wait))
+    }
+
+    /// From now until this point; zero when it has passed.
+    var timeLeft: timespec {
+        let now = MonotonicTime.now()
+        let left = self <= now ? 0 : nanoseconds - now.nanoseconds
+        return timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
     }
 
     /// Milliseconds from now until this point, rounded up, for `poll` and `epoll_wait`; -1 for ``never``.

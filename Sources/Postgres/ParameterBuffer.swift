@@ -26,6 +26,11 @@ struct ParameterBuffer: Sendable {
     /// - Throws: ``PostgresError`` of code `invalidParameter` for text with a NUL byte, more than 65,535 parameters, or
     ///   more than 1 GiB in all.
     init(_ values: [Value], name: String) throws {
+        guard !values.isEmpty else {
+            // An array made through its storage, and left empty, has its count written: of all empty arrays the one.
+            (bytes, offsets, types, formats, lengths) = ([], [], [], [], [])
+            return
+        }
         let sizes = values.map(\.content.size)
         let total = sizes.reduce(0) { $0 + $1 + 1 }
         guard values.count <= 65_535, total <= Self.largestTotal else {

@@ -1,4 +1,5 @@
-// One thread that waits for every connection's socket and deadline. Connections register here once they are open.
+// One thread that waits for every connection's socket and deadline, and runs the tasks that wait with it. Connections
+// register here once they are open.
 
 internal import CLibPQ
 internal import Glibc
@@ -22,8 +23,10 @@ final class Reactor: Sendable {
         var handlers: [UInt64: WeakHandler] = [:]
         var lastToken: UInt64 = 0
         var timers = TimerHeap()
-        /// Until when the loop sleeps; a timer before that has to wake it.
-        var sleepsUntil = MonotonicTime.never
+        /// Parts of tasks that are to run on the thread, in order.
+        var jobs: [UnownedJob] = []
+        /// Until when the loop sleeps; a timer before that has to wake it. In the past while it is awake.
+        var sleepsUntil = MonotonicTime.past
     }
 
     private struct WeakHandler {
@@ -96,10 +99,12 @@ final class Reactor: Sendable {
         /// Waits and serves for as long as the process lives.
         func run() -> Never {
             var events = [epoll_event](repeating: epoll_event(), count: 64)
+            var jobs: [UnownedJob] = []
             while true {
                 let until = Reactor.shared.nextSleep()
-                let count = epoll_wait(poller, &events, Int32(events.count), until.pollTimeout)
+                let count = wait(&events, until)
                 // -1 is EINTR: a signal was handled on this thread; there is nothing to serve and nothing is wrong.
+                Reactor.shared.wakeUp()
                 for index in 0..<Int(max(0, count)) {
                     let token = events[index].data.u64
                     if token == Reactor.wakeToken {
@@ -110,16 +115,38 @@ final class Reactor: Sendable {
                     }
                 }
                 Reactor.shared.runDueTimers()
+                Reactor.shared.runJobs(&jobs)
             }
+        }
+
+        /// Waits to the microsecond where the kernel can (Linux 5.11, `epoll_pwait2(2)`), else to the millisecond.
+        private func wait(_ events: inout [epoll_event], _ until: MonotonicTime) -> Int32 {
+            guard until != .never, until != .past else {
+                return epoll_wait(poller, &events, Int32(events.count), until == .never ? -1 : 0)
+            }
+            var time = until.timeLeft
+            let count = epoll_pwait2(poller, &events, Int32(events.count), &time, nil)
+            guard count < 0, errno == ENOSYS else { return count }
+            return epoll_wait(poller, &events, Int32(events.count), until.pollTimeout)
         }
     }
 
-    /// How long the loop may sleep; remembered so that earlier timers wake it.
+    /// How long the loop may sleep; remembered so that whoever comes earlier wakes it.
     private func nextSleep() -> MonotonicTime {
         state.withLock { state in
-            state.sleepsUntil = state.timers.earliest
+            state.sleepsUntil = state.jobs.isEmpty ? state.timers.earliest : .past
             return state.sleepsUntil
         }
+    }
+
+    /// From now on nobody need wake the loop.
+    private func wakeUp() { state.withLock { $0.sleepsUntil = .past } }
+
+    /// Runs the jobs there are; those that come of them have their turn after the sockets.
+    private func runJobs(_ jobs: inout [UnownedJob]) {
+        state.withLock { swap(&$0.jobs, &jobs) }
+        for job in jobs { job.runSynchronously(on: asUnownedTaskExecutor()) }
+        jobs.removeAll(keepingCapacity: true)
     }
 
     /// The handler behind a token, nil when it was removed or has gone away.
@@ -132,5 +159,20 @@ final class Reactor: Sendable {
         guard state.withLock({ $0.timers.earliest }) != .never else { return }
         let now = MonotonicTime.now()
         while let timer = state.withLock({ $0.timers.popDue(at: now) }) { timer.action() }
+    }
+}
+
+extension Reactor: TaskExecutor {
+    /// Takes a part of a task to run on the thread, soon and in order.
+    func enqueue(_ job: consuming ExecutorJob) {
+        // Without a thread no connection can be opened, and a task still has to come to its end.
+        guard isRunning else { return globalConcurrentExecutor.enqueue(job) }
+        let job = UnownedJob(job)
+        let mustWake = state.withLock { state in
+            state.jobs.append(job)
+            defer { state.sleepsUntil = .past }
+            return state.sleepsUntil != .past
+        }
+        if mustWake { _ = eventfd_write(waker, 1) }
     }
 }

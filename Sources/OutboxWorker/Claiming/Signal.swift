@@ -1,5 +1,6 @@
 // A wake-up that does not get lost. Raised by the exchanger's thread and by notifications, awaited by one task.
 
+internal import Postgres
 internal import Synchronization
 
 /// A signal with a deadline: whoever waits goes on when it is raised, when the time is up, or at once when it was raised
@@ -8,52 +9,82 @@ final class Signal: Sendable {
     private struct State {
         var isRaised = false
         var waiter: CheckedContinuation<Void, Never>?
-        /// Tells a late timer of an earlier wait that it has nothing to do with this one.
-        var turn: UInt64 = 0
-        /// The last wait whose time was up: a short timer may end before its waiter stands in line, and would find nobody.
-        var expired: UInt64 = 0
+        /// When the waiter goes on anyway, in microseconds.
+        var deadline: Int64 = .max
+        /// When the earliest of the timers that were set and have not rung rings. One timer serves many short waits.
+        var timer: Int64 = .max
+
+        mutating func takeWaiter() -> CheckedContinuation<Void, Never>? {
+            defer { waiter = nil }
+            return waiter
+        }
+
+        /// Whether a timer must be set for the waiter; notes that it is.
+        mutating func isTimerNeeded() -> Bool {
+            guard deadline < timer else { return false }
+            timer = deadline
+            return true
+        }
     }
 
     private let state = Mutex(State())
 
     /// Wakes the waiter, or the next one.
-    func raise() { wake(turn: nil) }
+    func raise() {
+        let waiter = state.withLock { state in
+            state.isRaised = true
+            return state.takeWaiter()
+        }
+        waiter?.resume()
+    }
+
+    /// Wakes the waiter unless it goes on by a time of its own accord, or the next one.
+    func raise(by time: Int64) {
+        let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            if state.waiter != nil, state.deadline <= time { return nil }
+            state.isRaised = true
+            return state.takeWaiter()
+        }
+        waiter?.resume()
+    }
 
     /// Waits for the signal, at most for a time. One task at a time may wait.
     func wait(atMost limit: Duration) async {
         guard limit > .zero else { return state.withLock { $0.isRaised = false } }
-        let turn = state.withLock { state in
-            state.turn += 1
-            return state.turn
-        }
-        // A timer of its own, because a waiter must not hold a thread; its result is of no interest.
-        let timer = Task { [self] in
-            try await Task.sleep(for: limit, tolerance: .microseconds(200))
-            wake(turn: turn)
-        }
+        let deadline = MonotonicTime.now() + limit.microseconds
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let isReady = state.withLock { state in
-                    if state.isRaised || state.expired == turn || Task.isCancelled { return true }
+                let mustSet = state.withLock { state -> Bool? in
+                    if state.isRaised || Task.isCancelled { return nil }
                     state.waiter = continuation
-                    return false
+                    state.deadline = deadline
+                    return state.isTimerNeeded()
                 }
-                if isReady { continuation.resume() }
+                guard let mustSet else { return continuation.resume() }
+                if mustSet { setTimer(deadline) }
             }
         } onCancel: {
             raise()
         }
-        timer.cancel()
         state.withLock { $0.isRaised = false }
     }
 
-    private func wake(turn: UInt64?) {
-        let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            if let turn, turn != state.turn { return nil }
-            if let turn { state.expired = turn } else { state.isRaised = true }
-            defer { state.waiter = nil }
-            return state.waiter
+    private func setTimer(_ time: Int64) {
+        ConnectionThread.call(after: .microseconds(max(0, time - MonotonicTime.now()))) { [weak self] in
+            self?.ring(time)
+        }
+    }
+
+    /// A timer rang. The waiter may be another than the one for which it was set, with a later time.
+    private func ring(_ time: Int64) {
+        let now = MonotonicTime.now()
+        let (waiter, next) = state.withLock { state -> (CheckedContinuation<Void, Never>?, Int64?) in
+            if state.timer <= time { state.timer = .max }
+            guard state.waiter != nil else { return (nil, nil) }
+            if state.deadline <= now { return (state.takeWaiter(), nil) }
+            return (nil, state.isTimerNeeded() ? state.deadline : nil)
         }
         waiter?.resume()
+        if let next { setTimer(next) }
     }
 }

@@ -113,7 +113,8 @@ final class WorkCycle: Sendable {
         /// The number of the settlement, and of the last one when there is none.
         var number: Int64 = 0
         var deadline = WorkCycle.shortestDeadline
-        var firstUnrecordedAt: Int64?
+        /// When something was last claimed.
+        var claimedAt: Int64 = .min / 2
         var relievedAt: Int64 = 0
         /// True after a turn whose answer was lost: it may have claimed something.
         var isInDoubt = false
@@ -152,10 +153,9 @@ final class WorkCycle: Sendable {
         }
         let plan = stops ? Plan() : plan(&turn, gauge, now)
         context.bell.want(held: turn.pacer.holdsBell && !stops)
-        if shouldFlush(&turn, gauge, plan, now), turn.settlement.isEmpty {
+        if shouldFlush(gauge, plan, now), turn.settlement.isEmpty {
             turn.settlement = context.dispatcher.takeSettlement()
             turn.number += 1
-            turn.firstUnrecordedAt = nil
             unconfirmed.withLock { [turn] in $0 = (turn.settlement, turn.number) }
         }
         if plan.isEmpty, turn.settlement.isEmpty {
@@ -195,18 +195,22 @@ final class WorkCycle: Sendable {
         return plan
     }
 
-    private func shouldFlush(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
+    private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
         guard gauge.hasSettlement else { return false }
-        let first = turn.firstUnrecordedAt ?? now
-        turn.firstUnrecordedAt = first
-        return !plan.isEmpty || gauge.unrecorded >= Self.flushCount || now - first >= Self.flushDelay
+        let age = gauge.unrecordedSince.map { now - $0 } ?? Self.flushDelay
+        return !plan.isEmpty || gauge.unrecorded >= Self.flushCount || age >= Self.flushDelay
             || isStopping.load(ordering: .acquiring)
     }
 
     /// How long nothing needs to be done, in microseconds.
     private func rest(_ turn: Turn, _ gauge: Dispatcher.Gauge, stops: Bool, _ now: Int64) -> Int64 {
         var until = now + Self.reliefInterval
-        if let first = turn.firstUnrecordedAt { until = min(until, first + Self.flushDelay) }
+        if let first = gauge.unrecordedSince {
+            until = min(until, first + Self.flushDelay)
+        } else if gauge.inFlight > 0, now - turn.claimedAt < 2 * Self.flushDelay {
+            // Most receivers answer within this: one look records them, and none of them wakes the cycle.
+            until = min(until, now + Self.flushDelay)
+        }
         if !stops {
             if gauge.room > 0 { until = min(until, max(turn.pacer.nextClaim(at: now), now + 200)) }
             until = min(until, max(turn.agenda.nextTime(), now + 1_000))
@@ -279,6 +283,7 @@ final class WorkCycle: Sendable {
         }
         guard !claims.isEmpty, let version = results.popFirst() else { return }
         Failpoint.afterClaim.pass()
+        turn.claimedAt = now
         try await context.routingKeeper.ensure(version: try version[0].int64(0))
         for claim in claims { context.accept(claim) }
     }

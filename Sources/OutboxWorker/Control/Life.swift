@@ -53,7 +53,10 @@ struct Life: Sendable {
         let exchanger = try Exchanger(settings: exchanging) { box.dispatcher?.completed($0) }
         let dispatcher = Dispatcher(
             settings: settings, routing: table, fence: fence, send: { exchanger.submit($0) },
-            settled: { signal.raise() })
+            settled: { isUrgent in
+                if isUrgent { return signal.raise() }
+                signal.raise(by: MonotonicTime.now() + WorkCycle.flushDelay)
+            })
         box.dispatcher = dispatcher
         await keeper.keep(dispatcher)
         context = LifeContext(

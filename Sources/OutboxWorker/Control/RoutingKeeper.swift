@@ -31,9 +31,10 @@ actor RoutingKeeper {
     /// - Parameter needsKeys: whether to refuse when a key is missing or is another one of the same name.
     /// - Throws: `PostgresError`; ``SecretKeyError``.
     func first(needsKeys: Bool) async throws -> RoutingTable {
-        let routing = try await fetch()
+        let (routing, table) = try await fetch()
         if needsKeys, let error = SecretKeyError(routing.census) { throw error }
-        return try await use(routing)
+        try await use(routing)
+        return table
     }
 
     /// The dispatcher to keep up to date.
@@ -45,17 +46,20 @@ actor RoutingKeeper {
     func ensure(version wanted: Int64) async throws {
         let isOld = ContinuousClock.now - loadedAt > Self.longestAge
         guard version < wanted || isOld else { return }
-        let table = try await load()
+        let (routing, table) = try await fetch()
+        try await use(routing)
         dispatcher?.setRouting(table)
     }
 
-    private func load() async throws -> RoutingTable { try await use(fetch()) }
-
-    private func fetch() async throws -> Routing {
-        try await links.aside { [keys] connection in try await RoutingStore.load(on: connection, keys: keys) }
+    /// Reading a hundred thousand destinations takes long: not on the thread on which heartbeats are answered.
+    private func fetch() async throws -> (Routing, RoutingTable) {
+        try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, links] in
+            let routing = try await links.aside { try await RoutingStore.load(on: $0, keys: keys) }
+            return (routing, RoutingTable(routing))
+        }
     }
 
-    private func use(_ routing: Routing) async throws -> RoutingTable {
+    private func use(_ routing: Routing) async throws {
         version = max(version, routing.version)
         loadedAt = .now
         tell(routing.faults.filter { $0.isLocal && $0.wasActive })
@@ -69,7 +73,6 @@ actor RoutingKeeper {
                     destination: fault.destination, reason: fault.reason, on: connection)
             }
         }
-        return RoutingTable(routing)
     }
 
     // MARK: Secrets

@@ -42,6 +42,8 @@ struct DispatchState: Sendable {
     private var stalledFlights = 0
     /// What became of deliveries since it was last taken.
     private(set) var settlement = Settlement()
+    /// When the first exchange ended of which it tells.
+    private(set) var unrecordedSince: Int64?
     /// The finished claims of the settlement that was taken and is not confirmed.
     private var beingRecorded: [Int64] = []
     /// Destinations to be disabled because their receivers said so, with the reason.
@@ -210,6 +212,7 @@ struct DispatchState: Sendable {
         flights[Int(token)] = nil
         freeTokens.append(token)
         inFlight -= 1
+        unrecordedSince = unrecordedSince ?? now
         let delivery = flight.delivery
         payloadBytes -= delivery.parcel.event.data.count
         let id = delivery.destination
@@ -271,7 +274,10 @@ struct DispatchState: Sendable {
 
     /// Takes what is to be recorded, and what was learnt beside it.
     mutating func takeSettlement() -> Settlement {
-        defer { settlement = Settlement() }
+        defer {
+            settlement = Settlement()
+            unrecordedSince = nil
+        }
         beingRecorded = settlement.finishedClaims
         return settlement
     }

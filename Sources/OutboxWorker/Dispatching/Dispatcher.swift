@@ -15,7 +15,7 @@ final class Dispatcher: Sendable {
     private let maxOutstanding: Int
     private let maxPayloadBytes: Int
     private let send: @Sendable ([Request]) -> Void
-    private let settled: @Sendable () -> Void
+    private let settled: @Sendable (_ isUrgent: Bool) -> Void
 
     /// Makes a dispatcher.
     ///
@@ -24,10 +24,11 @@ final class Dispatcher: Sendable {
     ///   - routing: the destinations as they are now.
     ///   - fence: whether a request may still be sent.
     ///   - send: hands requests to the exchanger; must not block.
-    ///   - settled: called after outcomes came in; must not block.
+    ///   - settled: called after outcomes came in, and whether the work cycle should look at once rather than within its
+    ///     ``WorkCycle/flushDelay``; must not block.
     init(
         settings: WorkerSettings, routing: RoutingTable, fence: Fence,
-        send: @escaping @Sendable ([Request]) -> Void, settled: @escaping @Sendable () -> Void
+        send: @escaping @Sendable ([Request]) -> Void, settled: @escaping @Sendable (_ isUrgent: Bool) -> Void
     ) {
         state = Mutex(DispatchState(maxInFlight: settings.maxInFlight, routing: routing))
         self.fence = fence
@@ -62,7 +63,7 @@ final class Dispatcher: Sendable {
     /// Ends a hold.
     func release(claim: Int64) {
         state.withLock { $0.close(claim: claim) }
-        settled()
+        settled(true)
     }
 
     /// Settles exchanges that ended, and starts what can start now. Called on the exchanger's thread.
@@ -71,13 +72,15 @@ final class Dispatcher: Sendable {
         let now = MonotonicTime.now()
         let unixSeconds = MonotonicTime.unixSeconds()
         let endings = exchanges.map { ($0.token, Outcome($0, unixSeconds: unixSeconds), EndedExchange($0)) }
-        state.withLock { state in
+        let isUrgent = state.withLock { state in
+            let wasFull = state.outstanding > maxOutstanding - WorkCycle.smallestClaim
             for (token, outcome, ended) in endings {
                 state.settle(token: token, outcome, ended, random: Double.random(in: 0..<1), now: now)
             }
+            return wasFull || state.isDraining || state.settlement.count >= WorkCycle.flushCount
         }
         depart()
-        settled()
+        settled(isUrgent)
     }
 
     /// Starts what may start now.
@@ -126,7 +129,7 @@ final class Dispatcher: Sendable {
                 state.settle(token: token, .failed(.invalidRequest), ended, random: 0, now: now)
             }
         }
-        settled()
+        settled(false)
     }
 
     // MARK: Questions and orders of the work cycle
@@ -139,6 +142,8 @@ final class Dispatcher: Sendable {
         var outstanding: Int
         /// Attempts and snoozes that wait to be recorded.
         var unrecorded: Int
+        /// Since when the first of them waits; nil when there is none, or when it stems from no exchange.
+        var unrecordedSince: Int64?
         /// True when something waits to be written, finished claims included.
         var hasSettlement: Bool
         var openClaims: Int
@@ -151,6 +156,7 @@ final class Dispatcher: Sendable {
             return Gauge(
                 room: isFull ? 0 : max(0, maxOutstanding - state.outstanding), inFlight: state.inFlight,
                 outstanding: state.outstanding, unrecorded: state.settlement.count,
+                unrecordedSince: state.unrecordedSince,
                 hasSettlement: !state.settlement.isEmpty, openClaims: state.openClaimCount)
         }
     }
@@ -205,7 +211,7 @@ final class Dispatcher: Sendable {
             state.isDraining = true
             state.relieve(at: MonotonicTime.now())
         }
-        settled()
+        settled(true)
     }
 
     /// The version of the routing in use.
