@@ -8,7 +8,7 @@ BEGIN
     ELSE
         UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
         WHERE destination_id = NEW.id AND due_at = 'infinity';
-        PERFORM pg_notify('postrider_wake', '');
+        PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
 END

@@ -52,7 +52,7 @@ BEGIN
         UPDATE postrider.webhook_retries SET due_at = postrider.event_id_time(event_id)
             + ('x' || substr(event_id::text, 16, 3))::bit(12)::integer / 4096.0 * interval '1 millisecond'
         WHERE destination_id = NEW.id AND due_at = 'infinity';
-        PERFORM pg_notify('postrider_wake', '');
+        PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
 END

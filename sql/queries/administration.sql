@@ -232,7 +232,7 @@ WITH chosen AS MATERIALIZED (
         WHERE r.due_at <> 'infinity'
     RETURNING 1
 )
-SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', '') IS NULL)::text;
+SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', 'retries') IS NULL)::text;
 
 -- name: RetentionShow   rows: 1
 -- params: $1 ignored jsonb

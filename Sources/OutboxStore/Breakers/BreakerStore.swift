@@ -47,10 +47,11 @@ public struct BreakerRow: Sendable, Equatable {
 
 /// The statements of `sql/queries/breakers.sql`.
 public enum BreakerStore {
-    /// Tells of destinations that fail (`BreakerReport`).
+    /// Tells of destinations that fail (`BreakerReport`), and makes those inactive that have failed for as long as they may
+    /// (`BreakerDisable`).
     ///
     /// - Parameter reports: at least one, each destination once.
-    /// - Returns: the destinations that were made inactive, because they have failed for as long as they may.
+    /// - Returns: the destinations that were made inactive.
     /// - Throws: `PostgresError`.
     public static func report(
         _ reports: [BreakerReport], on connection: Connection
@@ -62,7 +63,9 @@ public enum BreakerStore {
                 .int8s(reports.map { milliseconds($0.pause) }), .int8s(reports.map { milliseconds($0.failingFor) }),
                 .texts(reports.map { $0.failure }),
             ])
-        return try answer.filter { try $0.bool(1) }.map { try id($0) }
+        let overdue = try answer.filter { try $0.bool(1) }.map { try id($0) }
+        guard !overdue.isEmpty else { return [] }
+        return try await connection.query(Queries.breakerDisable, [.int4s(overdue)]).map { try id($0) }
     }
 
     /// Tells of destinations that work again (`BreakerClose`).

@@ -372,7 +372,7 @@ BEGIN
     ELSE
         UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
         WHERE destination_id = NEW.id AND due_at = 'infinity';
-        PERFORM pg_notify('postrider_wake', '');
+        PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
 END
@@ -2064,7 +2064,7 @@ BEGIN
         UPDATE postrider.webhook_retries SET due_at = postrider.event_id_time(event_id)
             + ('x' || substr(event_id::text, 16, 3))::bit(12)::integer / 4096.0 * interval '1 millisecond'
         WHERE destination_id = NEW.id AND due_at = 'infinity';
-        PERFORM pg_notify('postrider_wake', '');
+        PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
 END
@@ -2143,7 +2143,7 @@ BEGIN
     ELSE
         UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
         WHERE destination_id = NEW.id AND due_at = 'infinity';
-        PERFORM pg_notify('postrider_wake', '');
+        PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
 END
@@ -4532,7 +4532,7 @@ WITH chosen AS MATERIALIZED (
         WHERE r.due_at <> 'infinity'
     RETURNING 1
 )
-SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', '') IS NULL)::text
+SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', 'retries') IS NULL)::text
 """#)
 
     /// `RetentionShow`; rows: 1
@@ -4781,7 +4781,7 @@ INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
 SELECT destination_id, sum(succeeded), sum(failed) FROM folded GROUP BY destination_id
 """#)
 
-    /// `BreakerReport`; rows: one for each destination told of, with whether it was made inactive
+    /// `BreakerReport`; rows: one for each destination told of, with whether it has failed for as long as it may
     /// - params: one element for each destination: $1 destinations int[], $2 whether the breaker opens boolean[],
     ///   $3 pauses asked for in ms bigint[] (0 for none), $4 for how long it has failed in ms bigint[], $5 failures text[]
     /// - index: webhook_breakers_pkey, webhook_destinations_pkey
@@ -4809,18 +4809,28 @@ WITH told AS (
                           ELSE greatest(b.open_until, excluded.open_until) END,
         failure = excluded.failure, probe_worker_id = NULL, probe_until = NULL
     RETURNING destination_id, failing_since, trips, open_until
-), disabled AS (
-    UPDATE postrider.webhook_destinations AS d
-    SET is_active = false, updated_at = clock_timestamp(),
-        inactive_reason = 'nothing but failure since '
-            || to_char(told.failing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
-    FROM told
-    WHERE d.id = told.destination_id AND d.is_active AND d.disable_after_s > 0
-      AND told.failing_since < clock_timestamp() - d.disable_after_s * interval '1 second'
-    RETURNING d.id
 )
-SELECT told.destination_id, EXISTS (SELECT FROM disabled WHERE disabled.id = told.destination_id)
-FROM told
+SELECT told.destination_id,
+       d.is_active AND d.disable_after_s > 0
+           AND told.failing_since < clock_timestamp() - d.disable_after_s * interval '1 second'
+FROM told JOIN postrider.webhook_destinations AS d ON d.id = told.destination_id
+"""#)
+
+    /// `BreakerDisable`; rows: one for each destination that was made inactive
+    /// - params: $1 destinations int[] that have failed for as long as they may
+    /// - index: webhook_destinations_pkey, webhook_breakers_pkey
+    /// - A statement of its own: any UPDATE of destinations, also of none, makes every worker load them all again.
+    static let breakerDisable = Statement(
+        name: "BreakerDisable",
+        sql: #"""
+UPDATE postrider.webhook_destinations AS d
+SET is_active = false, updated_at = clock_timestamp(),
+    inactive_reason = 'nothing but failure since '
+        || to_char(b.failing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
+FROM postrider.webhook_breakers AS b
+WHERE d.id = ANY ($1) AND b.destination_id = d.id AND d.is_active AND d.disable_after_s > 0
+  AND b.failing_since < clock_timestamp() - d.disable_after_s * interval '1 second'
+RETURNING d.id
 """#)
 
     /// `BreakerClose`; rows: none
@@ -4844,8 +4854,9 @@ WITH chosen AS MATERIALIZED (
       -- A probe that never came back, or whose worker died, leaves the place to another.
       AND (b.probe_until IS NULL OR b.probe_until < clock_timestamp()
            OR NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = b.probe_worker_id AND w.alive))
-      AND EXISTS (SELECT FROM postrider.webhook_retries AS r
-                  WHERE r.destination_id = b.destination_id AND r.due_at <= statement_timestamp())
+      -- One probe of the index for each; as EXISTS it may become a join that reads every retry of a dead destination.
+      AND (SELECT true FROM postrider.webhook_retries AS r
+           WHERE r.destination_id = b.destination_id AND r.due_at <= statement_timestamp() LIMIT 1)
     ORDER BY b.destination_id LIMIT 50 FOR UPDATE SKIP LOCKED
 ), probe AS (
     UPDATE postrider.webhook_breakers AS b

@@ -30,6 +30,7 @@ final class WorkCycle: Sendable {
     private let signal: Signal
     private let isStopping = Atomic(false)
     private let isRung = Atomic(false)
+    private let isRungForRetries = Atomic(false)
     /// What has been sent, or is to be sent again, until the server has confirmed it: for ``recordFacts()``.
     private let unconfirmed = Mutex((settlement: Settlement(), number: Int64(0)))
 
@@ -39,10 +40,17 @@ final class WorkCycle: Sendable {
         self.signal = signal
     }
 
-    /// Looks at the queue and the retries at once. Called when the doorbell rang, and when a destination may be tried.
+    /// Looks at the queue at once. Called when the doorbell rang.
     func ring() {
         isRung.store(true, ordering: .releasing)
         signal.raise()
+    }
+
+    /// Looks at the retries too. Called when a destination may be tried again, or somebody made retries due: every event
+    /// rings the doorbell, and none should wait for a look at the retries of all destinations.
+    func ringForRetries() {
+        isRungForRetries.store(true, ordering: .releasing)
+        ring()
     }
 
     /// Claims nothing more; ``run()`` returns when everything is recorded.
@@ -144,8 +152,8 @@ final class WorkCycle: Sendable {
         }
         if isRung.exchange(false, ordering: .acquiring) {
             turn.pacer.ring()
-            turn.agenda.lookSoon(at: now)
         }
+        if isRungForRetries.exchange(false, ordering: .acquiring) { turn.agenda.lookSoon(at: now) }
         let gauge = context.dispatcher.gauge()
         let stops = isStopping.load(ordering: .acquiring)
         if stops, gauge.outstanding == 0, !gauge.hasSettlement, gauge.openClaims == 0, turn.settlement.isEmpty {

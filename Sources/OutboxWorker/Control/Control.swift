@@ -174,10 +174,10 @@ struct Control: Sendable {
     private func hear(_ connection: Connection) async throws {
         let notifications = connection.notifications()
         // Whatever was committed before LISTEN rang for nobody here.
-        cycle.ring()
+        cycle.ringForRetries()
         for await notification in notifications {
             switch notification.channel {
-            case "postrider_wake": cycle.ring()
+            case "postrider_wake": notification.payload == "retries" ? cycle.ringForRetries() : cycle.ring()
             case "postrider_routing": await refreshRouting(version: .max)
             default: break
             }

@@ -41,7 +41,7 @@ struct BreakerKeeper: Sendable {
             return (disabled, try await BreakerStore.look(worker: worker, on: connection))
         }
         tell(failing, disabled)
-        if context.dispatcher.learn(rows, askedAt: askedAt) { cycle.ring() }
+        if context.dispatcher.learn(rows, askedAt: askedAt) { cycle.ringForRetries() }
     }
 
     private func tell(_ failing: [BreakerReport], _ disabled: [Int32]) {

@@ -49,6 +49,19 @@ import Testing
         }
     }
 
+    @Test func reportsDoNotMakeWorkersLoadDestinations() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let version = "SELECT version FROM postrider.webhook_routing"
+            let before = try await db.line(version)
+            _ = try await report(db, id)
+            #expect(try await db.line(version) == before)
+            // Making it inactive does.
+            #expect(try await report(db, id, failingFor: .seconds(500_000)) == [id])
+            #expect(try await db.line(version) != before)
+        }
+    }
+
     @Test func oneWorkerGetsTheProbe() async throws {
         try await withRollback { db in
             let id = try await db.endpoint()
