@@ -9,7 +9,12 @@ final class HostileStage: Sendable {
     let tls: TLSHost
     private let urls: [String]
 
-    init(_ cast: [Hostility] = Hostility.all()) throws {
+    /// Starts them.
+    ///
+    /// - Parameters:
+    ///   - cast: which.
+    ///   - isModest: whether they give way to everybody else's work, as if they ran on machines of their own.
+    init(_ cast: [Hostility] = Hostility.all(), isModest: Bool = false) throws {
         self.cast = cast
         let scripts = cast.map { hostility -> [Step] in
             switch hostility.place {
@@ -23,8 +28,8 @@ final class HostileStage: Sendable {
             default: true
             }
         }
-        receiver = try ScriptedReceiver(places: cast.count, deaf: Set(deaf)) { place, _ in scripts[place] }
-        tls = try TLSHost()
+        receiver = try ScriptedReceiver(places: cast.count, deaf: Set(deaf), isModest: isModest) { place, _ in scripts[place] }
+        tls = try TLSHost(isModest: isModest)
         let closed = try Sockets.closedPort()
         var urls: [String] = []
         for (place, hostility) in cast.enumerated() {

@@ -52,20 +52,25 @@ final class ScriptedReceiver: Sendable {
     /// - Parameters:
     ///   - places: how many.
     ///   - deaf: places that never read: their script begins when a connection comes.
+    ///   - isModest: whether its thread gives way to all others, as if it ran on another machine.
     ///   - script: what to do with the next request of a place, and how many came there before.
-    convenience init(places: Int, deaf: Set<Int> = [], script: @escaping Script) throws {
-        try self.init(listeners: (0..<places).map { _ in try Sockets.listen() }, deaf: deaf, script: script)
+    convenience init(places: Int, deaf: Set<Int> = [], isModest: Bool = false, script: @escaping Script) throws {
+        try self.init(
+            listeners: (0..<places).map { _ in try Sockets.listen() }, deaf: deaf, isModest: isModest, script: script)
     }
 
     /// Starts receivers on sockets that listen already; a place each.
-    init(listeners: [Int32], deaf: Set<Int> = [], script: @escaping Script) throws {
+    init(listeners: [Int32], deaf: Set<Int> = [], isModest: Bool = false, script: @escaping Script) throws {
         var pipe: [Int32] = [0, 0]
         guard pipe2(&pipe, O_CLOEXEC | O_NONBLOCK) == 0 else { throw Timeout(what: "a pipe: \(errno)") }
         bell = pipe[1]
         tally = ReceiverTally(places: listeners.count)
         ports = try listeners.map { try Sockets.port(of: $0) }
         let loop = HostileLoop(listeners: listeners, wake: pipe[0], deaf: deaf, tally: tally, script: script)
-        try DetachedThread.start { loop.run() }
+        try DetachedThread.start {
+            if isModest { Sockets.giveWay() }
+            loop.run()
+        }
     }
 
     deinit {
@@ -118,6 +123,9 @@ final class ReceiverTally: Sendable {
 
 /// Sockets of IPv4 loopback. All close on exec: a worker that inherits one keeps it open for its peer.
 enum Sockets {
+    /// Gives the calling thread the least weight there is (`setpriority(2)`: 0 is the thread on Linux).
+    static func giveWay() { setpriority(numericCast(PRIO_PROCESS.rawValue), 0, 19) }
+
     static func listen() throws -> Int32 {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         var address = sockaddr_in()

@@ -13,12 +13,12 @@ final class TLSHost: Sendable {
     // Only kept: it ends with this value.
     nonisolated(unsafe) private let program: Program
 
-    init() throws {
+    init(isModest: Bool = false) throws {
         let certificates = try Certificates.shared.get()
         authority = certificates.authority
         let script = certificates.folder + "/tls-host-\(UUID().uuidString).py"
         try Self.script.write(toFile: script, atomically: true, encoding: .utf8)
-        program = try Program(["python3", "-u", script] + Kind.allCases.map { certificates.file($0) })
+        program = try Program(["nice", "-n", isModest ? "19" : "0", "python3", "-u", script] + Kind.allCases.map { certificates.file($0) })
         let numbers = program.readLine().split(separator: " ").compactMap { Int($0) }
         guard numbers.count == Kind.allCases.count else { throw Timeout(what: "the TLS host's ports") }
         ports = Dictionary(uniqueKeysWithValues: zip(Kind.allCases, numbers))
