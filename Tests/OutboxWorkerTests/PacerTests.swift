@@ -81,6 +81,16 @@ import Testing
         #expect(agenda.nextTime() == 101_000)
     }
 
+    @Test func claimsTellWhetherThereIsMoreAndLooksKeepTheirDistance() {
+        var agenda = RetryAgenda()
+        agenda.replace(with: [(3, 0), (9, 0)], at: 0)
+        agenda.claimed(8, of: 8, destination: 3, at: 1_000)
+        agenda.claimed(1, of: 8, destination: 9, at: 1_000)
+        #expect(agenda.dueDestinations(at: 1_000) == [3])
+        #expect(!agenda.wantsLook(at: RetryAgenda.lookPause - 1))
+        #expect(agenda.wantsLook(at: RetryAgenda.lookPause))
+    }
+
     @Test func lookReplacesWhatWasKnown() {
         var agenda = RetryAgenda()
         #expect(agenda.wantsLook(at: 0))

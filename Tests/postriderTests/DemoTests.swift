@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct DemoTests {
-    @Test(.timeLimit(.minutes(1))) func demoShowsTheMainJobAndLeavesNothingBehind() async throws {
+    @Test(.timeLimit(.minutes(5))) func demoShowsTheMainJobAndLeavesNothingBehind() async throws {
         let url = try await TestCluster.freshDatabase()
         let (status, output, errors) = try ProgramRun(["demo"], environment: ["DATABASE_URL": url]).finish()
         #expect(status == 0, "\(output)\(errors)")
@@ -19,7 +19,7 @@ import Testing
         #expect(try await schemas(url) == [])
     }
 
-    @Test(.timeLimit(.minutes(1))) func interruptedDemoCleansUp() async throws {
+    @Test(.timeLimit(.minutes(5))) func interruptedDemoCleansUp() async throws {
         let url = try await TestCluster.freshDatabase()
         let run = try ProgramRun(["demo"], environment: ["DATABASE_URL": url])
         let connection = try await Connection.open(ConnectionSettings(url: url))

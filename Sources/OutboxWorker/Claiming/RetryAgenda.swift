@@ -6,8 +6,13 @@ struct RetryAgenda: Sendable {
     /// How often the table is looked at, for retries of other workers and replays; 500 ms.
     static let lookInterval: Int64 = 500_000
 
+    /// At least so long lies between two looks that claims of retries bring about: a look costs the more the more
+    /// destinations have retries; 50 ms.
+    static let lookPause: Int64 = 50_000
+
     private var due: [Int32: Int64] = [:]
     private var nextLookAt: Int64 = 0
+    private var lookedAt: Int64 = .min / 2
 
     /// Asks for a look at the table soon.
     mutating func lookSoon(at now: Int64) { nextLookAt = min(nextLookAt, now) }
@@ -19,6 +24,14 @@ struct RetryAgenda: Sendable {
     mutating func replace(with rows: [(destination: Int32, milliseconds: Int64)], at now: Int64) {
         due = Dictionary(uniqueKeysWithValues: rows.map { ($0.destination, now + $0.milliseconds * 1000) })
         nextLookAt = now + Self.lookInterval
+        lookedAt = now
+    }
+
+    /// Learns how many retries of a destination were claimed of how many that could have been: as many mean that there may
+    /// be more, and fewer that none is due, until the next look tells when.
+    mutating func claimed(_ count: Int, of most: Int, destination: Int32, at now: Int64) {
+        due[destination] = count >= most ? now : nil
+        nextLookAt = min(nextLookAt, lookedAt + Self.lookPause)
     }
 
     /// Learns of a retry that was made just now.

@@ -18,6 +18,11 @@ final class WorkCycle: Sendable {
     static let smallestClaim = 64
     /// How often lanes that are paused or stalled are looked after; 100 ms.
     static let reliefInterval: Int64 = 100_000
+    /// The longest rest without any work; 1 s.
+    static let idleInterval: Int64 = 1_000_000
+    /// The longest wait between looks at the queue of a worker that hears notifications; 100 ms. It finds what rang while a
+    /// worker was awake and was committed when it slept: transactions that last longer than a worker stays awake.
+    static let hearingPoll = Duration.milliseconds(100)
     /// How often a pipeline may be refused by a working server before the life is given up; 5.
     static let patience = 5
     /// How long the server may take for a turn before its link is not trusted any more; 3 s, doubled by each turn that
@@ -64,7 +69,9 @@ final class WorkCycle: Sendable {
     /// - Throws: `CancellationError` when cancelled; `PostgresError` when the server refused the same settlement
     ///   ``patience`` times. A lost connection is no reason: it is opened again, and nothing is forgotten meanwhile.
     func run() async throws {
-        var turn = Turn(pacer: Pacer(floorPoll: context.settings.floorPoll.microseconds))
+        let floor = context.settings.floorPoll
+        let poll = context.links.isDeaf ? floor : max(floor, Self.hearingPoll)
+        var turn = Turn(pacer: Pacer(floorPoll: poll.microseconds))
         var trouble = Trouble()
         while true {
             try Task.checkCancellation()
@@ -198,7 +205,6 @@ final class WorkCycle: Sendable {
             for (id, room) in zip(due, rooms) where room == 0 {
                 turn.agenda.postpone(destination: id, until: now + Self.reliefInterval)
             }
-            plan.looksAtRetries = plan.looksAtRetries || !plan.retries.isEmpty
         }
         return plan
     }
@@ -212,7 +218,8 @@ final class WorkCycle: Sendable {
 
     /// How long nothing needs to be done, in microseconds.
     private func rest(_ turn: Turn, _ gauge: Dispatcher.Gauge, stops: Bool, _ now: Int64) -> Int64 {
-        var until = now + Self.reliefInterval
+        // Without work in memory nothing is paused or stalled.
+        var until = now + (gauge.outstanding > 0 ? Self.reliefInterval : Self.idleInterval)
         if let first = gauge.unrecordedSince {
             until = min(until, first + Self.flushDelay)
         } else if gauge.inFlight > 0, now - turn.claimedAt < 2 * Self.flushDelay {
@@ -278,7 +285,9 @@ final class WorkCycle: Sendable {
         let now = MonotonicTime.now()
         var claims: [Claim] = []
         if !plan.retries.isEmpty, let rows = results.popFirst() {
-            claims += try ClaimStore.readClaim(rows, isRetry: true).map { [$0] } ?? []
+            let claim = try ClaimStore.readClaim(rows, isRetry: true)
+            noteRetries(claim, asked: plan.retries, &turn.agenda, now)
+            claims += claim.map { [$0] } ?? []
         }
         if plan.looksAtRetries, let rows = results.popFirst() {
             let locked = context.dispatcher.locked
@@ -294,5 +303,15 @@ final class WorkCycle: Sendable {
         turn.claimedAt = now
         try await context.routingKeeper.ensure(version: try version[0].int64(0))
         for claim in claims { context.accept(claim) }
+    }
+
+    private func noteRetries(
+        _ claim: Claim?, asked: [(id: Int32, most: Int32)], _ agenda: inout RetryAgenda, _ now: Int64
+    ) {
+        var counts: [Int32: Int] = [:]
+        for work in claim?.work ?? [] {
+            if let target = work.target { counts[target.destination, default: 0] += 1 }
+        }
+        for (id, most) in asked { agenda.claimed(counts[id] ?? 0, of: Int(most), destination: id, at: now) }
     }
 }

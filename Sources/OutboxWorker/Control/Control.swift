@@ -82,7 +82,7 @@ struct Control: Sendable {
 
     private func beatForever(_ connection: Connection, rescuesFrom: ContinuousClock.Instant) async throws {
         while true {
-            try await Task.sleep(for: Self.interval * Double.random(in: 0.9...1.1), tolerance: .milliseconds(5))
+            try await ConnectionThread.sleep(for: Self.interval * Double.random(in: 0.9...1.1))
             try await beat(connection, mayRescue: ContinuousClock.now >= rescuesFrom)
         }
     }
@@ -96,7 +96,7 @@ struct Control: Sendable {
         }
         context.fence.confirm(heartbeatStartedAt: start)
         context.dispatcher.depart()
-        Task { await refreshRouting(version: pulse.routingVersion) }
+        Task(executorPreference: ConnectionThread.executor) { await refreshRouting(version: pulse.routingVersion) }
         guard mayRescue else { return }
         for suspect in pulse.suspects { Task { await rescue(suspect) } }
     }
@@ -145,7 +145,7 @@ struct Control: Sendable {
         while true {
             // While suspects are taken one at a time, the next should not wait for long.
             let wait = isSuspicious ? 0.05 : Double.random(in: 0.8...1.2)
-            try await Task.sleep(for: .seconds(wait))
+            try await ConnectionThread.sleep(for: .seconds(wait))
             isSuspicious = await sweep(&trouble)
         }
     }

@@ -10,6 +10,7 @@ struct Life: Sendable {
     private let context: LifeContext
     private let cycle: WorkCycle
     private let exchanger: Exchanger
+    private let box: DispatcherBox
 
     /// Registers a worker and loads the destinations.
     ///
@@ -46,11 +47,11 @@ struct Life: Sendable {
         table: RoutingTable, logger: Logger
     ) async throws {
         let signal = Signal()
-        let box = DispatcherBox()
+        box = DispatcherBox()
         var exchanging = settings.exchanger
         // Requests from which nothing comes back hold a connection beside those of the others.
         exchanging.maxConnections = max(exchanging.maxConnections, 2 * settings.maxInFlight)
-        let exchanger = try Exchanger(settings: exchanging) { box.dispatcher?.completed($0) }
+        let exchanger = try Exchanger(settings: exchanging) { [box] in box.dispatcher?.completed($0) }
         let dispatcher = Dispatcher(
             settings: settings, routing: table, fence: fence, send: { exchanger.submit($0) },
             settled: { isUrgent in
@@ -70,6 +71,8 @@ struct Life: Sendable {
     ///
     /// - Throws: ``LifeEnd/declaredDead`` when another worker has taken over; whatever made going on impossible.
     func run() async throws {
+        // The exchanger is gone by then, and with the knot between them both would stay in memory.
+        defer { box.dispatcher = nil }
         context.logger.info("worker started")
         let control = Control(context: context, cycle: cycle)
         do {

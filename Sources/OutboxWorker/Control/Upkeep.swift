@@ -17,7 +17,7 @@ struct Upkeep: Sendable {
         var trouble = Trouble()
         var wait = Double.random(in: 1...3)
         while true {
-            try await Task.sleep(for: .seconds(wait), tolerance: .seconds(1))
+            try await ConnectionThread.sleep(for: .seconds(wait))
             wait = Self.interval * Double.random(in: 0.9...1.1)
             guard context.fence.isOpen else { continue }
             do {

@@ -19,7 +19,7 @@ struct BreakerKeeper: Sendable {
     func run() async throws {
         var trouble = Trouble()
         while true {
-            try await Task.sleep(for: Self.interval * Double.random(in: 0.9...1.1), tolerance: .milliseconds(50))
+            try await ConnectionThread.sleep(for: Self.interval * Double.random(in: 0.9...1.1))
             do {
                 try await round()
                 _ = trouble.end()

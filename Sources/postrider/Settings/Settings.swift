@@ -54,7 +54,9 @@ struct Setting: Sendable {
             purpose: "Deliveries in memory of one worker, in flight and waiting."),
         Setting(
             variable: "POSTRIDER_FLOOR_POLL", form: "time, 1ms to 60s", standard: "25ms",
-            purpose: "The longest wait between looks at the queue when nothing rings."),
+            purpose:
+                "The longest wait between looks at the queue without notifications; with them 100 ms or this, if longer."
+        ),
         Setting(
             variable: "POSTRIDER_DEAF", form: "true or false",
             standard: "false, or true when there is no direct connection",

@@ -57,6 +57,11 @@ final class HostileStage: Sendable {
     }
 }
 
+/// Whether a worker's memory says something: a sanitizer keeps what was freed.
+enum MemoryBar {
+    static let counts = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"] == nil
+}
+
 extension WorkerProcess {
     /// Memory of the process in bytes: now (`VmRSS`) and at most since it began (`VmHWM`).
     func memory() throws -> (now: Int, peak: Int) {
