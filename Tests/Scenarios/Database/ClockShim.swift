@@ -14,6 +14,12 @@ final class ClockShim {
         try Command.run("gcc -shared -fPIC -O1 -o \(path) \(folder)/clock.c -ldl")
     }
 
+    /// What a process needs to live so many seconds off; what is preloaded already stays.
+    func environment(shift: Int) -> [String: String] {
+        let others = ProcessInfo.processInfo.environment["LD_PRELOAD"].map { ":" + $0 } ?? ""
+        return ["LD_PRELOAD": path + others, "CLOCK_SHIFT": "\(shift)"]
+    }
+
     deinit { try? FileManager.default.removeItem(atPath: (path as NSString).deletingLastPathComponent) }
 
     private static let source = """

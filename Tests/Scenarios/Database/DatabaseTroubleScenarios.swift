@@ -110,7 +110,7 @@ extension Scenarios {
             let receiver = try Receiver { request, _ in seen.withLock { $0.insert(request.id).inserted } ? .status(400) : .ok }
             try await outpost.endpoint(receiver.url(), settings: "base_delay_ms = 300, max_delay_ms = 300, jitter = 0")
             let shim = try ClockShim()
-            let wrong = try WorkerProcess(outpost, environment: ["LD_PRELOAD": shim.path, "CLOCK_SHIFT": "\(shift)"])
+            let wrong = try WorkerProcess(outpost, environment: shim.environment(shift: shift))
             let right = try WorkerProcess(outpost)
             try await eventually("two workers") { try await outpost.count("postrider.webhook_workers WHERE has_lock") == 2 }
             for _ in 0..<20 { try await outpost.emit("a.b") }
