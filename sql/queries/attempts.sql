@@ -7,6 +7,12 @@
 -- index: none of its own: the function probes the attempts by event and destination, or the settlements by worker
 SELECT postrider.begin_settlement($1, $2, $3::uuid, $4::integer, $5::smallint, $6::integer);
 
+-- name: SettlementKeep   rows: 1
+-- params: none
+-- index: none
+-- For this transaction alone the commit waits for the disk: a crash of Postgres must not take what is not told again.
+SELECT set_config('synchronous_commit', 'on', true);
+
 -- name: AttemptRecordDelivered   rows: none
 -- params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
 --         $4 attempt numbers smallint[], $5 statuses smallint[], $6 durations in µs int[], $7 ages in µs int[],

@@ -14,6 +14,8 @@ public struct Settlement: Sendable {
     private var left = LeftColumns()
     private var tallies: [Int32: (succeeded: Int64, failed: Int64)] = [:]
     private var finished: [Int64] = []
+    /// Claims to which something here belongs; may repeat.
+    private var touched: [Int64] = []
 
     /// An empty settlement.
     public init() {}
@@ -63,6 +65,7 @@ public struct Settlement: Sendable {
         failed.waits.append(next.milliseconds)
         failed.claims.append(claim)
         tallies[attempt.destination, default: (0, 0)].failed += 1
+        touch(claim: claim)
     }
 
     /// Puts a delivery back that was not attempted; its attempt number stays.
@@ -72,7 +75,19 @@ public struct Settlement: Sendable {
         snoozed.numbers.append(target.attempt)
         snoozed.waits.append(next.milliseconds)
         snoozed.claims.append(claim)
+        touch(claim: claim)
     }
+
+    /// Notes that something of a claim is in this settlement, which matters when the claim outlives it.
+    public mutating func touch(claim: Int64) {
+        if touched.last != claim { touched.append(claim) }
+    }
+
+    /// Whether it tells of only a part of a claim, so that a crash of Postgres must not take it away.
+    ///
+    /// A settlement that ends all of its claims may be lost with its commit: the claims come back and are sent again. One
+    /// that leaves a claim open is not told of twice; what was lost of it, retries too, would be lost for good.
+    public var isPartial: Bool { !left.claims.isEmpty || !Set(touched).isSubset(of: finished) }
 
     /// Keeps a delivery in its claim, and with it all others that are kept; what else the claim held is recorded.
     public mutating func keep(event: EventID, target: Claim.Target, claim: Int64) {
@@ -107,7 +122,8 @@ public struct Settlement: Sendable {
     ///   - now: the worker's monotonic time, microseconds.
     public func steps(worker: Int64, number: Int64, now: Int64) -> [Step] {
         guard !isEmpty else { return [] }
-        var steps = [beginStep(worker: worker, number: number)]
+        var steps = isPartial ? [Step(Queries.settlementKeep)] : []
+        steps.append(beginStep(worker: worker, number: number))
         if !delivered.events.isEmpty { steps.append(delivered.step(worker: worker, now: now)) }
         if !failed.events.isEmpty { steps.append(failed.step(worker: worker, now: now)) }
         if !snoozed.events.isEmpty { steps.append(snoozed.step(worker: worker)) }

@@ -258,7 +258,9 @@ struct DispatchState: Sendable {
         }
         let next: NextStep
         switch verdict.action {
-        case .delivered: return settlement.deliver(attempt, status: Int16(clamping: ended.status ?? 0))
+        case .delivered:
+            settlement.touch(claim: delivery.parcel.claim)
+            return settlement.deliver(attempt, status: Int16(clamping: ended.status ?? 0))
         case .retry(let delay): next = .retry(afterMilliseconds: delay.millisecondsRoundedUp)
         case .park: next = .park
         case .dead: next = .dead

@@ -187,6 +187,21 @@ import Testing
         #expect(Settlement().steps(worker: 1, number: 1, now: 0).isEmpty)
     }
 
+    @Test func settlementThatLeavesAClaimOpenWaitsForTheDisk() {
+        var settlement = Settlement()
+        let attempt = FinishedAttempt(
+            event: EventID(high: 1, low: 2), destination: 1, number: 1, duration: 1, endedAt: 0, body: nil)
+        settlement.deliver(attempt, status: 200)
+        settlement.touch(claim: 7)
+        settlement.fail(attempt, status: nil, failure: "timeout", message: "", next: .dead, claim: 8)
+        settlement.finish(claim: 7)
+        #expect(settlement.isPartial)
+        #expect(settlement.steps(worker: 1, number: 1, now: 0).first?.statement.name == "SettlementKeep")
+        settlement.finish(claim: 8)
+        #expect(!settlement.isPartial)
+        #expect(settlement.steps(worker: 1, number: 1, now: 0).first?.statement.name == "SettlementBegin")
+    }
+
     @Test func settlementIsWrittenAsAWholeOrNotAtAll() async throws {
         try await withDatabase { db in
             let id = try await db.emit()[0]
@@ -293,8 +308,13 @@ import Testing
                 return nil as String?
             }
             let limit = ContinuousClock.now + .seconds(20)
-            while try await db.count("pg_locks WHERE NOT granted") == 0, ContinuousClock.now < limit { await Task.yield() }
-            #expect(try await db.count("pg_locks WHERE NOT granted") > 0, "the second waits for the first")
+            // Of this database alone: other tests wait for locks of theirs.
+            let waits = """
+                pg_locks WHERE NOT granted AND locktype = 'advisory'
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                """
+            while try await db.count(waits) == 0, ContinuousClock.now < limit { await Task.yield() }
+            #expect(try await db.count(waits) > 0, "the second waits for the first")
             try await old.run(end)
             #expect(try await resent.value == (end == "COMMIT" ? "WH001" : nil))
             #expect(try await db.count("postrider.webhook_attempts") == 1)
