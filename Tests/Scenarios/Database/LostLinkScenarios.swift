@@ -58,6 +58,7 @@ extension Scenarios {
                     """
                     SELECT pid || ' ' || query_start FROM pg_stat_activity
                     WHERE application_name = 'patient' AND wait_event_type = 'Lock' AND datname = current_database()
+                      AND query ~ 'begin_settlement|INSERT INTO postrider.webhook_attempts' -- upkeep waits too
                     """
                 ).map { try $0.string(0) }
             }
@@ -140,7 +141,8 @@ extension Scenarios {
                 for _ in 0..<20 { try await before.emit("a.b") }
                 try await receiver.wait(for: 20)
                 try await before.settled()
-                let written = try await before.text("SELECT pg_current_wal_lsn()::text")
+                // Not pg_current_wal_lsn(): what was committed asynchronously may not be written yet.
+                let written = try await before.text("SELECT pg_current_wal_insert_lsn()::text")
                 try await eventually("the standby to have it all") {
                     try await before.count("pg_stat_replication WHERE replay_lsn >= '\(written)'") == 1
                 }
