@@ -61,6 +61,8 @@ final class DemoProcess: @unchecked Sendable {
             await Task.detached { try? await Task.sleep(for: .milliseconds(5)) }.value
         }
         if isRunning { Glibc.kill(id, SIGKILL) }
+        // A Process that nobody waited for keeps itself alive.
+        process.waitUntilExit()
         try? FileManager.default.removeItem(at: pidFile)
     }
 

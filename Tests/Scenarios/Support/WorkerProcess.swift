@@ -33,6 +33,8 @@ final class WorkerProcess: @unchecked Sendable {
 
     deinit {
         if process.isRunning { Glibc.kill(process.processIdentifier, SIGKILL) }
+        // A Process that nobody waited for keeps itself alive.
+        process.waitUntilExit()
         try? FileManager.default.removeItem(at: log)
     }
 
