@@ -43,17 +43,15 @@ $$;
 COMMENT ON FUNCTION postrider.event_id_time(uuid) IS
     'The millisecond in which an event id was made. Meaningless for ids that Postrider did not make.';
 
--- UUIDv7 (RFC 9562, section 5.7, method 3): 48 bits of milliseconds, 12 bits of the microseconds within it, 62 random
--- bits. Ids of one session ascend, because making one takes longer than a microsecond.
+-- UUIDv7 (RFC 9562, section 5.7, method 3): 48 bits of milliseconds, 12 bits of the fraction of one (1/4096, finer than the
+-- clock's microsecond), 62 random bits. Ids of one session ascend, because writing a row takes longer than a microsecond.
+-- The hexadecimal digits of the time in 1/4096 ms are those of the id, but for the version between them. One expression with
+-- one look at the clock, so that the planner puts it into the statement: as a plpgsql function it cost 4.0 us a row, this
+-- costs 1.5, of which gen_random_uuid() takes 0.8. Names are resolved when it is made (no string body): the caller's search_path decides nothing.
 CREATE FUNCTION postrider.next_event_id() RETURNS uuid
-    LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
-DECLARE
-    micros bigint := extract(epoch FROM clock_timestamp()) * 1000000;
-BEGIN
-    RETURN encode(overlay(uuid_send(gen_random_uuid())
-        PLACING int8send((micros / 1000 << 16) | 28672 | ((micros % 1000) * 4096 / 1000)) FROM 1 FOR 8), 'hex')::uuid;
-END
-$$;
+    LANGUAGE sql VOLATILE PARALLEL SAFE RETURN
+    (overlay('0' || to_hex((date_part('epoch', clock_timestamp()) * 4096000)::bigint) PLACING '7' FROM 13 FOR 0)
+        || encode(substring(uuid_send(gen_random_uuid()) FROM 9), 'hex'))::uuid;
 COMMENT ON FUNCTION postrider.next_event_id() IS 'A new event id (UUIDv7): ascending in time, unguessable in its last 62 bits.';
 
 CREATE FUNCTION postrider.delivery_id(event_id uuid, destination_id integer) RETURNS uuid
@@ -67,11 +65,22 @@ COMMENT ON FUNCTION postrider.delivery_id(uuid, integer) IS
 
 -- Events --------------------------------------------------------------------------------------------------------------
 
+-- Domains and not checks of the table, which Postgres parses anew for every statement: 7 of 30 us for an insert of one row
+-- (measured). Nor does the error of a domain print the row.
+CREATE DOMAIN postrider.event_id AS uuid CONSTRAINT id_is_uuid_version_7 CHECK (get_byte(uuid_send(VALUE), 6) >> 4 = 7);
+COMMENT ON DOMAIN postrider.event_id IS 'A UUIDv7, which begins with the time of the insert.';
+CREATE DOMAIN postrider.event_type AS text
+    CONSTRAINT event_type_is_dotted_words CHECK (VALUE ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND length(VALUE) <= 128);
+COMMENT ON DOMAIN postrider.event_type IS 'Dotted words of letters, digits, _ and -, such as lead.created, at most 128 characters.';
+CREATE DOMAIN postrider.event_priority AS smallint
+    CONSTRAINT priority_is_0_high_1_normal_2_low CHECK (VALUE BETWEEN 0 AND 2);
+COMMENT ON DOMAIN postrider.event_priority IS '0 high, 1 normal, 2 low.';
+
 CREATE TABLE postrider.webhook_event_log (
-    id              uuid        NOT NULL DEFAULT postrider.next_event_id(),
+    id              postrider.event_id       NOT NULL DEFAULT postrider.next_event_id(),
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    priority        smallint    NOT NULL DEFAULT 1,
-    event_type      text        NOT NULL,
+    priority        postrider.event_priority NOT NULL DEFAULT 1,
+    event_type      postrider.event_type     NOT NULL,
     event_source    text        NOT NULL DEFAULT 'manual',
     table_name      text,
     record_id       text,
@@ -79,10 +88,7 @@ CREATE TABLE postrider.webhook_event_log (
     organization_id text,
     ordering_key    text,
     data            jsonb       NOT NULL,
-    CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id),
-    CONSTRAINT id_is_uuid_version_7 CHECK (get_byte(uuid_send(id), 6) >> 4 = 7),
-    CONSTRAINT event_type_is_dotted_words CHECK (event_type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND length(event_type) <= 128),
-    CONSTRAINT priority_is_0_high_1_normal_2_low CHECK (priority BETWEEN 0 AND 2)
+    CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE postrider.webhook_event_log IS
     'Events as they were committed, immutable, partitioned by time of insert. Applications use the view webhook_events.';
@@ -391,29 +397,27 @@ COMMENT ON COLUMN postrider.webhook_tallies.failed IS 'Attempts that failed.';
 -- Rings only when no worker is awake: an awake worker holds (7741, 1) in shared mode, so the exclusive probe fails and
 -- nothing is sent. A NOTIFY on every commit takes a cluster-wide lock and costs three quarters of the commit rate.
 -- Lock and unlock stand in one expression, so a transaction pooler cannot separate them.
-CREATE FUNCTION postrider.ring_doorbell() RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF (CASE WHEN pg_catalog.pg_try_advisory_lock(7741, 1)
-             THEN pg_catalog.pg_advisory_unlock(7741, 1) ELSE false END) THEN
-        PERFORM pg_catalog.pg_notify('postrider_wake', '');
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION postrider.ring_doorbell() IS 'Wakes the workers when all of them sleep; otherwise does nothing, in a microsecond.';
+CREATE FUNCTION postrider.doorbell_is_needed() RETURNS boolean
+    LANGUAGE sql VOLATILE PARALLEL RESTRICTED RETURN
+    CASE WHEN pg_try_advisory_lock(7741, 1) THEN pg_advisory_unlock(7741, 1) ELSE false END;
+COMMENT ON FUNCTION postrider.doorbell_is_needed() IS
+    'Do all workers sleep, so that a commit should wake them? One expression, which the planner puts into the trigger: 0.3 microseconds.';
 
 -- Runs as whoever inserts: changing to its owner cost a tenth of the producers' commit rate (measured). The organization is
 -- checked here, and not by a policy of the table, because emit runs as its owner, whom no policy binds when it is a
 -- superuser.
 CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    bound text := pg_catalog.current_setting('postrider.organization_id', true);
 BEGIN
-    IF bound <> '' AND EXISTS (SELECT FROM added WHERE organization_id <> bound) THEN
-        RAISE EXCEPTION 'this session speaks for organization % and cannot write events of another', bound
-            USING ERRCODE = 'insufficient_privilege', HINT = 'RESET postrider.organization_id;';
+    -- Conditions that are subqueries stand alone, where they are seldom reached: each is a statement of its own to plpgsql.
+    IF pg_catalog.current_setting('postrider.organization_id', true) <> '' THEN
+        IF EXISTS (SELECT FROM added WHERE organization_id <> pg_catalog.current_setting('postrider.organization_id')) THEN
+            RAISE EXCEPTION 'this session speaks for organization % and cannot write events of another',
+                pg_catalog.current_setting('postrider.organization_id')
+                USING ERRCODE = 'insufficient_privilege', HINT = 'RESET postrider.organization_id;';
+        END IF;
     END IF;
     INSERT INTO postrider.webhook_queue (id, priority)
-    SELECT id, priority FROM added WHERE (SELECT count(*) FROM added) = 1;
+    SELECT id, priority FROM added WHERE NOT EXISTS (SELECT FROM added OFFSET 1);
     IF NOT FOUND THEN
         -- Up to 64 events of one priority share a row: a statement of 10,000 rows makes 157 rows, not 10,000.
         INSERT INTO postrider.webhook_queue (id, priority, more)
@@ -426,7 +430,9 @@ BEGIN
             RETURN NULL;
         END IF;
     END IF;
-    PERFORM postrider.ring_doorbell();
+    IF postrider.doorbell_is_needed() THEN
+        PERFORM pg_catalog.pg_notify('postrider_wake', '');
+    END IF;
     RETURN NULL;
 END
 $$;

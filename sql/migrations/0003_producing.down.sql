@@ -11,7 +11,7 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
     postrider.check_producer_rights(regclass, name), postrider.check_attachable(regclass),
     postrider.attachment_columns(regclass, text[], text[]),
     postrider.attachment_body(postrider.webhook_attachments),
-    postrider.attachment_select(postrider.webhook_attachments, text, text, text),
+    postrider.attachment_select(postrider.webhook_attachments, text),
     postrider.attachment_document(postrider.webhook_attachments, text, text),
     postrider.attachment_rows(postrider.webhook_attachments, text),
     postrider.attachment_marker(postrider.webhook_attachments),
@@ -20,7 +20,6 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
     postrider.attachment_value(postrider.webhook_attachments, text, text);
 DROP TABLE postrider.webhook_attachments;
 DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass), postrider.with_descendants(regclass),
-    postrider.event_id_in_statement(bigint, uuid, bigint), postrider.event_id_ticks(),
     postrider.emit(text, jsonb, text, text, text, text, integer, text, text), postrider.checked_event_type(text, text);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 3;

@@ -124,24 +124,6 @@ COMMENT ON COLUMN postrider.webhook_attachments.created_by IS 'Who attached it f
 COMMENT ON COLUMN postrider.webhook_attachments.created_at IS 'When it was attached first.';
 COMMENT ON COLUMN postrider.webhook_attachments.updated_at IS 'When it was attached or refreshed last.';
 
--- The time of a statement in units of 1/4096 millisecond, the resolution of an event id.
-CREATE FUNCTION postrider.event_id_ticks() RETURNS bigint LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
-    SELECT (date_part('epoch', clock_timestamp()) * 4096000)::bigint
-$$;
-COMMENT ON FUNCTION postrider.event_id_ticks() IS 'Now, in units of 1/4096 millisecond; where the event ids of one statement begin.';
-
--- Ids of one statement: one time, a counter in the 12 bits below the millisecond, a tail hashed from a random seed and
--- the counter. Row n is n * 0.24 microseconds later than the statement began, which is less than it takes to write a
--- row, so ids never run ahead of the clock. next_event_id() for each row costs 4.0 us, this 0.8 us (10,000 rows).
--- Simple enough for the planner to inline: keep it one SELECT.
-CREATE FUNCTION postrider.event_id_in_statement(ticks bigint, seed uuid, n bigint) RETURNS uuid
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT encode(int8send((((ticks + n) >> 12) << 16) | 28672 | ((ticks + n) & 4095))
-               || int8send((uuid_hash_extended(seed, n) & 4611686018427387903) | (-9223372036854775808)), 'hex')::uuid
-$$;
-COMMENT ON FUNCTION postrider.event_id_in_statement(bigint, uuid, bigint) IS
-    'The nth event id of a statement (UUIDv7), ascending in n; seed is random, once for the statement.';
-
 CREATE FUNCTION postrider.with_descendants(target regclass) RETURNS SETOF regclass
     LANGUAGE sql STABLE STRICT AS $$
     WITH RECURSIVE family AS (
@@ -282,12 +264,10 @@ $$;
 COMMENT ON FUNCTION postrider.attachment_document(postrider.webhook_attachments, text, text) IS
     'Part of attach: SQL that makes the JSON of the new or the old row.';
 
-CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, operation text, ticks text, seed text)
+CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, operation text)
     RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format(E'SELECT postrider.event_id_in_statement(%s, %s, row_number() OVER ()),\n'
-                  '               %s, %L, %L,\n               %s, %s, %s, %s,\n               %s, %s\n'
+    SELECT format(E'SELECT %s, %L, %L,\n               %s, %s, %s, %s,\n               %s, %s\n'
                   '        FROM %s%s',
-        ticks, seed,
         CASE WHEN a.event_type_expression IS NULL THEN quote_literal(a.event_type)
              ELSE format(E'postrider.checked_event_type((%s\n)::text, %L)', a.event_type_expression,
                          format('attachment %s of %s', a.name, a.table_name)) END,
@@ -310,7 +290,7 @@ CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, ope
              ELSE coalesce(E'\n        WHERE ' || nullif(concat_ws(' AND ',
                  '(' || a.condition || E'\n)', '(' || a.event_type_expression || E'\n) IS NOT NULL'), ''), '') END)
 $$;
-COMMENT ON FUNCTION postrider.attachment_select(postrider.webhook_attachments, text, text, text) IS
+COMMENT ON FUNCTION postrider.attachment_select(postrider.webhook_attachments, text) IS
     'Part of attach: the SELECT that makes the events of one operation.';
 
 CREATE FUNCTION postrider.attachment_body(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -336,21 +316,18 @@ BEGIN
         END IF;
         branches := branches || format(
             E'        INSERT INTO postrider.webhook_event_log\n'
-            '            (id, event_type, event_source, table_name, record_id, user_id, organization_id, ordering_key,'
+            '            (event_type, event_source, table_name, record_id, user_id, organization_id, ordering_key,'
             ' priority, data)\n'
             '        -- When a column is missing here: SELECT postrider.refresh_attachments();\n'
             '        %s;\n',
-            postrider.attachment_select(a, operation, quote_ident(marker || ' ticks'), quote_ident(marker || ' seed')));
+            postrider.attachment_select(a, operation));
     END LOOP;
     branches := branches || E'    END IF;\n';
     RETURN format(
         E'\n-- Made by postrider.attach (%s); attach again to change it.\n'
-        '#variable_conflict use_column\nDECLARE\n'
-        '    %I bigint := postrider.event_id_ticks();\n'
-        '    %I uuid := gen_random_uuid();\n'
-        'BEGIN\n%s    RETURN NULL;\n%sEND\n',
+        '#variable_conflict use_column\nBEGIN\n%s    RETURN NULL;\n%sEND\n',
         -- Either of the two ends a comment of SQL, and what follows would be run.
-        translate(a.name, E'\r\n', '  '), marker || ' ticks', marker || ' seed', branches,
+        translate(a.name, E'\r\n', '  '), branches,
         CASE WHEN cardinality(may_fail) = 0 THEN '' ELSE format(
             E'EXCEPTION WHEN untranslatable_character THEN\n'
             '    RAISE EXCEPTION USING ERRCODE = ''untranslatable_character'',\n'
@@ -410,17 +387,16 @@ BEGIN
     IF NOT has_schema_privilege(role_name, 'postrider', 'USAGE')
        OR NOT has_table_privilege(role_name, 'postrider.webhook_event_log', 'INSERT')
        OR NOT has_table_privilege(role_name, 'postrider.webhook_queue', 'INSERT')
-       OR NOT has_function_privilege(role_name, 'postrider.ring_doorbell()', 'EXECUTE')
-       OR NOT has_function_privilege(role_name, 'postrider.event_id_ticks()', 'EXECUTE')
-       OR NOT has_function_privilege(role_name, 'postrider.event_id_in_statement(bigint, uuid, bigint)', 'EXECUTE')
+       OR NOT has_function_privilege(role_name, 'postrider.doorbell_is_needed()', 'EXECUTE')
+       OR NOT has_function_privilege(role_name, 'postrider.next_event_id()', 'EXECUTE')
        OR NOT has_function_privilege(role_name, 'postrider.checked_event_type(text, text)', 'EXECUTE') THEN
         RAISE EXCEPTION 'the events of % are written as %, who may not write events', target, role_name
             USING ERRCODE = 'insufficient_privilege', HINT = format(
                 CASE WHEN to_regrole('postrider_producer') IS NOT NULL THEN 'GRANT postrider_producer TO %1$I;'
                 ELSE 'GRANT USAGE ON SCHEMA postrider TO %1$I; '
                      'GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO %1$I; '
-                     'GRANT EXECUTE ON FUNCTION postrider.event_id_ticks, postrider.event_id_in_statement, '
-                     'postrider.checked_event_type, postrider.ring_doorbell TO %1$I;' END, role_name);
+                     'GRANT EXECUTE ON FUNCTION postrider.next_event_id, postrider.checked_event_type, '
+                     'postrider.doorbell_is_needed TO %1$I;' END, role_name);
     END IF;
 END
 $$;
@@ -444,7 +420,7 @@ BEGIN
         statement := format('WITH new_rows AS (SELECT * FROM %1$s LIMIT 0), old_rows AS (SELECT * FROM %1$s LIMIT 0),'
                             ' tg AS (SELECT NULL::text AS tg_op, NULL::name AS tg_table_name, NULL::name AS tg_table_schema)'
                             ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
-                            a.target, postrider.attachment_select(a, operation, '0::bigint', 'NULL::uuid'));
+                            a.target, postrider.attachment_select(a, operation));
         BEGIN
             IF may_plan THEN
                 EXECUTE statement;

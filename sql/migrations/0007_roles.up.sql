@@ -66,8 +66,8 @@ BEGIN
         'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows', 'attachment_select',
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
-        'drop_truncate_guards', 'event_id_in_statement', 'event_id_ticks', 'json_columns', 'refuse_truncate',
-        'ring_doorbell', 'try_attachment', 'with_descendants');
+        'drop_truncate_guards', 'doorbell_is_needed', 'json_columns', 'refuse_truncate',
+        'try_attachment', 'with_descendants');
 
     -- Workers. UPDATE of one column that no statement of theirs changes is what FOR UPDATE asks for.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT',
@@ -308,8 +308,8 @@ BEGIN
                      JOIN pg_roles AS r ON r.oid = a.grantee
                      WHERE n.nspname = 'postrider' AND a.privilege_type = 'USAGE' AND a.grantee <> n.nspowner
                        AND r.rolname NOT IN (SELECT g.role_name FROM postrider.webhook_grants AS g) LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION postrider.emit, postrider.next_event_id, postrider.event_id_ticks,'
-                       ' postrider.event_id_in_statement, postrider.checked_event_type, postrider.ring_doorbell TO %I',
+        EXECUTE format('GRANT EXECUTE ON FUNCTION postrider.emit, postrider.next_event_id, postrider.checked_event_type,'
+                       ' postrider.doorbell_is_needed TO %I',
                        role_name);
     END LOOP;
 END

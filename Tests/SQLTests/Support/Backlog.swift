@@ -13,8 +13,7 @@ extension TestDatabase {
             INSERT INTO postrider.webhook_workers (host) SELECT 'host ' || n FROM generate_series(1, 5) AS n;
             SET LOCAL session_replication_role = replica;
             INSERT INTO postrider.webhook_event_log (id, event_type, data)
-            SELECT postrider.event_id_in_statement(t, s, n), 'a.b', '{"x": 1}'
-            FROM generate_series(1, 100000) AS n, postrider.event_id_ticks() AS t, gen_random_uuid() AS s;
+            SELECT postrider.next_event_id(), 'a.b', '{"x": 1}' FROM generate_series(1, 100000);
             INSERT INTO postrider.webhook_queue (id, priority) SELECT id, 1 FROM postrider.webhook_event_log;
             INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us,
                                                     attempt_number, outcome)

@@ -52,7 +52,7 @@ enum Statements {
 
     /// Takes the doorbell out of the triggers. Workers find events by looking.
     static let removeDoorbell =
-        "CREATE OR REPLACE FUNCTION postrider.ring_doorbell() RETURNS void LANGUAGE plpgsql AS 'BEGIN END'"
+        "CREATE OR REPLACE FUNCTION postrider.doorbell_is_needed() RETURNS boolean LANGUAGE sql RETURN false"
 
     /// Keeps the doorbell silent for as long as the session lives, as a worker does that is awake.
     static let silenceDoorbell = "SELECT pg_advisory_lock_shared(7741, 1)"
