@@ -42,6 +42,10 @@ enum Bench {
         report.finish()
         if options.json == "-" { say(Table.text(report)) } else { print(Table.text(report)) }
         if let json = options.json { try JSONReport.write(report, to: json) }
+        let losses = report.losses
+        guard losses.isEmpty else {
+            throw BenchError("Events were lost, so these figures are worth nothing: \(losses.joined(separator: "; ")).")
+        }
     }
 
     /// Writes a line to standard error.

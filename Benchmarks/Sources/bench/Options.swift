@@ -3,7 +3,7 @@
 /// What is measured and how much of it.
 struct Options {
     /// The subcommands, in the order of `all`.
-    static let scenarios = ["receiver", "drain", "latency", "producers", "cpu"]
+    static let scenarios = ["receiver", "drain", "latency", "producers", "inserts", "cpu"]
 
     var scenarios: [String] = []
     var json: String?
@@ -26,6 +26,7 @@ struct Options {
                             write-ahead log; beside it a bare C program that does the least possible
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
           bench producers   commit rate of clients: without trigger, with it, with workers running
+          bench inserts     what triggers cost one session: statements of one row, and of 10,000
           bench cpu         workers that idle, and workers at 1,000 events/s: CPU, memory, wake-ups
           bench receiver    the receiver itself
           bench all         all of these

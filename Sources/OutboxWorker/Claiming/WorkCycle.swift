@@ -212,7 +212,7 @@ final class WorkCycle: Sendable {
     private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
         guard gauge.hasSettlement else { return false }
         let age = gauge.unrecordedSince.map { now - $0 } ?? Self.flushDelay
-        return !plan.isEmpty || gauge.unrecorded >= Self.flushCount || age >= Self.flushDelay
+        return age >= (plan.isEmpty ? Self.flushDelay : Self.flushDelay / 2) || gauge.unrecorded >= Self.flushCount
             || isStopping.load(ordering: .acquiring)
     }
 

@@ -38,6 +38,35 @@ enum Statements {
             note text NOT NULL)
         """
 
+    /// The same table without an attachment, and numbers for both.
+    static let plainTable =
+        "CREATE TABLE bench.plain (LIKE bench.leads INCLUDING ALL); CREATE SEQUENCE bench.numbers CACHE 1000 START 1000000"
+
+    /// Inserts rows into a domain table, each by a statement of its own, in a loop inside the server.
+    static func singleInserts(_ table: String, rows: Int) -> String {
+        "DO $$ DECLARE n bigint; BEGIN FOR i IN 1..\(rows) LOOP n := nextval('bench.numbers'); \(insert(table)) VALUES (\(values)); END LOOP; END $$"
+    }
+
+    /// Inserts rows into a domain table, all by one statement.
+    static func bulkInsert(_ table: String, rows: Int) -> String {
+        "\(insert(table)) SELECT \(values) FROM (SELECT nextval('bench.numbers') AS n FROM generate_series(1, \(rows))) AS numbers"
+    }
+
+    /// Emits events, each by a call of its own, in a loop inside the server. The payload is that of an inserted row.
+    static func emits(_ count: Int) -> String {
+        """
+        DO $$ DECLARE n bigint; data jsonb; BEGIN FOR i IN 1..\(count) LOOP n := nextval('bench.numbers');
+            data := jsonb_build_object('id', n, 'name', 'Lead ' || n, 'email', 'lead' || n || '@example.com',
+                'status', 'new', 'note', repeat('All work and no play. ', 9));
+            PERFORM postrider.emit('bench.lead', data); END LOOP; END $$
+        """
+    }
+
+    private static func insert(_ table: String) -> String { "INSERT INTO \(table) (id, name, email, status, note)" }
+
+    private static let values =
+        "n, 'Lead ' || n, 'lead' || n || '@example.com', 'new', repeat('All work and no play. ', 9)"
+
     /// Makes events of its inserts.
     static let attach = "SELECT postrider.attach('bench.leads', event_type => 'bench.lead')"
 

@@ -103,6 +103,17 @@ struct Report: Encodable {
         }
     }
 
+    /// What must be nothing and was not: events that were not delivered or not recorded, for people. Empty when all is well.
+    var losses: [String] {
+        measurements.flatMap { measurement in
+            measurement.figures.filter { Report.mustBeNone.contains($0.name) && $0.greatest > 0 }.map {
+                "\(measurement.scenario), \(measurement.variant): \(Table.number($0.greatest)) \($0.name)"
+            }
+        }
+    }
+
+    private static let mustBeNone = ["lost", "not recorded", "not delivered after 10 s"]
+
     private func median(_ place: Comparison.Place) -> Double? {
         measurements.first { $0.scenario == place.scenario && $0.variant.hasPrefix(place.variant) }?
             .figures.first { $0.name == place.figure }?.median

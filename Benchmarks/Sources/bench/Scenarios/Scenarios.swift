@@ -29,6 +29,7 @@ struct Scenarios {
                 let title = "\(variant.rawValue), \(options.clients) clients"
                 report.add(name, title, try Stage.with(toolbox, server, producers.measure))
             }
+        case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         default:
             let steady = Steady(seconds: options.seconds, workers: options.workers)
             let figures = try Stage.with(toolbox, server, steady.measure)
