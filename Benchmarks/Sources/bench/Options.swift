@@ -3,7 +3,7 @@
 /// What is measured and how much of it.
 struct Options {
     /// The subcommands, in the order of `all`.
-    static let scenarios = ["receiver", "drain", "latency", "producers", "inserts", "cpu"]
+    static let scenarios = ["receiver", "drain", "backlog", "latency", "producers", "inserts", "cpu"]
 
     var scenarios: [String] = []
     var json: String?
@@ -17,6 +17,7 @@ struct Options {
     var seconds = 10
     var destinations = 1
     var fanOut = 1
+    var history = 1_000_000
 
     /// The help text.
     static let usage = """
@@ -24,6 +25,8 @@ struct Options {
 
           bench drain       a queue that is full: events a second until all is delivered and recorded, CPU, memory,
                             write-ahead log; beside it a bare C program that does the least possible
+          bench backlog     the same with a queue row for each event: on a new database, after much history, and while a
+                            transaction is held open
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
           bench producers   commit rate of clients: without trigger, with it, with workers running
           bench inserts     what triggers cost one session: statements of one row, and of 10,000
@@ -41,6 +44,7 @@ struct Options {
           --seconds N           length of a steady measurement, default 10
           --destinations N      endpoints of a drain, default 1
           --fan-out N           to how many of them each event goes, default 1
+          --history N           events delivered before, of backlog, default 1000000
           --postrider PATH      the program to measure, default .build/release/postrider
           --commit TEXT         its version, for the report
 
@@ -66,7 +70,7 @@ struct Options {
     }
 
     private mutating func makeQuick() {
-        (runs, events, seconds) = (1, 20_000, 2)
+        (runs, events, seconds, history) = (1, 20_000, 2, 50_000)
     }
 
     private mutating func set(_ option: String, _ value: String?) throws {
@@ -82,6 +86,7 @@ struct Options {
         case "--rates": rates = try value.split(separator: ",").map { try Options.number(option, $0, 1...50_000) }
         case "--seconds": seconds = try Options.number(option, value, 1...3600)
         case "--destinations": destinations = try Options.number(option, value, 1...64)
+        case "--history": history = try Options.number(option, value, 1...50_000_000)
         case "--fan-out": fanOut = try Options.number(option, value, 1...64)
         default: throw BenchError("\(option) is unknown; see bench --help.", status: 64)
         }

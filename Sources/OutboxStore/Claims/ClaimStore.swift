@@ -11,8 +11,9 @@ public enum ClaimStore {
     ///   - worker: who claims.
     ///   - events: how many events are wanted; up to 63 more may come, because a queue row can hold 64.
     ///   - rows: how many queue rows to look at; the same as `events` unless rows are known to hold many.
-    public static func claimEvents(worker: Int64, events: Int32, rows: Int32) -> Step {
-        Step(Queries.eventClaim, [.int8(worker), .int4(events), .int4(rows)])
+    ///   - bounds: three ids, for the priorities 0, 1 and 2: events with smaller ones are passed over.
+    public static func claimEvents(worker: Int64, events: Int32, rows: Int32, from bounds: [EventID]) -> Step {
+        Step(Queries.eventClaim, [.int8(worker), .int4(events), .int4(rows), .uuids(bounds.map(\.uuid))])
     }
 
     /// Claims due retries of destinations, the longest due first (`RetryClaim`).
@@ -41,7 +42,7 @@ public enum ClaimStore {
     /// Reads the rows of a claim.
     ///
     /// - Parameters:
-    ///   - rows: what ``claimEvents(worker:events:rows:)`` or ``claimRetries(worker:destinations:)`` gave.
+    ///   - rows: what ``claimEvents(worker:events:rows:from:)`` or ``claimRetries(worker:destinations:)`` gave.
     ///   - isRetry: true for the latter.
     /// - Returns: the claim, or nil when nothing was claimed.
     /// - Throws: `PostgresError` when a row is not of the expected shape.

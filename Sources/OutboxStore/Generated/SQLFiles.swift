@@ -4864,19 +4864,25 @@ FROM postrider.webhook_breakers AS b LEFT JOIN probe ON probe.destination_id = b
 """#)
 
     /// `EventClaim`; rows: one for each event of at most one new claim; none when nothing waits
-    /// - params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int
+    /// - params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int, $4 three uuid[]: for each priority the id
+    ///   from which on to look
     /// - index: webhook_queue_pkey, webhook_event_log_pkey, webhook_workers_pkey; the plan is checked in ClaimPlanTests
     static let eventClaim = Statement(
         name: "EventClaim",
         sql: #"""
 WITH picked AS MATERIALIZED (
-    SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, priority, id
-    FROM postrider.webhook_queue
+    -- One range of the index after the other, so that dead rows in front of it are not read; see LowWater.
+    SELECT waiting.* FROM unnest($4::uuid[]) WITH ORDINALITY AS low (id, place), LATERAL (
+        SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, priority, id
+        FROM postrider.webhook_queue
+        WHERE priority = (low.place - 1)::smallint AND id >= low.id
+        ORDER BY id
+        LIMIT $3
+        FOR UPDATE SKIP LOCKED
+    ) AS waiting
     -- A worker that was paused past its lease claims before it hears of its death: what it took would lie until a sweep.
     WHERE EXISTS (SELECT FROM postrider.webhook_workers WHERE webhook_workers.id = $1 AND alive)
-    ORDER BY priority, id
     LIMIT $3
-    FOR UPDATE SKIP LOCKED
 ), chosen AS MATERIALIZED (
     -- A row may hold 64 events: stop at the row that reaches the wanted number. The others are unlocked by the commit.
     SELECT tid FROM (

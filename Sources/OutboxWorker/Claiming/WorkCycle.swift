@@ -1,6 +1,7 @@
 // The heart of a worker: one connection on which outcomes are recorded and work is claimed, in one transaction a turn.
 
 internal import Logging
+internal import Outbox
 internal import OutboxStore
 internal import Postgres
 internal import Synchronization
@@ -123,6 +124,7 @@ final class WorkCycle: Sendable {
     private struct Turn {
         var pacer: Pacer
         var agenda = RetryAgenda()
+        var lowWater = LowWater()
         /// Kept until the server has confirmed it.
         var settlement = Settlement()
         /// The number of the settlement, and of the last one when there is none.
@@ -246,7 +248,9 @@ final class WorkCycle: Sendable {
         if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
         if plan.events > 0 {
             let rows = turn.pacer.rows(forEvents: plan.events)
-            steps.append(ClaimStore.claimEvents(worker: worker, events: Int32(plan.events), rows: Int32(rows)))
+            let bounds = turn.lowWater.bounds(at: sentAt)
+            steps.append(
+                ClaimStore.claimEvents(worker: worker, events: Int32(plan.events), rows: Int32(rows), from: bounds))
         }
         // Last, so that its answer is at least as new as the claims.
         if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
@@ -257,7 +261,7 @@ final class WorkCycle: Sendable {
         if recorded > unrecorded { Failpoint.afterRecord.pass() }
         warnOfLostClaims(turn, results, recorded)
         didRecord(&turn)
-        try await didClaim(plan, &turn, results[recorded...])
+        try await didClaim(plan, &turn, results[recorded...], askedAt: sentAt)
     }
 
     private func warnOfLostClaims(_ turn: Turn, _ results: [Rows], _ recorded: Int) {
@@ -280,7 +284,7 @@ final class WorkCycle: Sendable {
         if !disabled.isEmpty { context.disable(disabled) }
     }
 
-    private func didClaim(_ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>) async throws {
+    private func didClaim(_ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64) async throws {
         var results = results
         let now = MonotonicTime.now()
         var claims: [Claim] = []
@@ -296,7 +300,10 @@ final class WorkCycle: Sendable {
         }
         if plan.events > 0, let rows = results.popFirst() {
             turn.pacer.claimed(rows.count, wanted: plan.events, at: now)
-            claims += try ClaimStore.readClaim(rows, isRetry: false).map { [$0] } ?? []
+            let claim = try ClaimStore.readClaim(rows, isRetry: false)
+            let events = (claim?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
+            turn.lowWater.looked(events, from: askedAt, to: now)
+            claims += claim.map { [$0] } ?? []
         }
         guard !claims.isEmpty, let version = results.popFirst() else { return }
         Failpoint.afterClaim.pass()

@@ -7,11 +7,14 @@ import Testing
 @testable import OutboxStore
 
 @Suite struct ClaimPlanTests {
+    private static func bounds(_ id: String) -> String { "array_fill('\(id)'::uuid, '{3}')" }
+
     /// The files whose statements workers run all the time.
     private static let road: Set = ["attempts", "claims", "destinations", "workers"]
     /// Their statements whose headings name an index, with values for their parameters; IDS stands for three events.
     private static let values = [
-        "EventClaim": "1, 100, 100", "EventPayload": "'01900000-0000-7000-8000-000000000001'", "RetryPeek": "",
+        "EventClaim": "1, 100, 100, \(bounds("00000000-0000-0000-0000-000000000000"))", "EventPayload": "'01900000-0000-7000-8000-000000000001'",
+        "RetryPeek": "",
         "RetryClaim": "1, '{1,2,3}', '{10,10,10}'", "ClaimFinish": "1, '{1,2,3}'",
         "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}'", "ClaimTakeOver": "1, 2, 1, 100",
         "EventLoad": "'IDS'", "DeliverySettled": "'IDS'", "DestinationDisable": "1, 'x'", "SecretLoad": "",
@@ -125,6 +128,23 @@ import Testing
             let plan = try await Plan.of("EXECUTE RetryClaim(\(worker), '{1}', '{1000}')", running: true, in: db)
             #expect(plan.sharedBlocks < 200)
             #expect(try await db.count("postrider.webhook_retries") == 30_000)
+        }
+    }
+
+    /// Rows that were claimed and cannot be cleaned up, here because the test's own transaction deleted them.
+    @Test func claimBeginsBehindDeadRows() async throws {
+        let query = try #require(try NamedQuery.all()["EventClaim"])
+        try await withDatabase { db in
+            try await db.run(Self.sessionSettings())
+            try await db.fill()
+            try await db.run("PREPARE EventClaim AS \(query.sql)")
+            let first = try await db.line("SELECT id FROM postrider.webhook_queue ORDER BY id OFFSET 90000 LIMIT 1")
+            try await db.run("DELETE FROM postrider.webhook_queue WHERE id < '\(first)'")
+            let behind = try await Plan.of("EXECUTE EventClaim(1, 100, 100, \(Self.bounds(first)))", running: true, in: db)
+            let front = try await Plan.of(call("EventClaim", ""), running: true, in: db)
+            // 90,000 rows fill 400 pages of the table and as many of its index.
+            #expect(front.sharedBlocks > behind.sharedBlocks + 600)
+            #expect(try await db.count("postrider.webhook_queue") == 9_800)
         }
     }
 

@@ -109,7 +109,8 @@ extension TestDatabase {
 extension Connection {
     /// Claims waiting events.
     func claim(_ worker: Int64, _ events: Int32 = 100, rows: Int32? = nil) async throws -> Claim? {
-        let step = ClaimStore.claimEvents(worker: worker, events: events, rows: rows ?? events)
+        let front = [EventID](repeating: EventID(high: 0, low: 0), count: 3)
+        let step = ClaimStore.claimEvents(worker: worker, events: events, rows: rows ?? events, from: front)
         return try ClaimStore.readClaim(try await pipeline([step])[0], isRetry: false)
     }
 }

@@ -13,6 +13,35 @@ enum Statements {
         FROM generate_series($1::bigint, $2::bigint) AS n
         """
 
+    /// The same without triggers, with a queue row for each event, as transactions of one event leave them.
+    static let fillRowForEach = """
+        WITH added AS (
+            INSERT INTO postrider.webhook_event_log (event_type, data)
+            SELECT 'bench.t0', jsonb_build_object('id', n, 'name', 'Lead ' || n,
+                'email', 'lead' || n || '@example.com', 'status', 'new', 'note', repeat('All work and no play. ', 9))
+            FROM generate_series($1::bigint, $2::bigint) AS n
+            RETURNING id, priority
+        )
+        INSERT INTO postrider.webhook_queue (id, priority) SELECT id, priority FROM added
+        """
+
+    /// Events that were delivered before, each with its attempt.
+    static let fillHistory = """
+        WITH added AS (
+            INSERT INTO postrider.webhook_event_log (event_type, data)
+            SELECT 'bench.t0', jsonb_build_object('id', n, 'name', 'Lead ' || n,
+                'email', 'lead' || n || '@example.com', 'status', 'new', 'note', repeat('All work and no play. ', 9))
+            FROM generate_series($1::bigint, $2::bigint) AS n
+            RETURNING id, created_at
+        )
+        INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us,
+            attempt_number, outcome, status_code)
+        SELECT id, created_at, 0, 1, 1000, 1, 0, 200 FROM added
+        """
+
+    /// Begins a transaction that writes and does not end: no row that dies from now on is cleaned up.
+    static let holdTransaction = "BEGIN; SELECT pg_current_xact_id()"
+
     /// Whether nothing waits and nothing is in flight; the caller asks only once the receiver has everything, for the
     /// probe of a queue full of dead rows is not free.
     static let isDrained = """

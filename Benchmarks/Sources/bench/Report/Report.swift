@@ -115,7 +115,8 @@ struct Report: Encodable {
     private static let mustBeNone = ["lost", "not recorded", "not delivered after 10 s"]
 
     private func median(_ place: Comparison.Place) -> Double? {
-        measurements.first { $0.scenario == place.scenario && $0.variant.hasPrefix(place.variant) }?
+        let candidates = measurements.filter { $0.scenario == place.scenario && $0.variant.hasPrefix(place.variant) }
+        return (candidates.first { $0.variant == place.variant } ?? candidates.first)?
             .figures.first { $0.name == place.figure }?.median
     }
 }
@@ -137,6 +138,14 @@ struct Comparison {
     let whole: Place
 
     static let all = [
+        Comparison(
+            name: "drain: after much history / new database",
+            part: Place(scenario: "backlog", variant: BacklogVariant.history.rawValue, figure: "deliveries"),
+            whole: Place(scenario: "backlog", variant: BacklogVariant.bare.rawValue, figure: "deliveries")),
+        Comparison(
+            name: "drain: a transaction held open / none",
+            part: Place(scenario: "backlog", variant: BacklogVariant.pinned.rawValue, figure: "deliveries"),
+            whole: Place(scenario: "backlog", variant: BacklogVariant.bare.rawValue, figure: "deliveries")),
         Comparison(
             name: "drain: Postrider / bare C program, as many processes",
             part: Place(scenario: "drain", variant: Drain.variant, figure: "deliveries"),

@@ -11,8 +11,14 @@ struct Drain {
 
     let events: Int
     let workers: Int
-    let destinations: Int
-    let fanOut: Int
+    var destinations = 1
+    var fanOut = 1
+    /// A queue row for each event, as single inserts make them; otherwise 64 events share one.
+    var isRowForEach = false
+    /// Events that were delivered before and stand in the log with their attempts.
+    var history = 0
+    /// Whether a transaction stays open from before the queue is filled, so that no dead row can be cleaned up.
+    var isPinned = false
 
     private var deliveries: Int { events * fanOut }
 
@@ -23,6 +29,9 @@ struct Drain {
         let receiver = try Receiver(stage.toolbox, ports: destinations, count: deliveries)
         defer { receiver.end() }
         try stage.createEndpoints(receiver, fanOut: fanOut)
+        if history > 0 { try remember(stage) }
+        let pin = try Database(stage.url)
+        if isPinned { try pin.run(Statements.holdTransaction) }
         let filled = try fill(stage)
         let start = Clock.microsecondsSince1970
         let (wal, serverCPU) = (try stage.server.walBytes(), stage.server.cpuMicroseconds)
@@ -51,14 +60,33 @@ struct Drain {
         let (wal, start) = (try stage.server.walBytes(), Clock.seconds)
         for first in stride(from: 1, through: events, by: 10_000) {
             try Interruption.check()
-            try stage.database.rows(
-                Statements.fill, "\(first)", "\(min(events, first + 9_999))", "\(destinations)")
+            let last = "\(min(events, first + 9_999))"
+            if isRowForEach {
+                try quietly(stage) { try stage.database.rows(Statements.fillRowForEach, "\(first)", last) }
+            } else {
+                try stage.database.rows(Statements.fill, "\(first)", last, "\(destinations)")
+            }
         }
         let filled = (try stage.server.walBytes() - wal, Clock.seconds - start)
         // Statistics as a running system has them, and no checkpoint in the middle of the measurement.
         try stage.database.run("ANALYZE")
         try stage.database.run("CHECKPOINT")
         return filled
+    }
+
+    private func remember(_ stage: Stage) throws {
+        for first in stride(from: 1, through: history, by: 10_000) {
+            try Interruption.check()
+            let last = "\(min(history, first + 9_999))"
+            try quietly(stage) { try stage.database.rows(Statements.fillHistory, "\(first)", last) }
+        }
+    }
+
+    /// Without triggers: what they would do is part of the statement.
+    private func quietly(_ stage: Stage, _ body: () throws -> Void) throws {
+        try stage.database.run("BEGIN; SET LOCAL session_replication_role = replica")
+        try body()
+        try stage.database.run("COMMIT")
     }
 
     // The receiver says when the last request came; only then is Postgres asked, each millisecond, whether it is
@@ -92,7 +120,7 @@ struct Drain {
         [
             Sample("lost", Double(deliveries - arrived.distinct)),
             Sample("duplicates", Double(arrived.duplicates)),
-            Sample("not recorded", Double(deliveries) - (try stage.database.number(Statements.delivered))),
+            Sample("not recorded", Double(history + deliveries) - (try stage.database.number(Statements.delivered))),
             Sample("failed", try stage.database.number(Statements.failed)),
             Sample("connections", Double(arrived.connections)),
         ]

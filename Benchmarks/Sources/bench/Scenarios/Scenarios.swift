@@ -29,6 +29,11 @@ struct Scenarios {
                 let title = "\(variant.rawValue), \(options.clients) clients"
                 report.add(name, title, try Stage.with(toolbox, server, producers.measure))
             }
+        case "backlog":
+            for variant in BacklogVariant.allCases {
+                let drain = variant.drain(events: options.events, workers: options.workers, history: options.history)
+                report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
+            }
         case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         default:
             let steady = Steady(seconds: options.seconds, workers: options.workers)
