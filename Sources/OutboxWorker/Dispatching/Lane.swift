@@ -38,8 +38,8 @@ struct Lane: Sendable {
     static let retryShare = 4
     /// How many exchanges a stalled destination may have in flight.
     static let stalledConcurrency = 4
-    /// Work that would wait longer than this goes back to Postgres; 1 s.
-    static let patience: Int64 = 1_000_000
+    /// Work that would wait longer than this goes back to Postgres; 3 s.
+    static let patience: Int64 = 3_000_000
 
     init(destination: Destination, keptBytes: Int) {
         self.destination = destination

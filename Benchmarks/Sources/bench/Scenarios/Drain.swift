@@ -116,12 +116,15 @@ struct Drain {
         Double(deliveries) * 1_000_000 / Double(max(1, end - start))
     }
 
+    // What stands as a retry or as a dead letter is neither lost nor unrecorded.
     private func losses(_ stage: Stage, _ arrived: ReceiverFigures) throws -> [Sample] {
-        [
-            Sample("lost", Double(deliveries - arrived.distinct)),
+        let failed = try stage.database.number(Statements.failed)
+        let recorded = try stage.database.number(Statements.delivered) - Double(history)
+        return [
+            Sample("lost", max(0, Double(deliveries - arrived.distinct) - failed)),
             Sample("duplicates", Double(arrived.duplicates)),
-            Sample("not recorded", Double(history + deliveries) - (try stage.database.number(Statements.delivered))),
-            Sample("failed", try stage.database.number(Statements.failed)),
+            Sample("not recorded", max(0, Double(deliveries) - recorded - failed)),
+            Sample("failed", failed),
             Sample("connections", Double(arrived.connections)),
         ]
     }
