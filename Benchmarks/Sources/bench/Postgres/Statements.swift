@@ -5,11 +5,16 @@ enum Statements {
     /// End of the write-ahead log in bytes.
     static let walPosition = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
 
+    /// The payload of event `n`.
+    private static let payload = """
+        jsonb_build_object('id', n, 'name', 'Lead ' || n, 'email', 'lead' || n || '@example.com', 'status', 'new',
+            'note', repeat('All work and no play. ', 9))
+        """
+
     /// Inserts events of the types `bench.t0` … set-based: numbers `$1` to `$2`, `$3` types.
     static let fill = """
         INSERT INTO postrider.webhook_events (event_type, data)
-        SELECT 'bench.t' || n % $3::bigint, jsonb_build_object('id', n, 'name', 'Lead ' || n,
-            'email', 'lead' || n || '@example.com', 'status', 'new', 'note', repeat('All work and no play. ', 9))
+        SELECT 'bench.t' || n % $3::bigint, \(payload)
         FROM generate_series($1::bigint, $2::bigint) AS n
         """
 
@@ -17,8 +22,7 @@ enum Statements {
     static let fillRowForEach = """
         WITH added AS (
             INSERT INTO postrider.webhook_event_log (event_type, data)
-            SELECT 'bench.t0', jsonb_build_object('id', n, 'name', 'Lead ' || n,
-                'email', 'lead' || n || '@example.com', 'status', 'new', 'note', repeat('All work and no play. ', 9))
+            SELECT 'bench.t0', \(payload)
             FROM generate_series($1::bigint, $2::bigint) AS n
             RETURNING id, priority
         )
@@ -29,8 +33,7 @@ enum Statements {
     static let fillHistory = """
         WITH added AS (
             INSERT INTO postrider.webhook_event_log (event_type, data)
-            SELECT 'bench.t0', jsonb_build_object('id', n, 'name', 'Lead ' || n,
-                'email', 'lead' || n || '@example.com', 'status', 'new', 'note', repeat('All work and no play. ', 9))
+            SELECT 'bench.t0', \(payload)
             FROM generate_series($1::bigint, $2::bigint) AS n
             RETURNING id, created_at
         )
@@ -85,8 +88,7 @@ enum Statements {
     static func emits(_ count: Int) -> String {
         """
         DO $$ DECLARE n bigint; data jsonb; BEGIN FOR i IN 1..\(count) LOOP n := nextval('bench.numbers');
-            data := jsonb_build_object('id', n, 'name', 'Lead ' || n, 'email', 'lead' || n || '@example.com',
-                'status', 'new', 'note', repeat('All work and no play. ', 9));
+            data := \(payload);
             PERFORM postrider.emit('bench.lead', data); END LOOP; END $$
         """
     }
