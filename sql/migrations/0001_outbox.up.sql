@@ -268,6 +268,7 @@ CREATE TABLE postrider.webhook_destinations (
     final_statuses      text        NOT NULL DEFAULT '',
     max_concurrency     integer     NOT NULL DEFAULT 64,
     keep_response_bytes integer     NOT NULL DEFAULT 4096,
+    options             jsonb       NOT NULL DEFAULT '{}',
     created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     deleted_at          timestamptz,
@@ -277,6 +278,7 @@ CREATE TABLE postrider.webhook_destinations (
     CONSTRAINT name_is_not_empty CHECK (name <> '' AND length(name) <= 200),
     CONSTRAINT url_is_http CHECK (url ~* '^https?://[^[:cntrl:][:space:]@%/?#]+([/?#][^[:cntrl:][:space:]]*)?$' AND length(url) <= 2048),
     CONSTRAINT event_types_are_patterns CHECK (cardinality(event_types) > 0 AND array_position(event_types, NULL) IS NULL),
+    CONSTRAINT options_are_an_object CHECK (jsonb_typeof(options) = 'object'),
     CONSTRAINT headers_are_an_object CHECK (jsonb_typeof(headers) = 'object'),
     CONSTRAINT attempts_are_1_to_1000 CHECK (max_attempts BETWEEN 1 AND 1000),
     CONSTRAINT delays_are_not_negative CHECK (base_delay_ms >= 0 AND max_delay_ms >= 0 AND delay_factor >= 1 AND 0 <= ALL (delays_ms)),
@@ -310,6 +312,7 @@ COMMENT ON COLUMN postrider.webhook_destinations.timeout_ms IS 'Longest time of 
 COMMENT ON COLUMN postrider.webhook_destinations.final_statuses IS 'Statuses that are not retried: a comma list such as 400-407,410 or 4xx; empty for the default rule.';
 COMMENT ON COLUMN postrider.webhook_destinations.max_concurrency IS 'Requests in flight at once from one worker; default 64.';
 COMMENT ON COLUMN postrider.webhook_destinations.keep_response_bytes IS 'How much of an answer''s body is kept with the attempt; default 4096.';
+COMMENT ON COLUMN postrider.webhook_destinations.options IS 'What only some destinations use, a JSON object: docs/options.md. Empty for nothing of it.';
 COMMENT ON COLUMN postrider.webhook_destinations.created_at IS 'When it was created.';
 COMMENT ON COLUMN postrider.webhook_destinations.updated_at IS 'When it was last changed.';
 COMMENT ON COLUMN postrider.webhook_destinations.deleted_at IS 'When it was deleted; the row stays for the audit of its deliveries. Null when not deleted.';

@@ -58,7 +58,7 @@ BEGIN
 END
 $$;
 
--- The views show the new column last: CREATE OR REPLACE VIEW cannot put it elsewhere.
+-- The views show new columns last: CREATE OR REPLACE VIEW cannot put it elsewhere.
 CREATE OR REPLACE VIEW postrider.webhook_endpoints WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_types AS events,
        postrider.secret_hint(d.id) AS secret, d.is_active,
@@ -70,7 +70,7 @@ SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_t
        (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
        d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
-       d.updated_at, d.id AS destination_id, d.disable_after_s
+       d.updated_at, d.id AS destination_id, d.disable_after_s, d.options
 FROM postrider.webhook_destinations AS d
 WHERE d.kind = 'endpoint' AND d.deleted_at IS NULL;
 
@@ -85,13 +85,15 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
        (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
        d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
-       d.updated_at, d.id AS destination_id, d.disable_after_s
+       d.updated_at, d.id AS destination_id, d.disable_after_s, d.options
 FROM postrider.webhook_destinations AS d
 WHERE d.kind = 'n8n' AND d.deleted_at IS NULL;
 COMMENT ON COLUMN postrider.webhook_endpoints.disable_after_s IS
     'After so many seconds of nothing but failure it is made inactive; 0 for never; default 432000 (5 days).';
 COMMENT ON COLUMN postrider.n8n_workflows.disable_after_s IS
     'After so many seconds of nothing but failure it is made inactive; 0 for never; default 432000 (5 days).';
+COMMENT ON COLUMN postrider.webhook_endpoints.options IS 'What only some endpoints use, a JSON object: docs/options.md.';
+COMMENT ON COLUMN postrider.n8n_workflows.options IS 'What only some workflows use, a JSON object: docs/options.md.';
 
 CREATE OR REPLACE VIEW postrider.webhook_destination_status WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.kind, d.name, d.is_active, d.inactive_reason,

@@ -46,7 +46,7 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP FUNCTION postrider.header_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
+DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 8;

@@ -140,6 +140,35 @@ $$;
 COMMENT ON FUNCTION postrider.header_fault(jsonb) IS
     'What is wrong with a destination''s extra headers; null when nothing is. Never quotes a value, which may be a credential.';
 
+-- One line for each option: whether its value has the right shape. What stands inside is checked by the command line before
+-- it is written, and by workers before it is used: a destination with an option that cannot be read is parked and reported.
+CREATE FUNCTION postrider.option_fault(options jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    name  text;
+    value jsonb;
+    fits  boolean;
+BEGIN
+    IF jsonb_typeof(options) IS DISTINCT FROM 'object' THEN
+        RETURN 'options must be a JSON object';
+    ELSIF octet_length(options::text) > 65536 THEN
+        RETURN 'options must not exceed 64 KiB';
+    END IF;
+    FOR name, value IN SELECT o.key, o.value FROM jsonb_each(options) AS o ORDER BY o.key LOOP
+        fits := CASE name
+            WHEN 'order' THEN jsonb_typeof(value) = 'boolean'
+        END;
+        IF fits IS NULL THEN
+            RETURN 'there is no option ' || quote_literal(left(name, 64));
+        ELSIF NOT fits THEN
+            RETURN format('the value of option %s is not of the right form', name);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.option_fault(jsonb) IS
+    'What is wrong with a destination''s options; null when nothing is. docs/options.md lists them.';
+
 -- C0, DEL, C1, and what breaks or turns lines in terminals and browsers.
 CREATE FUNCTION postrider.name_fault(name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -184,6 +213,11 @@ BEGIN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'For example {"X-Team": "sales"}.';
     END IF;
+    fault := postrider.option_fault(coalesce(d.options, '{}'));
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'options', HINT = 'docs/options.md lists them.';
+    END IF;
 END
 $$;
 
@@ -195,12 +229,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_destination_gate() IS
-    'Trigger: refuses a destination whose name, URL, patterns or headers are not valid, whoever writes it.';
+    'Trigger: refuses a destination whose name, URL, patterns, headers or options are not valid, whoever writes it.';
 CREATE TRIGGER webhook_destination_gate
-    BEFORE INSERT OR UPDATE OF name, url, event_types, headers ON postrider.webhook_destinations
+    BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options ON postrider.webhook_destinations
     FOR EACH ROW EXECUTE FUNCTION postrider.webhook_destination_gate();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
-    postrider.header_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;
+    postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');

@@ -6,11 +6,11 @@
 -- index: none
 INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret, organization_id, user_id, headers,
     max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-    max_concurrency, keep_response_bytes, disable_after_s)
+    max_concurrency, keep_response_bytes, disable_after_s, options)
 SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, keep_response_bytes integer, disable_after_s integer)
+    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, options jsonb)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', events, 'profile', profile,
     'secret', secret, 'destination_id', destination_id)::text;
 
@@ -19,11 +19,11 @@ RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', event
 -- index: none
 INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types, profile, secret, organization_id, user_id, headers,
     max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-    max_concurrency, keep_response_bytes, disable_after_s, workflow_id)
+    max_concurrency, keep_response_bytes, disable_after_s, options, workflow_id)
 SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, workflow_id text)
+    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, options jsonb, workflow_id text)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events', event_types, 'profile', profile,
     'secret', secret, 'destination_id', destination_id)::text;
 
@@ -56,11 +56,14 @@ SET name = coalesce(p.name, e.name), url = coalesce(p.url, e.url), events = coal
     jitter = coalesce(p.jitter, e.jitter), delays_ms = coalesce(p.delays_ms, e.delays_ms),
     timeout_ms = coalesce(p.timeout_ms, e.timeout_ms), final_statuses = coalesce(p.final_statuses, e.final_statuses),
     max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
+    -- Each option that is given replaces the one of its name; null takes it away.
+    options = (e.options || coalesce(p.options, '{}'))
+        - ARRAY(SELECT o.key FROM jsonb_each(p.options) AS o WHERE o.value = 'null'),
     disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, disable_after_s integer, is_active boolean)
+    max_concurrency integer, disable_after_s integer, options jsonb, is_active boolean)
 WHERE e.id = p.id
 RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text;
 
@@ -77,11 +80,14 @@ SET name = coalesce(p.name, e.name), webhook_url = coalesce(p.url, e.webhook_url
     delays_ms = coalesce(p.delays_ms, e.delays_ms), timeout_ms = coalesce(p.timeout_ms, e.timeout_ms),
     final_statuses = coalesce(p.final_statuses, e.final_statuses),
     max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
+    -- Each option that is given replaces the one of its name; null takes it away.
+    options = (e.options || coalesce(p.options, '{}'))
+        - ARRAY(SELECT o.key FROM jsonb_each(p.options) AS o WHERE o.value = 'null'),
     disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, disable_after_s integer, is_active boolean)
+    max_concurrency integer, disable_after_s integer, options jsonb, is_active boolean)
 WHERE e.id = p.id
 RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text;
 

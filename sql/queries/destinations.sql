@@ -16,7 +16,7 @@ SELECT id, public_id, kind, name, url, event_types, profile, organization_id, us
              FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h
              ORDER BY h.key),
        max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-       max_concurrency, keep_response_bytes
+       max_concurrency, keep_response_bytes, nullif(options, '{}')::text
 FROM postrider.webhook_destinations
 WHERE deleted_at IS NULL
 ORDER BY id;

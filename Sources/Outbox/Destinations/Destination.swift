@@ -49,6 +49,8 @@ public final class Destination: Sendable, Identifiable {
     public let isEnabled: Bool
     /// Which statuses are never retried.
     public let finalStatuses: FinalStatuses
+    /// What only some destinations use.
+    public var options: DeliveryOptions { uncommon ?? .none }
 
     /// A uuid costs 16 bytes instead of 80, which counts with 100,000 destinations.
     private enum Identity {
@@ -57,6 +59,8 @@ public final class Destination: Sendable, Identifiable {
     }
 
     private let identity: Identity
+    /// Nil for no options, which saves their space with 100,000 destinations.
+    private let uncommon: DeliveryOptions?
 
     /// Makes a destination.
     ///
@@ -78,7 +82,8 @@ public final class Destination: Sendable, Identifiable {
         timeout: Duration = .seconds(30),
         maxConcurrency: Int = 32,
         isEnabled: Bool = true,
-        finalStatuses: FinalStatuses = .none
+        finalStatuses: FinalStatuses = .none,
+        options: DeliveryOptions = .none
     ) throws(DestinationError) {
         try Self.check(headers, profile: profile)
         try Self.check(secrets, profile: profile)
@@ -102,6 +107,7 @@ public final class Destination: Sendable, Identifiable {
         self.maxConcurrency = maxConcurrency
         self.isEnabled = isEnabled
         self.finalStatuses = finalStatuses
+        uncommon = options == .none ? nil : options
     }
 
     private static func check(_ headers: [HeaderField], profile: Profile) throws(DestinationError) {

@@ -22,6 +22,7 @@ struct DestinationRow {
     private let timeout: Duration
     private let finalStatuses: String
     private let maxConcurrency: Int
+    private let options: String?
 
     /// The columns that make the retry policy.
     private struct Delays {
@@ -53,6 +54,7 @@ struct DestinationRow {
         finalStatuses = try row.string(19)
         maxConcurrency = try row.int(20)
         keptResponseBytes = try row.int(21)
+        options = try row.stringOrNil(22)
     }
 
     /// The destination, checked in every part.
@@ -74,7 +76,8 @@ struct DestinationRow {
             id: id, uuid: uuid, kind: kind == "n8n" ? .n8n : .endpoint, name: name, url: DestinationURL(url),
             patterns: eventTypes.map { try EventPattern($0 ?? "") }, organization: organization, user: user,
             profile: profile, secrets: opened, headers: fields, retry: try retryPolicy(), timeout: timeout,
-            maxConcurrency: maxConcurrency, isEnabled: isActive, finalStatuses: try FinalStatuses(finalStatuses))
+            maxConcurrency: maxConcurrency, isEnabled: isActive, finalStatuses: try FinalStatuses(finalStatuses),
+            options: try options.map { try DeliveryOptions(parsing: Array($0.utf8)) } ?? .none)
     }
 
     /// A stand-in that matches the same events and is never sent to.

@@ -278,6 +278,7 @@ CREATE TABLE postrider.webhook_destinations (
     final_statuses      text        NOT NULL DEFAULT '',
     max_concurrency     integer     NOT NULL DEFAULT 64,
     keep_response_bytes integer     NOT NULL DEFAULT 4096,
+    options             jsonb       NOT NULL DEFAULT '{}',
     created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     deleted_at          timestamptz,
@@ -287,6 +288,7 @@ CREATE TABLE postrider.webhook_destinations (
     CONSTRAINT name_is_not_empty CHECK (name <> '' AND length(name) <= 200),
     CONSTRAINT url_is_http CHECK (url ~* '^https?://[^[:cntrl:][:space:]@%/?#]+([/?#][^[:cntrl:][:space:]]*)?$' AND length(url) <= 2048),
     CONSTRAINT event_types_are_patterns CHECK (cardinality(event_types) > 0 AND array_position(event_types, NULL) IS NULL),
+    CONSTRAINT options_are_an_object CHECK (jsonb_typeof(options) = 'object'),
     CONSTRAINT headers_are_an_object CHECK (jsonb_typeof(headers) = 'object'),
     CONSTRAINT attempts_are_1_to_1000 CHECK (max_attempts BETWEEN 1 AND 1000),
     CONSTRAINT delays_are_not_negative CHECK (base_delay_ms >= 0 AND max_delay_ms >= 0 AND delay_factor >= 1 AND 0 <= ALL (delays_ms)),
@@ -320,6 +322,7 @@ COMMENT ON COLUMN postrider.webhook_destinations.timeout_ms IS 'Longest time of 
 COMMENT ON COLUMN postrider.webhook_destinations.final_statuses IS 'Statuses that are not retried: a comma list such as 400-407,410 or 4xx; empty for the default rule.';
 COMMENT ON COLUMN postrider.webhook_destinations.max_concurrency IS 'Requests in flight at once from one worker; default 64.';
 COMMENT ON COLUMN postrider.webhook_destinations.keep_response_bytes IS 'How much of an answer''s body is kept with the attempt; default 4096.';
+COMMENT ON COLUMN postrider.webhook_destinations.options IS 'What only some destinations use, a JSON object: docs/options.md. Empty for nothing of it.';
 COMMENT ON COLUMN postrider.webhook_destinations.created_at IS 'When it was created.';
 COMMENT ON COLUMN postrider.webhook_destinations.updated_at IS 'When it was last changed.';
 COMMENT ON COLUMN postrider.webhook_destinations.deleted_at IS 'When it was deleted; the row stays for the audit of its deliveries. Null when not deleted.';
@@ -2051,7 +2054,7 @@ BEGIN
 END
 $$;
 
--- The views show the new column last: CREATE OR REPLACE VIEW cannot put it elsewhere.
+-- The views show new columns last: CREATE OR REPLACE VIEW cannot put it elsewhere.
 CREATE OR REPLACE VIEW postrider.webhook_endpoints WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_types AS events,
        postrider.secret_hint(d.id) AS secret, d.is_active,
@@ -2063,7 +2066,7 @@ SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_t
        (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
        d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
-       d.updated_at, d.id AS destination_id, d.disable_after_s
+       d.updated_at, d.id AS destination_id, d.disable_after_s, d.options
 FROM postrider.webhook_destinations AS d
 WHERE d.kind = 'endpoint' AND d.deleted_at IS NULL;
 
@@ -2078,13 +2081,15 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
        (SELECT h.headers FROM postrider.webhook_destination_headers AS h WHERE h.destination_id = d.id) AS headers,
        d.max_attempts, d.base_delay_ms, d.delay_factor, d.max_delay_ms,
        d.jitter, d.delays_ms, d.timeout_ms, d.final_statuses, d.max_concurrency, d.keep_response_bytes, d.created_at,
-       d.updated_at, d.id AS destination_id, d.disable_after_s
+       d.updated_at, d.id AS destination_id, d.disable_after_s, d.options
 FROM postrider.webhook_destinations AS d
 WHERE d.kind = 'n8n' AND d.deleted_at IS NULL;
 COMMENT ON COLUMN postrider.webhook_endpoints.disable_after_s IS
     'After so many seconds of nothing but failure it is made inactive; 0 for never; default 432000 (5 days).';
 COMMENT ON COLUMN postrider.n8n_workflows.disable_after_s IS
     'After so many seconds of nothing but failure it is made inactive; 0 for never; default 432000 (5 days).';
+COMMENT ON COLUMN postrider.webhook_endpoints.options IS 'What only some endpoints use, a JSON object: docs/options.md.';
+COMMENT ON COLUMN postrider.n8n_workflows.options IS 'What only some workflows use, a JSON object: docs/options.md.';
 
 CREATE OR REPLACE VIEW postrider.webhook_destination_status WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.kind, d.name, d.is_active, d.inactive_reason,
@@ -2907,6 +2912,35 @@ $$;
 COMMENT ON FUNCTION postrider.header_fault(jsonb) IS
     'What is wrong with a destination''s extra headers; null when nothing is. Never quotes a value, which may be a credential.';
 
+-- One line for each option: whether its value has the right shape. What stands inside is checked by the command line before
+-- it is written, and by workers before it is used: a destination with an option that cannot be read is parked and reported.
+CREATE FUNCTION postrider.option_fault(options jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    name  text;
+    value jsonb;
+    fits  boolean;
+BEGIN
+    IF jsonb_typeof(options) IS DISTINCT FROM 'object' THEN
+        RETURN 'options must be a JSON object';
+    ELSIF octet_length(options::text) > 65536 THEN
+        RETURN 'options must not exceed 64 KiB';
+    END IF;
+    FOR name, value IN SELECT o.key, o.value FROM jsonb_each(options) AS o ORDER BY o.key LOOP
+        fits := CASE name
+            WHEN 'order' THEN jsonb_typeof(value) = 'boolean'
+        END;
+        IF fits IS NULL THEN
+            RETURN 'there is no option ' || quote_literal(left(name, 64));
+        ELSIF NOT fits THEN
+            RETURN format('the value of option %s is not of the right form', name);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.option_fault(jsonb) IS
+    'What is wrong with a destination''s options; null when nothing is. docs/options.md lists them.';
+
 -- C0, DEL, C1, and what breaks or turns lines in terminals and browsers.
 CREATE FUNCTION postrider.name_fault(name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -2951,6 +2985,11 @@ BEGIN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'For example {"X-Team": "sales"}.';
     END IF;
+    fault := postrider.option_fault(coalesce(d.options, '{}'));
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'options', HINT = 'docs/options.md lists them.';
+    END IF;
 END
 $$;
 
@@ -2962,13 +3001,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_destination_gate() IS
-    'Trigger: refuses a destination whose name, URL, patterns or headers are not valid, whoever writes it.';
+    'Trigger: refuses a destination whose name, URL, patterns, headers or options are not valid, whoever writes it.';
 CREATE TRIGGER webhook_destination_gate
-    BEFORE INSERT OR UPDATE OF name, url, event_types, headers ON postrider.webhook_destinations
+    BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options ON postrider.webhook_destinations
     FOR EACH ROW EXECUTE FUNCTION postrider.webhook_destination_gate();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
-    postrider.header_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;
+    postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');
 
@@ -3021,7 +3060,7 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP FUNCTION postrider.header_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
+DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 8;
@@ -4223,11 +4262,11 @@ enum Queries {
         sql: #"""
 INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret, organization_id, user_id, headers,
     max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-    max_concurrency, keep_response_bytes, disable_after_s)
+    max_concurrency, keep_response_bytes, disable_after_s, options)
 SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, keep_response_bytes integer, disable_after_s integer)
+    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, options jsonb)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', events, 'profile', profile,
     'secret', secret, 'destination_id', destination_id)::text
 """#)
@@ -4240,11 +4279,11 @@ RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', event
         sql: #"""
 INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types, profile, secret, organization_id, user_id, headers,
     max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-    max_concurrency, keep_response_bytes, disable_after_s, workflow_id)
+    max_concurrency, keep_response_bytes, disable_after_s, options, workflow_id)
 SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, workflow_id text)
+    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, options jsonb, workflow_id text)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events', event_types, 'profile', profile,
     'secret', secret, 'destination_id', destination_id)::text
 """#)
@@ -4289,11 +4328,14 @@ SET name = coalesce(p.name, e.name), url = coalesce(p.url, e.url), events = coal
     jitter = coalesce(p.jitter, e.jitter), delays_ms = coalesce(p.delays_ms, e.delays_ms),
     timeout_ms = coalesce(p.timeout_ms, e.timeout_ms), final_statuses = coalesce(p.final_statuses, e.final_statuses),
     max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
+    -- Each option that is given replaces the one of its name; null takes it away.
+    options = (e.options || coalesce(p.options, '{}'))
+        - ARRAY(SELECT o.key FROM jsonb_each(p.options) AS o WHERE o.value = 'null'),
     disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, disable_after_s integer, is_active boolean)
+    max_concurrency integer, disable_after_s integer, options jsonb, is_active boolean)
 WHERE e.id = p.id
 RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text
 """#)
@@ -4314,11 +4356,14 @@ SET name = coalesce(p.name, e.name), webhook_url = coalesce(p.url, e.webhook_url
     delays_ms = coalesce(p.delays_ms, e.delays_ms), timeout_ms = coalesce(p.timeout_ms, e.timeout_ms),
     final_statuses = coalesce(p.final_statuses, e.final_statuses),
     max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
+    -- Each option that is given replaces the one of its name; null takes it away.
+    options = (e.options || coalesce(p.options, '{}'))
+        - ARRAY(SELECT o.key FROM jsonb_each(p.options) AS o WHERE o.value = 'null'),
     disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, disable_after_s integer, is_active boolean)
+    max_concurrency integer, disable_after_s integer, options jsonb, is_active boolean)
 WHERE e.id = p.id
 RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text
 """#)
@@ -5166,7 +5211,7 @@ SELECT id, public_id, kind, name, url, event_types, profile, organization_id, us
              FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h
              ORDER BY h.key),
        max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-       max_concurrency, keep_response_bytes
+       max_concurrency, keep_response_bytes, nullif(options, '{}')::text
 FROM postrider.webhook_destinations
 WHERE deleted_at IS NULL
 ORDER BY id

@@ -23,6 +23,12 @@ struct DestinationOptions: ParsableArguments {
     @Option(help: "Disable it after so long of nothing but failure; 0s for never (120h).") var disableAfter:
         TimeArgument?
 
+    @Option(
+        help: ArgumentHelp(
+            "An option of docs/options.md, such as 'order=true'; null takes it away; can be repeated.",
+            valueName: "name=json"))
+    var option: [String] = []
+
     /// The columns that were given, checked as far as it can be done here.
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.
@@ -44,6 +50,7 @@ struct DestinationOptions: ParsableArguments {
         }
         if let concurrency { columns["max_concurrency"] = concurrency }
         if let disableAfter { columns["disable_after_s"] = (disableAfter.milliseconds + 999) / 1000 }
+        if !option.isEmpty { columns["options"] = try options() }
         try check("retry policy") {
             _ = try RetryPolicy(
                 maxAttempts: maxAttempts ?? 6, growth: .exponential(factor: factor ?? 2),
@@ -65,6 +72,24 @@ struct DestinationOptions: ParsableArguments {
             headers[name] = value
         }
         return headers
+    }
+
+    /// The options by name; a null stands for itself, because it takes one away.
+    private func options() throws -> [String: Any] {
+        var options: [String: Any] = [:]
+        for text in option {
+            guard let equals = text.firstIndex(of: "=") else {
+                throw CommandFailure.failed("--option needs NAME=JSON, not \(text.debugDescription)")
+            }
+            let name = String(text[..<equals])
+            let value = Array(text[text.index(after: equals)...].utf8)
+            try check("--option \(name)") {
+                guard try JSONValue(parsing: value) != .null else { return }
+                _ = try DeliveryOptions(name: name, value: JSONValue(parsing: value))
+            }
+            options[name] = try JSONSerialization.jsonObject(with: Data(value), options: [.fragmentsAllowed])
+        }
+        return options
     }
 
     private func waits(_ list: String) throws -> [Int64] {

@@ -1,0 +1,94 @@
+// What only some destinations use, out of the column `options`. Made by the store with the destination; docs/options.md
+// lists every key, and `option_fault` in SQL knows the same names.
+
+/// The options of a destination. Each is nil or false when it is not given, and costs nothing then.
+public struct DeliveryOptions: Sendable, Equatable {
+    /// Whether events of one ordering key are delivered strictly one after the other.
+    public var isOrdered = false
+
+    /// No options.
+    public static let none = DeliveryOptions()
+
+    /// No options.
+    public init() {}
+
+    /// Reads the JSON object of the column `options`.
+    ///
+    /// - Throws: `OptionError` that names the option and what is wrong with it.
+    public init(parsing text: [UInt8]) throws(OptionError) {
+        guard case .object(let members) = try JSONValue(parsing: text) else {
+            throw OptionError("options must be a JSON object")
+        }
+        for (name, value) in members.sorted(by: { $0.key < $1.key }) {
+            do { try set(name, value) } catch { throw OptionError("option \(name): \(error.reason)") }
+        }
+    }
+
+    /// Reads one option, as the command line gets it.
+    ///
+    /// - Throws: `OptionError`.
+    public init(name: String, value: JSONValue) throws(OptionError) {
+        try set(name, value)
+    }
+
+    private mutating func set(_ name: String, _ value: JSONValue) throws(OptionError) {
+        switch name {
+        case "order": isOrdered = try value.bool()
+        default: throw OptionError("there is no such option")
+        }
+    }
+}
+
+/// Why options cannot be used.
+public struct OptionError: Error, Equatable, CustomStringConvertible {
+    /// What is wrong, in one line; quotes no value that may be a secret.
+    public let reason: String
+
+    /// Makes an error.
+    public init(_ reason: String) { self.reason = reason }
+
+    /// The reason.
+    public var description: String { reason }
+}
+
+extension JSONValue {
+    /// The value as a boolean.
+    ///
+    /// - Throws: `OptionError` when it is none; so do the others.
+    func bool() throws(OptionError) -> Bool {
+        guard case .bool(let value) = self else { throw OptionError("expected true or false") }
+        return value
+    }
+
+    /// The value as a string.
+    func string() throws(OptionError) -> String {
+        guard case .string(let value) = self else { throw OptionError("expected a string") }
+        return value
+    }
+
+    /// The value as a number within a range.
+    func number(in range: ClosedRange<Double>) throws(OptionError) -> Double {
+        guard case .number(let value, _) = self, range.contains(value) else {
+            throw OptionError("expected a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    /// The value as a whole number within a range.
+    func int(in range: ClosedRange<Int>) throws(OptionError) -> Int {
+        guard case .number(_, let text) = self, let value = Int(text), range.contains(value) else {
+            throw OptionError("expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    /// The members of an object that has no others than these names.
+    func members(_ names: Set<String>) throws(OptionError) -> [String: JSONValue] {
+        guard case .object(let members) = self else { throw OptionError("expected an object") }
+        if let unknown = members.keys.sorted().first(where: { !names.contains($0) }) {
+            throw OptionError(
+                "unknown key \(unknown.debugDescription); known are \(names.sorted().joined(separator: ", "))")
+        }
+        return members
+    }
+}
