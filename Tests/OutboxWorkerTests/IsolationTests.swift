@@ -48,7 +48,7 @@ import Testing
         add(&state, claim: 1, (0..<30).map { work($0) })
         for _ in 0..<2 { for departure in state.depart(at: 0) { answer(&state, departure.token, status: 503) } }
         #expect(state.depart(at: 20).isEmpty)
-        let (failing, recovered) = state.takeBreakerReports()
+        let (failing, recovered) = state.breakers.take()
         #expect(failing.map(\.destination) == [1])
         #expect(failing[0].opens)
         #expect(failing[0].failure == "unavailable")
@@ -75,7 +75,7 @@ import Testing
         #expect(departures.map(\.delivery.attempt) == [2])
         #expect(state.retryRoom(of: 1, at: 2) == 0)
         answer(&state, departures[0].token, status: 200)
-        #expect(state.takeBreakerReports().recovered == [1])
+        #expect(state.breakers.take().recovered == [1])
         #expect(state.retryRoom(of: 1, at: 20) == 2)
     }
 
@@ -96,7 +96,7 @@ import Testing
         state.settle(
             token: state.depart(at: 0)[0].token, .answered(Answer(status: 429, retryAfter: .seconds(7))), ended, random: 0,
             now: 1)
-        let reports = state.takeBreakerReports().failing
+        let reports = state.breakers.take().failing
         #expect(reports.map(\.pause) == [.seconds(7)])
         #expect(reports.map(\.opens) == [false])
         // Another worker learns it.

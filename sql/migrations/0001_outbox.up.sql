@@ -212,16 +212,18 @@ CREATE TABLE postrider.webhook_retries (
     destination_id integer     NOT NULL,
     attempt_number smallint    NOT NULL,
     is_replay      boolean     NOT NULL DEFAULT false,
+    ordering_key   text,
     CONSTRAINT webhook_retries_pkey PRIMARY KEY (event_id, destination_id)
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX webhook_retries_due_idx ON postrider.webhook_retries (destination_id, due_at);
 COMMENT ON TABLE postrider.webhook_retries IS
     'Deliveries that will be attempted at due_at: failed ones that are tried again, and replays. Deleted when claimed.';
 COMMENT ON COLUMN postrider.webhook_retries.event_id IS 'The event.';
-COMMENT ON COLUMN postrider.webhook_retries.due_at IS 'Not before this time, by the database''s clock; infinity: parked until the destination is active again.';
+COMMENT ON COLUMN postrider.webhook_retries.due_at IS 'Not before this time, by the database''s clock; infinity: parked until the destination is active again, or until its turn has come.';
 COMMENT ON COLUMN postrider.webhook_retries.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_retries.attempt_number IS 'Number of the attempt that is due.';
 COMMENT ON COLUMN postrider.webhook_retries.is_replay IS 'True when an operator asked for it.';
+COMMENT ON COLUMN postrider.webhook_retries.ordering_key IS 'The key behind an earlier event of which it waits, of a destination with strict order; due_at is infinity until its turn. Null otherwise.';
 
 CREATE TABLE postrider.webhook_dead_letters (
     event_id       uuid        NOT NULL,
@@ -370,7 +372,7 @@ BEGIN
         DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
     ELSE
         UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
-        WHERE destination_id = NEW.id AND due_at = 'infinity';
+        WHERE destination_id = NEW.id AND due_at = 'infinity' AND ordering_key IS NULL;
         PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;

@@ -555,7 +555,8 @@ SELECT q.waiting, q.waiting_high, q.waiting_normal, q.waiting_low,
        r.due AS retries_due, r.later AS retries_later, r.parked AS retries_parked, r.next_at AS next_retry_at,
        (SELECT count(*) FROM postrider.webhook_dead_letters) AS dead_letters,
        (SELECT count(*) FROM postrider.webhook_workers
-        WHERE alive AND lease_until >= clock_timestamp()) AS workers_alive
+        WHERE alive AND lease_until >= clock_timestamp()) AS workers_alive,
+       r.in_order AS retries_in_order
 FROM (SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) AS waiting,
              coalesce(sum(1 + coalesce(cardinality(more), 0)) FILTER (WHERE priority = 0), 0) AS waiting_high,
              coalesce(sum(1 + coalesce(cardinality(more), 0)) FILTER (WHERE priority = 1), 0) AS waiting_normal,
@@ -568,7 +569,8 @@ FROM (SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) AS waiting,
       FROM postrider.webhook_claims) AS c,
      (SELECT count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
              count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
-             count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+             count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked,
+             count(ordering_key) AS in_order, nullif(min(due_at), 'infinity') AS next_at
       FROM postrider.webhook_retries) AS r;
 COMMENT ON VIEW postrider.webhook_queue_status IS 'One row: what waits, what is in flight, what is due, what is dead. Reads the queue, the claims and the retries whole.';
 COMMENT ON COLUMN postrider.webhook_queue_status.waiting IS 'Events that wait for their first fan-out.';
@@ -586,6 +588,7 @@ COMMENT ON COLUMN postrider.webhook_queue_status.retries_parked IS 'Deliveries t
 COMMENT ON COLUMN postrider.webhook_queue_status.next_retry_at IS 'The earliest due time of all; null when there is none.';
 COMMENT ON COLUMN postrider.webhook_queue_status.dead_letters IS 'Deliveries that will not be tried again by themselves.';
 COMMENT ON COLUMN postrider.webhook_queue_status.workers_alive IS 'Workers whose lease holds.';
+COMMENT ON COLUMN postrider.webhook_queue_status.retries_in_order IS 'Deliveries that wait behind an earlier event of their ordering key.';
 
 CREATE VIEW postrider.webhook_destination_status WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.kind, d.name, d.is_active, d.inactive_reason,
@@ -597,7 +600,7 @@ LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS fa
            FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
                   count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
-                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+                  count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
            FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id

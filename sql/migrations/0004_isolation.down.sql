@@ -7,7 +7,7 @@ BEGIN
         DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
     ELSE
         UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
-        WHERE destination_id = NEW.id AND due_at = 'infinity';
+        WHERE destination_id = NEW.id AND due_at = 'infinity' AND ordering_key IS NULL;
         PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
@@ -120,7 +120,7 @@ LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS fa
            FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
                   count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
-                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+                  count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
            FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id

@@ -51,7 +51,7 @@ BEGIN
     ELSE
         UPDATE postrider.webhook_retries SET due_at = postrider.event_id_time(event_id)
             + ('x' || substr(event_id::text, 16, 3))::bit(12)::integer / 4096.0 * interval '1 millisecond'
-        WHERE destination_id = NEW.id AND due_at = 'infinity';
+        WHERE destination_id = NEW.id AND due_at = 'infinity' AND ordering_key IS NULL;
         PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
@@ -108,7 +108,7 @@ LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS fa
            FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
                   count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
-                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+                  count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
            FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id

@@ -156,6 +156,9 @@ BEGIN
     FOR name, value IN SELECT o.key, o.value FROM jsonb_each(options) AS o ORDER BY o.key LOOP
         fits := CASE name
             WHEN 'order' THEN jsonb_typeof(value) = 'boolean'
+            WHEN 'rate' THEN jsonb_typeof(value -> 'per_second') IS NOT DISTINCT FROM 'number'
+            WHEN 'batch' THEN jsonb_typeof(value -> 'events') IS NOT DISTINCT FROM 'number'
+            WHEN 'priority' THEN value IN ('"high"', '"normal"', '"low"')
         END;
         IF fits IS NULL THEN
             RETURN 'there is no option ' || quote_literal(left(name, 64));

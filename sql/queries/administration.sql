@@ -300,6 +300,8 @@ SELECT jsonb_build_object(
     'in_recovery', pg_is_in_recovery(),
     'queue', (SELECT to_jsonb(s) FROM postrider.webhook_queue_status AS s),
     'oldest_waiting_s', (SELECT extract(epoch FROM s.oldest_waiting_age) FROM postrider.webhook_queue_status AS s),
+    'blocked_keys', (SELECT count(*) FROM postrider.webhook_keys AS k JOIN postrider.webhook_dead_letters AS l
+                     ON l.event_id = k.head AND l.destination_id = k.destination_id),
     'attachments', (SELECT count(*) FROM postrider.webhook_attachments),
     'faults', (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM postrider.webhook_attachment_check AS c),
     'enqueue_enabled', (SELECT tgenabled <> 'D' FROM pg_catalog.pg_trigger
@@ -333,3 +335,20 @@ SELECT jsonb_build_object(
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations
                    WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'))::text
 WHERE $1::jsonb IS NOT NULL;
+
+-- name: OrderList   rows: ordering keys with work, blocked ones first, then the oldest
+-- params: $1 {"endpoint", "blocked": bool, "limit"} jsonb
+-- index: webhook_keys_pkey
+SELECT to_jsonb(k)::text FROM postrider.webhook_key_status AS k
+WHERE ($1::jsonb ->> 'endpoint' IS NULL OR k.endpoint_id::text = $1::jsonb ->> 'endpoint' OR k.endpoint = $1::jsonb ->> 'endpoint')
+  AND (NOT ($1::jsonb ->> 'blocked')::boolean OR k.state = 'blocked')
+ORDER BY k.state <> 'blocked', k.headed_at
+LIMIT ($1::jsonb ->> 'limit')::bigint;
+
+-- name: OrderSkip   rows: 0..1
+-- params: $1 {"endpoint", "key"} jsonb
+-- index: webhook_keys_pkey
+SELECT jsonb_build_object('event_id', postrider.skip_key(d.public_id, $1::jsonb ->> 'key'), 'endpoint', d.name)::text
+FROM postrider.webhook_destinations AS d
+WHERE d.deleted_at IS NULL AND (d.public_id::text = $1::jsonb ->> 'endpoint' OR d.name = $1::jsonb ->> 'endpoint')
+ORDER BY d.public_id::text = $1::jsonb ->> 'endpoint' DESC LIMIT 1;

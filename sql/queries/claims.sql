@@ -1,15 +1,15 @@
 -- Claiming: how a worker takes work, finishes it, and takes it over from the dead.
 
 -- name: EventClaim   rows: one for each event of at most one new claim; none when nothing waits
--- params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int, $4 three uuid[]: for each priority the id
---         from which on to look
+-- params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int, then one element for each priority, in the
+--         order in which they are served: $4 ids from which on to look uuid[], $5 priorities smallint[]
 -- index: webhook_queue_pkey, webhook_event_log_pkey, webhook_workers_pkey; the plan is checked in ClaimPlanTests
 WITH picked AS MATERIALIZED (
     -- One range of the index after the other, so that dead rows in front of it are not read; see LowWater.
-    SELECT waiting.* FROM unnest($4::uuid[]) WITH ORDINALITY AS low (id, place), LATERAL (
-        SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, priority, id
+    SELECT low.place, waiting.* FROM unnest($4::uuid[], $5::smallint[]) WITH ORDINALITY AS low (id, priority, place), LATERAL (
+        SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, id
         FROM postrider.webhook_queue
-        WHERE priority = (low.place - 1)::smallint AND id >= low.id
+        WHERE webhook_queue.priority = low.priority AND webhook_queue.id >= low.id
         ORDER BY id
         LIMIT $3
         FOR UPDATE SKIP LOCKED
@@ -20,7 +20,7 @@ WITH picked AS MATERIALIZED (
 ), chosen AS MATERIALIZED (
     -- A row may hold 64 events: stop at the row that reaches the wanted number. The others are unlocked by the commit.
     SELECT tid FROM (
-        SELECT tid, sum(events) OVER (ORDER BY priority, id) - events AS before FROM picked
+        SELECT tid, sum(events) OVER (ORDER BY place, id) - events AS before FROM picked
     ) AS counted
     WHERE before < $2
 ), taken AS (
@@ -41,6 +41,69 @@ FROM claim, LATERAL unnest(claim.event_ids) WITH ORDINALITY AS u (id, place),
      -- log was empty and analyzed hashed the log: 200,000 rows read for each claim (measured).
      LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
 ORDER BY u.place;
+
+-- name: OrderLock   rows: 1
+-- params: none
+-- index: none
+-- First in every transaction that puts events of ordering keys in line or ends their turn, for as long as it lasts.
+SELECT pg_advisory_xact_lock(7743, 1);
+
+-- name: OrderEnroll   rows: one for each delivery that must wait behind an earlier event of its key
+-- params: $1 worker bigint
+-- index: webhook_destinations_ordered_idx, webhook_event_log_pkey
+-- Directly behind EventClaim, under OrderLock: what was claimed is put in line in the order of ids. Who is first of its
+-- key is not among the rows and is sent with the claim.
+WITH made AS MATERIALIZED (
+    -- The claim of this very transaction; a claim of retries has destinations.
+    SELECT u.id FROM postrider.webhook_claims AS c, LATERAL unnest(c.event_ids) AS u (id)
+    WHERE c.worker_id = $1 AND c.destination_ids IS NULL AND c.xmin = pg_current_xact_id()::xid
+), wanted AS MATERIALIZED (
+    SELECT d.id AS destination_id, e.ordering_key, e.id AS event_id,
+           row_number() OVER (PARTITION BY d.id, e.ordering_key ORDER BY e.id) AS place
+    FROM made, LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = made.id OFFSET 0) AS e,
+         postrider.webhook_destinations AS d
+    WHERE e.ordering_key IS NOT NULL AND d.options @> '{"order": true}' AND d.deleted_at IS NULL
+      AND (d.organization_id IS NULL OR d.organization_id = e.organization_id)
+      AND (d.user_id IS NULL OR d.user_id = e.user_id)
+      AND postrider.matches(d.event_types, e.event_type)
+), headed AS (
+    INSERT INTO postrider.webhook_keys (destination_id, ordering_key, head)
+    SELECT destination_id, ordering_key, event_id FROM wanted WHERE place = 1
+    ON CONFLICT (destination_id, ordering_key) DO NOTHING
+    RETURNING destination_id, head
+), waiting AS (
+    INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, ordering_key)
+    SELECT w.event_id, 'infinity', w.destination_id, 1, w.ordering_key FROM wanted AS w
+    WHERE (w.destination_id, w.event_id) NOT IN (SELECT h.destination_id, h.head FROM headed AS h)
+    ON CONFLICT (event_id, destination_id) DO NOTHING
+    RETURNING event_id, destination_id
+)
+SELECT event_id, destination_id FROM waiting;
+
+-- name: OrderRelease   rows: 1: how many deliveries are due now
+-- params: one element for each delivery whose turn ends: $1 destinations int[], $2 ordering keys text[], $3 events uuid[]
+-- index: none of its own: the function probes the keys, and their lines by key and event
+SELECT postrider.release_keys($1::integer[], $2::text[], $3::uuid[]);
+
+-- name: RateTake   rows: one for each destination: how many requests may be sent now, milliseconds until the next may
+-- params: one element for each destination, ascending: $1 destinations int[], $2 wanted int[], $3 requests a second
+--         float8[], $4 burst float8[]
+-- index: none: inserts by the key
+-- A token bucket by the database's clock; who comes second waits for the row and sees what is left.
+INSERT INTO postrider.webhook_rates AS r (destination_id, wanted, per_second, burst, refilled_at, granted, tokens)
+SELECT f.id, f.wanted, f.per_second, f.burst, statement_timestamp(), least(f.wanted, floor(f.burst)),
+       f.burst - least(f.wanted, floor(f.burst))
+FROM unnest($1::integer[], $2::integer[], $3::float8[], $4::float8[]) AS f (id, wanted, per_second, burst)
+ON CONFLICT (destination_id) DO UPDATE
+    SET wanted = excluded.wanted, per_second = excluded.per_second, burst = excluded.burst,
+        refilled_at = greatest(r.refilled_at, excluded.refilled_at),
+        granted = least(excluded.wanted, floor(least(excluded.burst, r.tokens + excluded.per_second
+            * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8)))),
+        tokens = least(excluded.burst, r.tokens + excluded.per_second
+                * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8))
+            - least(excluded.wanted, floor(least(excluded.burst, r.tokens + excluded.per_second
+                * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8))))
+RETURNING destination_id, granted, ceil(greatest(0, 1 - tokens) / per_second * 1000)::bigint;
 
 -- name: EventPayload   rows: 0..1
 -- params: $1 event uuid

@@ -3,11 +3,29 @@
 -- name: RoutingVersion   rows: 1
 -- params: none
 -- index: none: one row
-SELECT version FROM postrider.webhook_routing;
+SELECT version, statement_timestamp() FROM postrider.webhook_routing;
 
--- name: DestinationLoad   rows: all destinations that are not deleted
--- params: none
--- index: none: read whole
+-- name: RoutingChanges   rows: destinations that have changed since a version; one with id 0 when that is not known
+-- params: $1 version bigint, $2 when the destinations were last loaded timestamptz
+-- index: webhook_routing_changes_pkey, webhook_secrets_expiry_idx
+SELECT c.destination_id FROM postrider.webhook_routing_changes AS c WHERE c.version > $1
+UNION
+-- A secret that has expired signs no more, though no row was changed.
+SELECT s.destination_id FROM postrider.webhook_secrets AS s
+WHERE s.expires_at > $2 AND s.expires_at <= statement_timestamp()
+UNION
+SELECT 0 FROM postrider.webhook_routing AS r
+WHERE r.version > $1 AND NOT EXISTS (SELECT FROM postrider.webhook_routing_changes AS c WHERE c.version = $1 + 1);
+
+-- name: RoutingChangesPrune   rows: none
+-- params: $1 how many versions to keep bigint
+-- index: webhook_routing_changes_pkey
+DELETE FROM postrider.webhook_routing_changes
+WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1;
+
+-- name: DestinationLoad   rows: destinations that are not deleted: all, or those named
+-- params: $1 destinations int[], null for all
+-- index: none: read whole, or by their key
 SELECT id, public_id, kind, name, url, event_types, profile, organization_id, user_id, is_active,
        -- Whatever stands in a row: one that is faulty must not keep the others from being loaded.
        ARRAY(SELECT h.key FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h
@@ -18,15 +36,15 @@ SELECT id, public_id, kind, name, url, event_types, profile, organization_id, us
        max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
        max_concurrency, keep_response_bytes, nullif(options, '{}')::text
 FROM postrider.webhook_destinations
-WHERE deleted_at IS NULL
+WHERE deleted_at IS NULL AND ($1::integer[] IS NULL OR id = ANY ($1))
 ORDER BY id;
 
--- name: SecretLoad   rows: all secrets that sign now, newest first for each destination
--- params: none
+-- name: SecretLoad   rows: secrets that sign now, newest first for each destination
+-- params: $1 destinations int[], null for all
 -- index: webhook_secrets_pkey
 SELECT s.destination_id, s.version, s.secret FROM postrider.webhook_secrets AS s
 JOIN postrider.webhook_destinations AS d ON d.id = s.destination_id AND d.deleted_at IS NULL
-WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp()
+WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp()) AND ($1::integer[] IS NULL OR s.destination_id = ANY ($1))
 ORDER BY s.destination_id, s.version DESC;
 
 -- name: DestinationDisable   rows: none

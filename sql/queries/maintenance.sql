@@ -38,3 +38,8 @@ WHERE s.schemaname = 'postrider' AND s.n_dead_tup > 20000 AND pg_catalog.pg_has_
   AND s.relname IN ('webhook_queue', 'webhook_claims', 'webhook_retries', 'webhook_tallies', 'webhook_settlements',
                     'webhook_workers', 'webhook_breakers')
 ORDER BY 1;
+
+-- name: KeySweep   rows: 1: how many deliveries and keys were freed
+-- params: none
+-- index: webhook_keys_pkey, webhook_retries_order_idx; both are empty without destinations with strict order
+SELECT postrider.sweep_keys();

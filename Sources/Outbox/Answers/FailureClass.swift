@@ -70,6 +70,8 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case proxy
     /// The receiver asked by header that this delivery be given up, or all of them.
     case refusedByReceiver = "refused_by_receiver"
+    /// The receiver took the batch that the event was in, but not the event.
+    case refusedItem = "refused_item"
     /// Five workers died while they held it.
     case poison
 

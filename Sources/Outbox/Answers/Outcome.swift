@@ -6,6 +6,8 @@ public enum Outcome: Sendable {
     case answered(Answer)
     /// No complete answer came.
     case failed(ExchangeFailure)
+    /// The receiver took the batch, but refused this event of it.
+    case refusedItem
 }
 
 /// The part of an answer that decides what happens next.

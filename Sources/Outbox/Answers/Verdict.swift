@@ -73,6 +73,7 @@ public struct Verdict: Sendable, Equatable {
         let bench = Bench(destination: destination, attempt: attempt, random: random)
         switch outcome {
         case .answered(let answer): return bench.judge(answer)
+        case .refusedItem: return bench.retry(.refusedItem, isBlamed: false)
         case .failed(let failure):
             return bench.judge(failure, wasQuick: duration.map { $0 < instantRetryLimit } ?? false)
         }
@@ -140,7 +141,7 @@ private struct Bench {
     }
 
     /// Another attempt after the schedule's delay, or later when the receiver asks for it; never earlier.
-    private func retry(_ failure: FailureClass, hint: Duration? = nil, isBlamed: Bool = true) -> Verdict {
+    func retry(_ failure: FailureClass, hint: Duration? = nil, isBlamed: Bool = true) -> Verdict {
         let pause = hint.map { min($0, Verdict.longestRetryAfter) }
         var verdict = Verdict(action: .dead(.exhausted), failure: failure, blamesDestination: isBlamed)
         verdict.pausesDestination = pause

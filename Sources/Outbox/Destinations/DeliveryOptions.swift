@@ -5,6 +5,12 @@
 public struct DeliveryOptions: Sendable, Equatable {
     /// Whether events of one ordering key are delivered strictly one after the other.
     public var isOrdered = false
+    /// How often requests may be sent, by all workers together; nil for no limit.
+    public var rate: RateLimit?
+    /// How many events go into one request; nil for one event a request.
+    public var batch: BatchLimits?
+    /// Whose turn is first when there is more to send than may be sent at once: 0 high, 1 normal, 2 low.
+    public var priority = 1
 
     /// No options.
     public static let none = DeliveryOptions()
@@ -34,6 +40,13 @@ public struct DeliveryOptions: Sendable, Equatable {
     private mutating func set(_ name: String, _ value: JSONValue) throws(OptionError) {
         switch name {
         case "order": isOrdered = try value.bool()
+        case "rate": rate = try RateLimit(value)
+        case "batch": batch = try BatchLimits(value)
+        case "priority":
+            guard let rank = ["high", "normal", "low"].firstIndex(of: try value.string()) else {
+                throw OptionError("expected high, normal or low")
+            }
+            priority = rank
         default: throw OptionError("there is no such option")
         }
     }

@@ -16,7 +16,7 @@ public struct Event: Sendable, Identifiable {
     public var recordID: String?
     /// Events of the same key are delivered in order to destinations that ask for it; nil asks for no order.
     public var orderingKey: String?
-    /// Higher goes first; default 0.
+    /// 0 high, 1 normal, 2 low; default 1.
     public var priority: Int16
     /// The payload: the JSON text that Postgres gave, forwarded without being parsed.
     public var data: [UInt8]
@@ -31,7 +31,7 @@ public struct Event: Sendable, Identifiable {
         user: String? = nil,
         recordID: String? = nil,
         orderingKey: String? = nil,
-        priority: Int16 = 0,
+        priority: Int16 = 1,
         data: [UInt8]
     ) {
         self.id = id

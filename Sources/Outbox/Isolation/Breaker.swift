@@ -164,7 +164,7 @@ extension FailureClass {
             .unavailable, .tooLarge:
             true
         case .refusedAddress, .invalidRequest, .cancelled, .redirectRefused, .clientError, .gone,
-            .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver:
+            .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver, .refusedItem:
             false
         }
     }

@@ -2,6 +2,16 @@
 
 /// Rendering of envelopes.
 enum Envelope {
+    /// One event of a batch.
+    static let batchElement = compiled(
+        #"{"id":"{event.id}","type":"{event.type}","timestamp":"{event.created_at}","data":{data}}"#)
+    /// The payload alone.
+    static let bare = compiled("{data}")
+
+    private static func compiled(_ text: String) -> Template {
+        do { return try Template(text, role: .envelope) } catch { preconditionFailure("\(text): \(error)") }
+    }
+
     /// Gives the body of an event. An empty payload counts as `null`.
     static func render(_ template: Template, _ event: Event) -> [UInt8] {
         var output: [UInt8] = []

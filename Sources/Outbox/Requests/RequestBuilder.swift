@@ -72,10 +72,48 @@ public struct RequestBuilder: Sendable, CustomStringConvertible, CustomReflectab
         attempt: Int,
         unixSeconds: Int64
     ) throws(RequestError) -> PreparedRequest {
+        try request(
+            event, destination, envelope: destination.profile.envelopeTemplate, deliveryID: deliveryID,
+            attempt: attempt,
+            unixSeconds: unixSeconds)
+    }
+
+    /// Builds the request of a batch: a JSON array of `{"id", "type", "timestamp", "data"}` in the order given, whatever
+    /// the envelope of the profile. Headers and signature are the profile's, with the batch's own id (``BatchID``) and
+    /// the type `batch` in the place of an event's.
+    ///
+    /// - Parameters:
+    ///   - events: The events, at least one.
+    ///   - deliveryID: The id of the first event's delivery.
+    ///   - attempt: The number of this attempt, the same for all of them.
+    /// - Throws: `RequestError` when it cannot be sent, now or later.
+    public mutating func batch(
+        events: [Event], destination: Destination, deliveryID: String, attempt: Int, unixSeconds: Int64
+    ) throws(RequestError) -> PreparedRequest {
+        var body: [UInt8] = []
+        body.reserveCapacity(events.reduce(2) { $0 + $1.data.count + 160 })
+        body.append(UInt8(ascii: "["))
+        for (index, event) in events.enumerated() {
+            if index > 0 { body.append(UInt8(ascii: ",")) }
+            body.append(contentsOf: Envelope.render(Envelope.batchElement, event))
+        }
+        body.append(UInt8(ascii: "]"))
+        let batch = Event(
+            id: BatchID.make(of: events.map(\.id)), type: "batch",
+            createdAtMicroseconds: events.first?.createdAtMicroseconds ?? 0, data: body)
+        return try request(
+            batch, destination, envelope: Envelope.bare, deliveryID: deliveryID, attempt: attempt,
+            unixSeconds: unixSeconds)
+    }
+
+    private mutating func request(
+        _ event: Event, _ destination: Destination, envelope: Template, deliveryID: String, attempt: Int,
+        unixSeconds: Int64
+    ) throws(RequestError) -> PreparedRequest {
         let target = try prepare(destination)
         select(event)
         select(unixSeconds)
-        let index = bodyIndex(of: event, for: destination.profile)
+        let index = bodyIndex(of: event, in: envelope)
         var values = AttemptValues(
             event: event, eventID: eventID, destinationID: target.destinationID, deliveryID: deliveryID,
             attempt: attempt, unixSeconds: unixSeconds, timestamp: timestamp
@@ -125,9 +163,9 @@ public struct RequestBuilder: Sendable, CustomStringConvertible, CustomReflectab
         Timestamp.appendDecimal(unixSeconds, to: &timestamp)
     }
 
-    private mutating func bodyIndex(of event: Event, for profile: Profile) -> Int {
-        if let index = bodies.firstIndex(where: { $0.envelope == profile.envelope }) { return index }
-        bodies.append(Body(envelope: profile.envelope, bytes: Envelope.render(profile.envelopeTemplate, event)))
+    private mutating func bodyIndex(of event: Event, in envelope: Template) -> Int {
+        if let index = bodies.firstIndex(where: { $0.envelope == envelope.text }) { return index }
+        bodies.append(Body(envelope: envelope.text, bytes: Envelope.render(envelope, event)))
         return bodies.count - 1
     }
 

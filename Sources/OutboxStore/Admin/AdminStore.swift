@@ -56,6 +56,10 @@ public struct AdminRequest: Sendable {
     public static let attachmentCreate = AdminRequest(Queries.attachmentCreate)
     /// Detaches a table.
     public static let attachmentDelete = AdminRequest(Queries.attachmentDelete)
+    /// Lists ordering keys that have work.
+    public static let orderList = AdminRequest(Queries.orderList)
+    /// Skips what is at the head of an ordering key.
+    public static let orderSkip = AdminRequest(Queries.orderSkip)
     /// Looks at everything that may be wrong.
     public static let diagnosis = AdminRequest(Queries.diagnosis)
 }

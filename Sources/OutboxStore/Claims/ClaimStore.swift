@@ -12,8 +12,36 @@ public enum ClaimStore {
     ///   - events: how many events are wanted; up to 63 more may come, because a queue row can hold 64.
     ///   - rows: how many queue rows to look at; the same as `events` unless rows are known to hold many.
     ///   - bounds: three ids, for the priorities 0, 1 and 2: events with smaller ones are passed over.
-    public static func claimEvents(worker: Int64, events: Int32, rows: Int32, from bounds: [EventID]) -> Step {
-        Step(Queries.eventClaim, [.int8(worker), .int4(events), .int4(rows), .uuids(bounds.map(\.uuid))])
+    ///   - priorities: these three in the order in which they are served.
+    public static func claimEvents(
+        worker: Int64, events: Int32, rows: Int32, from bounds: [EventID], priorities: [Int16] = [0, 1, 2]
+    ) -> Step {
+        Step(
+            Queries.eventClaim,
+            [
+                .int8(worker), .int4(events), .int4(rows), .uuids(priorities.map { bounds[Int($0)].uuid }),
+                .int2s(priorities),
+            ])
+    }
+
+    /// Begins a transaction that changes the lines of ordering keys (`OrderLock`); before its other steps.
+    public static func lockOrder() -> Step { Step(Queries.orderLock) }
+
+    /// Puts what ``claimEvents(worker:events:rows:from:priorities:)`` claimed in line, for destinations with strict order
+    /// (`OrderEnroll`); directly behind it, in a transaction that began with ``lockOrder()``.
+    public static func enrollOrder(worker: Int64) -> Step { Step(Queries.orderEnroll, [.int8(worker)]) }
+
+    /// Reads the rows of ``enrollOrder(worker:)``: the deliveries that wait behind an earlier event and must not be sent
+    /// with the claim.
+    ///
+    /// - Throws: `PostgresError` when a row is not of the expected shape.
+    public static func readEnrolled(_ rows: Rows) throws -> Set<DeliveryKey> {
+        var keys: Set<DeliveryKey> = []
+        for index in 0..<rows.count {
+            let row = rows[index]
+            keys.insert(DeliveryKey(event: try row.uuid(0).eventID, destination: Int32(try row.int(1))))
+        }
+        return keys
     }
 
     /// Claims due retries of destinations, the longest due first (`RetryClaim`).

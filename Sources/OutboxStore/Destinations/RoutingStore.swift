@@ -7,7 +7,10 @@ public import Postgres
 public struct Routing: Sendable {
     /// `webhook_routing.version` read before the destinations, so they are at least as new.
     public let version: Int64
-    /// Every destination that is not deleted, ascending by id; inactive ones too, because their deliveries are parked.
+    /// When they were loaded, by the database's clock, in microseconds since 2000.
+    public var loadedAt: Int64 = 0
+    /// Every destination that is not deleted, ascending by id; inactive ones too, because their deliveries are parked. Of a
+    /// load of changes, only those that changed and are not deleted.
     public let destinations: [Destination]
     /// How many bytes of an answer each keeps with the attempt, by destination id.
     public let keptResponseBytes: [Int32: Int]
@@ -41,25 +44,56 @@ public enum RoutingStore {
     /// The step that asks for the routing's version; put behind a claim, its answer is at least as new as the claim.
     public static func version() -> Step { Step(Queries.routingVersion) }
 
+    /// More changes than this are not worth telling apart; 1,000.
+    public static let mostChanges = 1000
+    /// So many versions are remembered with what they changed; 10,000.
+    static let keptVersions: Int64 = 10_000
+
+    /// Loads what has changed since a load, secrets that have expired meanwhile included.
+    ///
+    /// - Returns: the ids of what changed (`RoutingChanges`) and these destinations as they are now; nil when everything
+    ///   is to be loaded: too much changed, or it is not known what.
+    /// - Throws: `PostgresError`.
+    public static func loadChanges(
+        since version: Int64, loadedAt: Int64, on connection: Connection, keys: KeyRing? = nil
+    ) async throws -> (ids: [Int32], routing: Routing)? {
+        // The version first: what is committed after it is found again by the next load.
+        let results = try await connection.pipeline([
+            Self.version(),
+            Step(Queries.routingChanges, [.int8(version), .timestamptz(microsecondsSince2000: loadedAt)]),
+        ])
+        guard results[1].count <= mostChanges else { return nil }
+        let ids = try (0..<results[1].count).map { Int32(try results[1][$0].int(0)) }.sorted()
+        if ids.contains(0) { return nil }
+        return (ids, try await load(ids, keys, version: results[0], on: connection))
+    }
+
     /// Loads every destination.
     ///
     /// - Parameter keys: open sealed secrets; nil when there are none.
     /// - Throws: `PostgresError`.
     public static func load(on connection: Connection, keys: KeyRing? = nil) async throws -> Routing {
+        try await load(nil, keys, version: connection.pipeline([version()])[0], on: connection)
+    }
+
+    private static func load(
+        _ ids: [Int32]?, _ keys: KeyRing?, version: Rows, on connection: Connection
+    ) async throws -> Routing {
+        let chosen: Value = ids.map { .int4s($0) } ?? .null
         let results = try await connection.pipeline([
-            version(), Step(Queries.destinationLoad), Step(Queries.secretLoad),
+            Step(Queries.destinationLoad.plannedAnew, [chosen]), Step(Queries.secretLoad.plannedAnew, [chosen]),
         ])
         var secrets: [Int32: [StoredSecret]] = [:]
-        for row in results[2] {
+        for row in results[1] {
             secrets[Int32(try row.int(0)), default: []].append(
                 StoredSecret(version: Int32(try row.int(1)), text: try row.string(2)))
         }
         var load = RoutingLoad(keys: keys)
-        for row in results[1] {
+        for row in results[0] {
             let row = try DestinationRow(row)
             load.add(row, secrets: secrets[row.id] ?? [])
         }
-        return load.routing(version: try results[0][0].int64(0))
+        return load.routing(version: try version[0].int64(0), loadedAt: try version[0].timestamp(1))
     }
 
     /// Makes a destination inactive, if it is active (`DestinationDisable`).
@@ -107,9 +141,9 @@ private struct RoutingLoad {
         }
     }
 
-    func routing(version: Int64) -> Routing {
+    func routing(version: Int64, loadedAt: Int64) -> Routing {
         Routing(
-            version: version, destinations: destinations, keptResponseBytes: kept, faults: faults,
+            version: version, loadedAt: loadedAt, destinations: destinations, keptResponseBytes: kept, faults: faults,
             census: opener.census, locked: locked)
     }
 }

@@ -222,16 +222,18 @@ CREATE TABLE postrider.webhook_retries (
     destination_id integer     NOT NULL,
     attempt_number smallint    NOT NULL,
     is_replay      boolean     NOT NULL DEFAULT false,
+    ordering_key   text,
     CONSTRAINT webhook_retries_pkey PRIMARY KEY (event_id, destination_id)
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX webhook_retries_due_idx ON postrider.webhook_retries (destination_id, due_at);
 COMMENT ON TABLE postrider.webhook_retries IS
     'Deliveries that will be attempted at due_at: failed ones that are tried again, and replays. Deleted when claimed.';
 COMMENT ON COLUMN postrider.webhook_retries.event_id IS 'The event.';
-COMMENT ON COLUMN postrider.webhook_retries.due_at IS 'Not before this time, by the database''s clock; infinity: parked until the destination is active again.';
+COMMENT ON COLUMN postrider.webhook_retries.due_at IS 'Not before this time, by the database''s clock; infinity: parked until the destination is active again, or until its turn has come.';
 COMMENT ON COLUMN postrider.webhook_retries.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_retries.attempt_number IS 'Number of the attempt that is due.';
 COMMENT ON COLUMN postrider.webhook_retries.is_replay IS 'True when an operator asked for it.';
+COMMENT ON COLUMN postrider.webhook_retries.ordering_key IS 'The key behind an earlier event of which it waits, of a destination with strict order; due_at is infinity until its turn. Null otherwise.';
 
 CREATE TABLE postrider.webhook_dead_letters (
     event_id       uuid        NOT NULL,
@@ -380,7 +382,7 @@ BEGIN
         DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
     ELSE
         UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
-        WHERE destination_id = NEW.id AND due_at = 'infinity';
+        WHERE destination_id = NEW.id AND due_at = 'infinity' AND ordering_key IS NULL;
         PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
@@ -1112,7 +1114,8 @@ SELECT q.waiting, q.waiting_high, q.waiting_normal, q.waiting_low,
        r.due AS retries_due, r.later AS retries_later, r.parked AS retries_parked, r.next_at AS next_retry_at,
        (SELECT count(*) FROM postrider.webhook_dead_letters) AS dead_letters,
        (SELECT count(*) FROM postrider.webhook_workers
-        WHERE alive AND lease_until >= clock_timestamp()) AS workers_alive
+        WHERE alive AND lease_until >= clock_timestamp()) AS workers_alive,
+       r.in_order AS retries_in_order
 FROM (SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) AS waiting,
              coalesce(sum(1 + coalesce(cardinality(more), 0)) FILTER (WHERE priority = 0), 0) AS waiting_high,
              coalesce(sum(1 + coalesce(cardinality(more), 0)) FILTER (WHERE priority = 1), 0) AS waiting_normal,
@@ -1125,7 +1128,8 @@ FROM (SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) AS waiting,
       FROM postrider.webhook_claims) AS c,
      (SELECT count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
              count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
-             count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+             count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked,
+             count(ordering_key) AS in_order, nullif(min(due_at), 'infinity') AS next_at
       FROM postrider.webhook_retries) AS r;
 COMMENT ON VIEW postrider.webhook_queue_status IS 'One row: what waits, what is in flight, what is due, what is dead. Reads the queue, the claims and the retries whole.';
 COMMENT ON COLUMN postrider.webhook_queue_status.waiting IS 'Events that wait for their first fan-out.';
@@ -1143,6 +1147,7 @@ COMMENT ON COLUMN postrider.webhook_queue_status.retries_parked IS 'Deliveries t
 COMMENT ON COLUMN postrider.webhook_queue_status.next_retry_at IS 'The earliest due time of all; null when there is none.';
 COMMENT ON COLUMN postrider.webhook_queue_status.dead_letters IS 'Deliveries that will not be tried again by themselves.';
 COMMENT ON COLUMN postrider.webhook_queue_status.workers_alive IS 'Workers whose lease holds.';
+COMMENT ON COLUMN postrider.webhook_queue_status.retries_in_order IS 'Deliveries that wait behind an earlier event of their ordering key.';
 
 CREATE VIEW postrider.webhook_destination_status WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.kind, d.name, d.is_active, d.inactive_reason,
@@ -1154,7 +1159,7 @@ LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS fa
            FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
                   count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
-                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+                  count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
            FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
@@ -2047,7 +2052,7 @@ BEGIN
     ELSE
         UPDATE postrider.webhook_retries SET due_at = postrider.event_id_time(event_id)
             + ('x' || substr(event_id::text, 16, 3))::bit(12)::integer / 4096.0 * interval '1 millisecond'
-        WHERE destination_id = NEW.id AND due_at = 'infinity';
+        WHERE destination_id = NEW.id AND due_at = 'infinity' AND ordering_key IS NULL;
         PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
@@ -2104,7 +2109,7 @@ LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS fa
            FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
                   count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
-                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+                  count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
            FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
@@ -2128,7 +2133,7 @@ BEGIN
         DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
     ELSE
         UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
-        WHERE destination_id = NEW.id AND due_at = 'infinity';
+        WHERE destination_id = NEW.id AND due_at = 'infinity' AND ordering_key IS NULL;
         PERFORM pg_notify('postrider_wake', 'retries');
     END IF;
     RETURN NULL;
@@ -2241,7 +2246,7 @@ LEFT JOIN (SELECT destination_id, sum(succeeded) AS succeeded, sum(failed) AS fa
            FROM postrider.webhook_tallies GROUP BY destination_id) AS t ON t.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timestamp()) AS due,
                   count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
-                  count(*) FILTER (WHERE due_at = 'infinity') AS parked, nullif(min(due_at), 'infinity') AS next_at
+                  count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
            FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
@@ -2928,6 +2933,9 @@ BEGIN
     FOR name, value IN SELECT o.key, o.value FROM jsonb_each(options) AS o ORDER BY o.key LOOP
         fits := CASE name
             WHEN 'order' THEN jsonb_typeof(value) = 'boolean'
+            WHEN 'rate' THEN jsonb_typeof(value -> 'per_second') IS NOT DISTINCT FROM 'number'
+            WHEN 'batch' THEN jsonb_typeof(value -> 'events') IS NOT DISTINCT FROM 'number'
+            WHEN 'priority' THEN value IN ('"high"', '"normal"', '"low"')
         END;
         IF fits IS NULL THEN
             RETURN 'there is no option ' || quote_literal(left(name, 64));
@@ -3445,6 +3453,326 @@ DROP TABLE postrider.webhook_retention_progress, postrider.webhook_retention;
 SELECT postrider.grant_roles();
 
 DELETE FROM postrider.webhook_migrations WHERE version = 9;
+
+"""#),
+        (version: 10, name: "lanes", up: #"""
+-- Postrider 0010: lanes. Strict order for destinations that ask for it, rates that all workers share, and which
+-- destinations changed, so that workers with a hundred thousand of them load only these.
+
+-- Order ---------------------------------------------------------------------------------------------------------------
+
+-- For each destination with strict order, an ordering key has one delivery under way: its head. The others wait as rows of
+-- webhook_retries that are due at infinity, and each becomes the head when the one before it is delivered. A head that
+-- fails is tried again like any other delivery; as a dead letter it blocks its key until it is replayed or skipped.
+--
+-- Who changes this table holds the advisory lock (7743, 1): events of a key must be put in line in the order in which they
+-- are claimed, whichever workers claim them.
+CREATE TABLE postrider.webhook_keys (
+    destination_id integer     NOT NULL,
+    ordering_key   text        NOT NULL,
+    head           uuid        NOT NULL,
+    headed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_keys_pkey PRIMARY KEY (destination_id, ordering_key)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON TABLE postrider.webhook_keys IS
+    'Ordering keys of which a delivery is under way, for destinations with strict order. A key without work has no row.';
+COMMENT ON COLUMN postrider.webhook_keys.destination_id IS 'The destination.';
+COMMENT ON COLUMN postrider.webhook_keys.ordering_key IS 'The key, webhook_events.ordering_key.';
+COMMENT ON COLUMN postrider.webhook_keys.head IS 'The event whose delivery is under way; all others of the key wait for it.';
+COMMENT ON COLUMN postrider.webhook_keys.headed_at IS 'Since when it is the head.';
+
+CREATE INDEX webhook_retries_order_idx ON postrider.webhook_retries (destination_id, ordering_key, event_id)
+    WHERE ordering_key IS NOT NULL;
+CREATE INDEX webhook_destinations_ordered_idx ON postrider.webhook_destinations (id)
+    WHERE options @> '{"order": true}' AND deleted_at IS NULL;
+
+CREATE FUNCTION postrider.release_keys(destinations integer[], keys text[], heads uuid[]) RETURNS integer
+    LANGUAGE sql VOLATILE AS $$
+    WITH done AS MATERIALIZED (
+        SELECT k.destination_id, k.ordering_key, (
+                   SELECT r.event_id FROM postrider.webhook_retries AS r
+                   WHERE r.destination_id = k.destination_id AND r.ordering_key = k.ordering_key
+                   ORDER BY r.event_id LIMIT 1) AS next
+        FROM unnest(destinations, keys, heads) AS f (destination_id, ordering_key, head)
+        JOIN postrider.webhook_keys AS k USING (destination_id, ordering_key, head)
+    ), due AS (
+        UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
+        FROM done WHERE r.event_id = done.next AND r.destination_id = done.destination_id
+        RETURNING 1
+    ), headed AS (
+        UPDATE postrider.webhook_keys AS k SET head = done.next, headed_at = clock_timestamp()
+        FROM done
+        WHERE k.destination_id = done.destination_id AND k.ordering_key = done.ordering_key AND done.next IS NOT NULL
+    ), gone AS (
+        DELETE FROM postrider.webhook_keys AS k USING done
+        WHERE k.destination_id = done.destination_id AND k.ordering_key = done.ordering_key AND done.next IS NULL
+    )
+    SELECT count(*)::integer FROM due
+$$;
+COMMENT ON FUNCTION postrider.release_keys(integer[], text[], uuid[]) IS
+    'Ends the turn of events at the head of their keys, three arrays in parallel, and makes those behind them due; how many. What is no head is passed over. The caller holds the advisory lock (7743, 1).';
+
+-- Heals what no transaction should leave, and what a change of the option does: called once a minute.
+CREATE FUNCTION postrider.sweep_keys() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    swept integer := 0;
+    part  integer;
+BEGIN
+    IF NOT EXISTS (SELECT FROM postrider.webhook_keys)
+        AND NOT EXISTS (SELECT FROM postrider.webhook_retries WHERE ordering_key IS NOT NULL) THEN
+        RETURN 0;
+    END IF;
+    PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
+    -- What waits for a destination that keeps no order any more, or behind a head that is not there.
+    UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
+    WHERE r.ordering_key IS NOT NULL
+      AND (NOT EXISTS (SELECT FROM postrider.webhook_keys AS k
+                       WHERE k.destination_id = r.destination_id AND k.ordering_key = r.ordering_key)
+           OR NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                          WHERE d.id = r.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL));
+    GET DIAGNOSTICS swept = ROW_COUNT;
+    DELETE FROM postrider.webhook_keys AS k
+    WHERE NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                      WHERE d.id = k.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
+    GET DIAGNOSTICS part = ROW_COUNT;
+    swept := swept + part;
+    -- A head of which nothing is left: neither claimed nor waiting nor dead. A minute old, because its claim may be new.
+    SELECT swept + coalesce(postrider.release_keys(array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head)), 0)
+    INTO swept
+    FROM postrider.webhook_keys AS k
+    WHERE k.headed_at < clock_timestamp() - interval '1 minute'
+      AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = k.head AND r.destination_id = k.destination_id)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = k.head AND l.destination_id = k.destination_id)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE k.head = ANY (c.event_ids));
+    RETURN swept;
+END
+$$;
+COMMENT ON FUNCTION postrider.sweep_keys() IS
+    'Frees what waits behind nothing: of destinations that keep no order any more, and of heads that are gone. How many deliveries and keys.';
+
+CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    target   integer := (SELECT d.id FROM postrider.webhook_destinations AS d WHERE d.public_id = destination);
+    skipped  uuid;
+    attempts smallint;
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
+    SELECT k.head INTO skipped FROM postrider.webhook_keys AS k WHERE k.destination_id = target AND k.ordering_key = key;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'nothing is under way for this key of this endpoint' USING ERRCODE = 'no_data_found';
+    END IF;
+    DELETE FROM postrider.webhook_retries AS r WHERE r.event_id = skipped AND r.destination_id = target
+    RETURNING r.attempt_number - 1 INTO attempts;
+    IF FOUND THEN
+        INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
+        VALUES (skipped, target, attempts, 'skipped', 'skipped to let the events behind it go on');
+    ELSIF NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = skipped AND l.destination_id = target) THEN
+        RAISE EXCEPTION 'the event at the head of this key is being sent right now'
+            USING ERRCODE = 'object_in_use', HINT = 'Ask again when its answer is there.';
+    END IF;
+    PERFORM postrider.release_keys(ARRAY[target], ARRAY[key], ARRAY[skipped]);
+    PERFORM pg_notify('postrider_wake', 'retries');
+    RETURN skipped;
+END
+$$;
+COMMENT ON FUNCTION postrider.skip_key(uuid, text) IS
+    'Lets the events behind the head of an endpoint''s ordering key go on, and returns the head, which is a dead letter now: it can be replayed later.';
+
+CREATE VIEW postrider.webhook_key_status WITH (security_invoker = true) AS
+SELECT d.public_id AS endpoint_id, d.name AS endpoint, k.ordering_key, k.head AS event_id, k.headed_at,
+       (SELECT count(*) FROM postrider.webhook_retries AS w
+        WHERE w.destination_id = k.destination_id AND w.ordering_key = k.ordering_key) AS waiting,
+       CASE WHEN l.event_id IS NOT NULL THEN 'blocked' WHEN r.due_at = 'infinity' THEN 'parked'
+            WHEN r.event_id IS NOT NULL THEN 'retrying' ELSE 'in flight' END AS state,
+       nullif(r.due_at, 'infinity') AS next_retry_at, l.failure, l.error_message
+FROM postrider.webhook_keys AS k
+JOIN postrider.webhook_destinations AS d ON d.id = k.destination_id
+LEFT JOIN postrider.webhook_retries AS r ON r.event_id = k.head AND r.destination_id = k.destination_id
+LEFT JOIN postrider.webhook_dead_letters AS l ON l.event_id = k.head AND l.destination_id = k.destination_id;
+COMMENT ON VIEW postrider.webhook_key_status IS
+    'One row for each ordering key that has work for a destination with strict order: what is at its head, and how much waits behind.';
+COMMENT ON COLUMN postrider.webhook_key_status.endpoint_id IS 'The endpoint or n8n workflow.';
+COMMENT ON COLUMN postrider.webhook_key_status.endpoint IS 'Its name.';
+COMMENT ON COLUMN postrider.webhook_key_status.ordering_key IS 'The key.';
+COMMENT ON COLUMN postrider.webhook_key_status.event_id IS 'The event at its head.';
+COMMENT ON COLUMN postrider.webhook_key_status.headed_at IS 'Since when.';
+COMMENT ON COLUMN postrider.webhook_key_status.waiting IS 'How many deliveries wait behind it.';
+COMMENT ON COLUMN postrider.webhook_key_status.state IS
+    'in flight; retrying: it failed and is tried again; parked: its endpoint is inactive; blocked: it is a dead letter, replay or skip it (postrider.skip_key).';
+COMMENT ON COLUMN postrider.webhook_key_status.next_retry_at IS 'When the head is tried again; null when it is not waiting for that.';
+COMMENT ON COLUMN postrider.webhook_key_status.failure IS 'Why it is blocked: the class of its last failure; null otherwise.';
+COMMENT ON COLUMN postrider.webhook_key_status.error_message IS 'One line for people about that failure; null otherwise.';
+
+-- When the option is taken away, or the destination deleted, nothing waits for its turn any more.
+CREATE FUNCTION postrider.webhook_order_switched() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM postrider.webhook_keys WHERE destination_id = NEW.id;
+    UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = NULL
+    WHERE destination_id = NEW.id AND ordering_key IS NOT NULL;
+    PERFORM pg_notify('postrider_wake', 'retries');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_order_switched() IS
+    'Trigger: makes due what waits for its turn at a destination that keeps no order any more.';
+CREATE TRIGGER webhook_order_switched AFTER UPDATE ON postrider.webhook_destinations
+    FOR EACH ROW WHEN (OLD.options @> '{"order": true}'
+        AND (NOT NEW.options @> '{"order": true}' OR NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL))
+    EXECUTE FUNCTION postrider.webhook_order_switched();
+
+-- Rates ---------------------------------------------------------------------------------------------------------------
+
+-- A bucket of tokens for each destination with a rate, shared by all workers: they take as many as they can use at once.
+CREATE TABLE postrider.webhook_rates (
+    destination_id integer     NOT NULL,
+    tokens         float8      NOT NULL,
+    refilled_at    timestamptz NOT NULL,
+    wanted         integer     NOT NULL,
+    granted        integer     NOT NULL,
+    per_second     float8      NOT NULL,
+    burst          float8      NOT NULL,
+    CONSTRAINT webhook_rates_pkey PRIMARY KEY (destination_id)
+) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON TABLE postrider.webhook_rates IS 'How much may be sent now to destinations with the option rate.';
+COMMENT ON COLUMN postrider.webhook_rates.destination_id IS 'The destination.';
+COMMENT ON COLUMN postrider.webhook_rates.tokens IS 'Requests that could be sent at refilled_at.';
+COMMENT ON COLUMN postrider.webhook_rates.refilled_at IS 'When tokens were last added.';
+COMMENT ON COLUMN postrider.webhook_rates.wanted IS 'How many a worker asked for last.';
+COMMENT ON COLUMN postrider.webhook_rates.granted IS 'How many it got.';
+COMMENT ON COLUMN postrider.webhook_rates.per_second IS 'The rate that this worker knew.';
+COMMENT ON COLUMN postrider.webhook_rates.burst IS 'The most that may be sent at once, as this worker knew it.';
+
+-- What changed ----------------------------------------------------------------------------------------------------------
+
+CREATE TABLE postrider.webhook_routing_changes (
+    version        bigint  NOT NULL,
+    destination_id integer NOT NULL,
+    CONSTRAINT webhook_routing_changes_pkey PRIMARY KEY (version, destination_id)
+);
+COMMENT ON TABLE postrider.webhook_routing_changes IS
+    'Which destinations each version of webhook_routing changed; the last 10,000 versions. A worker that is further behind loads all.';
+COMMENT ON COLUMN postrider.webhook_routing_changes.version IS 'The version that the change made.';
+COMMENT ON COLUMN postrider.webhook_routing_changes.destination_id IS 'The destination; 0 when all may have changed.';
+CREATE INDEX webhook_secrets_expiry_idx ON postrider.webhook_secrets (expires_at) WHERE expires_at IS NOT NULL;
+
+-- The row of webhook_routing is locked until the commit, so versions become visible in their order.
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    new_version bigint;
+BEGIN
+    IF current_setting('postrider.only_seals', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    UPDATE postrider.webhook_routing SET version = version + 1 RETURNING version INTO new_version;
+    IF TG_OP = 'TRUNCATE' OR TG_TABLE_NAME NOT IN ('webhook_destinations', 'webhook_secrets') THEN
+        INSERT INTO postrider.webhook_routing_changes (version, destination_id) VALUES (new_version, 0);
+    ELSIF TG_TABLE_NAME = 'webhook_secrets' THEN
+        INSERT INTO postrider.webhook_routing_changes (version, destination_id)
+        SELECT DISTINCT new_version, c.destination_id FROM changed AS c;
+    ELSE
+        INSERT INTO postrider.webhook_routing_changes (version, destination_id) SELECT new_version, c.id FROM changed AS c;
+    END IF;
+    PERFORM pg_notify('postrider_routing', '');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_routing_changed() IS
+    'Trigger: tells workers which destinations to load again, unless the transaction only seals secrets; all of them when it stands on another table than destinations and secrets.';
+
+DO $$
+DECLARE
+    target text;
+BEGIN
+    FOREACH target IN ARRAY ARRAY['webhook_destinations', 'webhook_secrets'] LOOP
+        EXECUTE format('DROP TRIGGER webhook_routing_changed ON postrider.%I', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_inserted AFTER INSERT ON postrider.%I REFERENCING NEW TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_updated AFTER UPDATE ON postrider.%I REFERENCING NEW TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_deleted AFTER DELETE ON postrider.%I REFERENCING OLD TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_truncated AFTER TRUNCATE ON postrider.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+    END LOOP;
+END
+$$;
+
+REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.skip_key(uuid, text),
+    postrider.webhook_order_switched() FROM PUBLIC;
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_keys', 'webhook_rates');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE', 'webhook_routing_changes');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'matches');
+    UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE, UPDATE (due_at, ordering_key)'
+    WHERE g.role_name = 'postrider_worker' AND g.object = 'webhook_retries';
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, UPDATE, DELETE', 'webhook_keys');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_keys');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'release_keys', 'skip_key');
+    UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE'
+    WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';
+    FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'table', 'SELECT', 'webhook_rates', 'webhook_routing_changes', 'webhook_key_status');
+    END LOOP;
+END
+$$;
+SELECT postrider.grant_roles();
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (10, 'lanes');
+
+"""#, down: #"""
+-- Undoes 0010. Stop the workers first. Destinations keep the options order and rate, which nothing reads any more; what
+-- waited for its turn is due at once, in no order.
+UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = NULL WHERE ordering_key IS NOT NULL;
+DROP TRIGGER webhook_order_switched ON postrider.webhook_destinations;
+DROP FUNCTION postrider.webhook_order_switched();
+DROP VIEW postrider.webhook_key_status;
+DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(), postrider.release_keys(integer[], text[], uuid[]);
+DROP TABLE postrider.webhook_keys, postrider.webhook_rates;
+DROP INDEX postrider.webhook_retries_order_idx, postrider.webhook_destinations_ordered_idx, postrider.webhook_secrets_expiry_idx;
+
+DO $$
+DECLARE
+    target text;
+BEGIN
+    FOREACH target IN ARRAY ARRAY['webhook_destinations', 'webhook_secrets'] LOOP
+        EXECUTE format('DROP TRIGGER webhook_routing_inserted ON postrider.%I', target);
+        EXECUTE format('DROP TRIGGER webhook_routing_updated ON postrider.%I', target);
+        EXECUTE format('DROP TRIGGER webhook_routing_deleted ON postrider.%I', target);
+        EXECUTE format('DROP TRIGGER webhook_routing_truncated ON postrider.%I', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON postrider.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+    END LOOP;
+END
+$$;
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF current_setting('postrider.only_seals', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    UPDATE postrider.webhook_routing SET version = version + 1;
+    PERFORM pg_notify('postrider_routing', '');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_routing_changed() IS
+    'Trigger: tells workers to load the destinations again, unless the transaction only seals secrets.';
+DROP TABLE postrider.webhook_routing_changes;
+
+UPDATE postrider.webhook_grants SET privileges = 'SELECT, INSERT, DELETE, UPDATE (due_at)'
+WHERE role_name = 'postrider_worker' AND object = 'webhook_retries';
+UPDATE postrider.webhook_grants SET privileges = 'SELECT, DELETE'
+WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_keys', 'webhook_rates', 'webhook_routing_changes',
+    'webhook_key_status', 'release_keys', 'sweep_keys', 'skip_key') OR role_name = 'postrider_worker' AND object = 'matches';
+SELECT postrider.grant_roles();
+
+DELETE FROM postrider.webhook_migrations WHERE version = 10;
 
 """#),
     ]
@@ -4652,6 +4980,8 @@ SELECT jsonb_build_object(
     'in_recovery', pg_is_in_recovery(),
     'queue', (SELECT to_jsonb(s) FROM postrider.webhook_queue_status AS s),
     'oldest_waiting_s', (SELECT extract(epoch FROM s.oldest_waiting_age) FROM postrider.webhook_queue_status AS s),
+    'blocked_keys', (SELECT count(*) FROM postrider.webhook_keys AS k JOIN postrider.webhook_dead_letters AS l
+                     ON l.event_id = k.head AND l.destination_id = k.destination_id),
     'attachments', (SELECT count(*) FROM postrider.webhook_attachments),
     'faults', (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM postrider.webhook_attachment_check AS c),
     'enqueue_enabled', (SELECT tgenabled <> 'D' FROM pg_catalog.pg_trigger
@@ -4685,6 +5015,31 @@ SELECT jsonb_build_object(
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations
                    WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'))::text
 WHERE $1::jsonb IS NOT NULL
+"""#)
+
+    /// `OrderList`; rows: ordering keys with work, blocked ones first, then the oldest
+    /// - params: $1 {"endpoint", "blocked": bool, "limit"} jsonb
+    /// - index: webhook_keys_pkey
+    static let orderList = Statement(
+        name: "OrderList",
+        sql: #"""
+SELECT to_jsonb(k)::text FROM postrider.webhook_key_status AS k
+WHERE ($1::jsonb ->> 'endpoint' IS NULL OR k.endpoint_id::text = $1::jsonb ->> 'endpoint' OR k.endpoint = $1::jsonb ->> 'endpoint')
+  AND (NOT ($1::jsonb ->> 'blocked')::boolean OR k.state = 'blocked')
+ORDER BY k.state <> 'blocked', k.headed_at
+LIMIT ($1::jsonb ->> 'limit')::bigint
+"""#)
+
+    /// `OrderSkip`; rows: 0..1
+    /// - params: $1 {"endpoint", "key"} jsonb
+    /// - index: webhook_keys_pkey
+    static let orderSkip = Statement(
+        name: "OrderSkip",
+        sql: #"""
+SELECT jsonb_build_object('event_id', postrider.skip_key(d.public_id, $1::jsonb ->> 'key'), 'endpoint', d.name)::text
+FROM postrider.webhook_destinations AS d
+WHERE d.deleted_at IS NULL AND (d.public_id::text = $1::jsonb ->> 'endpoint' OR d.name = $1::jsonb ->> 'endpoint')
+ORDER BY d.public_id::text = $1::jsonb ->> 'endpoint' DESC LIMIT 1
 """#)
 
     /// `SettlementBegin`; rows: 1; raises WH001 when the settlement is recorded already
@@ -4909,18 +5264,18 @@ FROM postrider.webhook_breakers AS b LEFT JOIN probe ON probe.destination_id = b
 """#)
 
     /// `EventClaim`; rows: one for each event of at most one new claim; none when nothing waits
-    /// - params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int, $4 three uuid[]: for each priority the id
-    ///   from which on to look
+    /// - params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int, then one element for each priority, in the
+    ///   order in which they are served: $4 ids from which on to look uuid[], $5 priorities smallint[]
     /// - index: webhook_queue_pkey, webhook_event_log_pkey, webhook_workers_pkey; the plan is checked in ClaimPlanTests
     static let eventClaim = Statement(
         name: "EventClaim",
         sql: #"""
 WITH picked AS MATERIALIZED (
     -- One range of the index after the other, so that dead rows in front of it are not read; see LowWater.
-    SELECT waiting.* FROM unnest($4::uuid[]) WITH ORDINALITY AS low (id, place), LATERAL (
-        SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, priority, id
+    SELECT low.place, waiting.* FROM unnest($4::uuid[], $5::smallint[]) WITH ORDINALITY AS low (id, priority, place), LATERAL (
+        SELECT ctid AS tid, 1 + coalesce(cardinality(more), 0) AS events, id
         FROM postrider.webhook_queue
-        WHERE priority = (low.place - 1)::smallint AND id >= low.id
+        WHERE webhook_queue.priority = low.priority AND webhook_queue.id >= low.id
         ORDER BY id
         LIMIT $3
         FOR UPDATE SKIP LOCKED
@@ -4931,7 +5286,7 @@ WITH picked AS MATERIALIZED (
 ), chosen AS MATERIALIZED (
     -- A row may hold 64 events: stop at the row that reaches the wanted number. The others are unlocked by the commit.
     SELECT tid FROM (
-        SELECT tid, sum(events) OVER (ORDER BY priority, id) - events AS before FROM picked
+        SELECT tid, sum(events) OVER (ORDER BY place, id) - events AS before FROM picked
     ) AS counted
     WHERE before < $2
 ), taken AS (
@@ -4952,6 +5307,85 @@ FROM claim, LATERAL unnest(claim.event_ids) WITH ORDINALITY AS u (id, place),
      -- log was empty and analyzed hashed the log: 200,000 rows read for each claim (measured).
      LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
 ORDER BY u.place
+"""#)
+
+    /// `OrderLock`; rows: 1
+    /// - params: none
+    /// - index: none
+    /// - First in every transaction that puts events of ordering keys in line or ends their turn, for as long as it lasts.
+    static let orderLock = Statement(
+        name: "OrderLock",
+        sql: #"""
+SELECT pg_advisory_xact_lock(7743, 1)
+"""#)
+
+    /// `OrderEnroll`; rows: one for each delivery that must wait behind an earlier event of its key
+    /// - params: $1 worker bigint
+    /// - index: webhook_destinations_ordered_idx, webhook_event_log_pkey
+    /// - Directly behind EventClaim, under OrderLock: what was claimed is put in line in the order of ids. Who is first of its
+    /// - key is not among the rows and is sent with the claim.
+    static let orderEnroll = Statement(
+        name: "OrderEnroll",
+        sql: #"""
+WITH made AS MATERIALIZED (
+    -- The claim of this very transaction; a claim of retries has destinations.
+    SELECT u.id FROM postrider.webhook_claims AS c, LATERAL unnest(c.event_ids) AS u (id)
+    WHERE c.worker_id = $1 AND c.destination_ids IS NULL AND c.xmin = pg_current_xact_id()::xid
+), wanted AS MATERIALIZED (
+    SELECT d.id AS destination_id, e.ordering_key, e.id AS event_id,
+           row_number() OVER (PARTITION BY d.id, e.ordering_key ORDER BY e.id) AS place
+    FROM made, LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = made.id OFFSET 0) AS e,
+         postrider.webhook_destinations AS d
+    WHERE e.ordering_key IS NOT NULL AND d.options @> '{"order": true}' AND d.deleted_at IS NULL
+      AND (d.organization_id IS NULL OR d.organization_id = e.organization_id)
+      AND (d.user_id IS NULL OR d.user_id = e.user_id)
+      AND postrider.matches(d.event_types, e.event_type)
+), headed AS (
+    INSERT INTO postrider.webhook_keys (destination_id, ordering_key, head)
+    SELECT destination_id, ordering_key, event_id FROM wanted WHERE place = 1
+    ON CONFLICT (destination_id, ordering_key) DO NOTHING
+    RETURNING destination_id, head
+), waiting AS (
+    INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, ordering_key)
+    SELECT w.event_id, 'infinity', w.destination_id, 1, w.ordering_key FROM wanted AS w
+    WHERE (w.destination_id, w.event_id) NOT IN (SELECT h.destination_id, h.head FROM headed AS h)
+    ON CONFLICT (event_id, destination_id) DO NOTHING
+    RETURNING event_id, destination_id
+)
+SELECT event_id, destination_id FROM waiting
+"""#)
+
+    /// `OrderRelease`; rows: 1: how many deliveries are due now
+    /// - params: one element for each delivery whose turn ends: $1 destinations int[], $2 ordering keys text[], $3 events uuid[]
+    /// - index: none of its own: the function probes the keys, and their lines by key and event
+    static let orderRelease = Statement(
+        name: "OrderRelease",
+        sql: #"""
+SELECT postrider.release_keys($1::integer[], $2::text[], $3::uuid[])
+"""#)
+
+    /// `RateTake`; rows: one for each destination: how many requests may be sent now, milliseconds until the next may
+    /// - params: one element for each destination, ascending: $1 destinations int[], $2 wanted int[], $3 requests a second
+    ///   float8[], $4 burst float8[]
+    /// - index: none: inserts by the key
+    /// - A token bucket by the database's clock; who comes second waits for the row and sees what is left.
+    static let rateTake = Statement(
+        name: "RateTake",
+        sql: #"""
+INSERT INTO postrider.webhook_rates AS r (destination_id, wanted, per_second, burst, refilled_at, granted, tokens)
+SELECT f.id, f.wanted, f.per_second, f.burst, statement_timestamp(), least(f.wanted, floor(f.burst)),
+       f.burst - least(f.wanted, floor(f.burst))
+FROM unnest($1::integer[], $2::integer[], $3::float8[], $4::float8[]) AS f (id, wanted, per_second, burst)
+ON CONFLICT (destination_id) DO UPDATE
+    SET wanted = excluded.wanted, per_second = excluded.per_second, burst = excluded.burst,
+        refilled_at = greatest(r.refilled_at, excluded.refilled_at),
+        granted = least(excluded.wanted, floor(least(excluded.burst, r.tokens + excluded.per_second
+            * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8)))),
+        tokens = least(excluded.burst, r.tokens + excluded.per_second
+                * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8))
+            - least(excluded.wanted, floor(least(excluded.burst, r.tokens + excluded.per_second
+                * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8))))
+RETURNING destination_id, granted, ceil(greatest(0, 1 - tokens) / per_second * 1000)::bigint
 """#)
 
     /// `EventPayload`; rows: 0..1
@@ -5194,12 +5628,38 @@ GROUP BY event_id, destination_id
     static let routingVersion = Statement(
         name: "RoutingVersion",
         sql: #"""
-SELECT version FROM postrider.webhook_routing
+SELECT version, statement_timestamp() FROM postrider.webhook_routing
 """#)
 
-    /// `DestinationLoad`; rows: all destinations that are not deleted
-    /// - params: none
-    /// - index: none: read whole
+    /// `RoutingChanges`; rows: destinations that have changed since a version; one with id 0 when that is not known
+    /// - params: $1 version bigint, $2 when the destinations were last loaded timestamptz
+    /// - index: webhook_routing_changes_pkey, webhook_secrets_expiry_idx
+    static let routingChanges = Statement(
+        name: "RoutingChanges",
+        sql: #"""
+SELECT c.destination_id FROM postrider.webhook_routing_changes AS c WHERE c.version > $1
+UNION
+-- A secret that has expired signs no more, though no row was changed.
+SELECT s.destination_id FROM postrider.webhook_secrets AS s
+WHERE s.expires_at > $2 AND s.expires_at <= statement_timestamp()
+UNION
+SELECT 0 FROM postrider.webhook_routing AS r
+WHERE r.version > $1 AND NOT EXISTS (SELECT FROM postrider.webhook_routing_changes AS c WHERE c.version = $1 + 1)
+"""#)
+
+    /// `RoutingChangesPrune`; rows: none
+    /// - params: $1 how many versions to keep bigint
+    /// - index: webhook_routing_changes_pkey
+    static let routingChangesPrune = Statement(
+        name: "RoutingChangesPrune",
+        sql: #"""
+DELETE FROM postrider.webhook_routing_changes
+WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1
+"""#)
+
+    /// `DestinationLoad`; rows: destinations that are not deleted: all, or those named
+    /// - params: $1 destinations int[], null for all
+    /// - index: none: read whole, or by their key
     static let destinationLoad = Statement(
         name: "DestinationLoad",
         sql: #"""
@@ -5213,19 +5673,19 @@ SELECT id, public_id, kind, name, url, event_types, profile, organization_id, us
        max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
        max_concurrency, keep_response_bytes, nullif(options, '{}')::text
 FROM postrider.webhook_destinations
-WHERE deleted_at IS NULL
+WHERE deleted_at IS NULL AND ($1::integer[] IS NULL OR id = ANY ($1))
 ORDER BY id
 """#)
 
-    /// `SecretLoad`; rows: all secrets that sign now, newest first for each destination
-    /// - params: none
+    /// `SecretLoad`; rows: secrets that sign now, newest first for each destination
+    /// - params: $1 destinations int[], null for all
     /// - index: webhook_secrets_pkey
     static let secretLoad = Statement(
         name: "SecretLoad",
         sql: #"""
 SELECT s.destination_id, s.version, s.secret FROM postrider.webhook_secrets AS s
 JOIN postrider.webhook_destinations AS d ON d.id = s.destination_id AND d.deleted_at IS NULL
-WHERE s.expires_at IS NULL OR s.expires_at > clock_timestamp()
+WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp()) AND ($1::integer[] IS NULL OR s.destination_id = ANY ($1))
 ORDER BY s.destination_id, s.version DESC
 """#)
 
@@ -5304,6 +5764,15 @@ WHERE s.schemaname = 'postrider' AND s.n_dead_tup > 20000 AND pg_catalog.pg_has_
   AND s.relname IN ('webhook_queue', 'webhook_claims', 'webhook_retries', 'webhook_tallies', 'webhook_settlements',
                     'webhook_workers', 'webhook_breakers')
 ORDER BY 1
+"""#)
+
+    /// `KeySweep`; rows: 1: how many deliveries and keys were freed
+    /// - params: none
+    /// - index: webhook_keys_pkey, webhook_retries_order_idx; both are empty without destinations with strict order
+    static let keySweep = Statement(
+        name: "KeySweep",
+        sql: #"""
+SELECT postrider.sweep_keys()
 """#)
 
     /// `SealsBegin`; rows: 1

@@ -7,7 +7,7 @@ public import Postgres
 public enum MaintenanceStore {
     /// One thing that was done, or that would be.
     public struct Step: Sendable, Equatable {
-        /// empty, thin, payloads, drop, vacuum; or busy, when somebody else was at it.
+        /// empty, thin, payloads, drop, order, vacuum; or busy, when somebody else was at it.
         public let task: String
         /// The table it was done to.
         public let table: String
@@ -60,6 +60,9 @@ public enum MaintenanceStore {
                 if dropped > 0 { steps.append(Step(task: "drop", table: parent, rows: dropped)) }
             }
         }
+        let freed = try await connection.query(Queries.keySweep)[0].int64(0)
+        if freed > 0 { steps.append(Step(task: "order", table: "webhook_keys", rows: freed)) }
+        _ = try await connection.query(Queries.routingChangesPrune, [.int8(RoutingStore.keptVersions)])
         for row in try await connection.query(Queries.deadRows) {
             let table = try row.string(0)
             // A name from the catalog, out of a list that stands in the statement.

@@ -12,6 +12,7 @@ public struct Settlement: Sendable {
     private var failed = FailedColumns()
     private var snoozed = SnoozedColumns()
     private var left = LeftColumns()
+    private var released = ReleasedColumns()
     private var tallies: [Int32: (succeeded: Int64, failed: Int64)] = [:]
     private var finished: [Int64] = []
     /// Claims to which something here belongs; may repeat.
@@ -23,7 +24,7 @@ public struct Settlement: Sendable {
     /// True when there is nothing to write.
     public var isEmpty: Bool {
         delivered.events.isEmpty && failed.events.isEmpty && snoozed.events.isEmpty && finished.isEmpty
-            && left.claims.isEmpty
+            && left.claims.isEmpty && released.events.isEmpty
     }
 
     /// How many attempts and snoozes it holds.
@@ -102,6 +103,16 @@ public struct Settlement: Sendable {
         zip(left.claims, left.events).map { ($0, $1.eventID) }
     }
 
+    /// Ends the turn of an event at the head of its ordering key, so that the one behind it is due.
+    public mutating func release(event: EventID, destination: Int32, key: String) {
+        released.events.append(event.uuid)
+        released.destinations.append(destination)
+        released.keys.append(key)
+    }
+
+    /// Whether it ends the turn of an event, which is done under ``ClaimStore/lockOrder()``.
+    public var releasesOrder: Bool { !released.events.isEmpty }
+
     /// Gives up a claim all of whose deliveries are in this settlement or in earlier ones.
     public mutating func finish(claim: Int64) { finished.append(claim) }
 
@@ -129,6 +140,7 @@ public struct Settlement: Sendable {
         if !snoozed.events.isEmpty { steps.append(snoozed.step(worker: worker)) }
         if !tallies.isEmpty { steps.append(tallyStep()) }
         if !left.claims.isEmpty { steps.append(left.step(worker: worker)) }
+        if releasesOrder { steps.append(released.step()) }
         if !finished.isEmpty { steps.append(ClaimStore.finish(worker: worker, claims: finished)) }
         return steps
     }

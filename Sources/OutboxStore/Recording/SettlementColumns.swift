@@ -80,6 +80,18 @@ struct LeftColumns: Sendable {
     }
 }
 
+/// The columns of `OrderRelease`.
+struct ReleasedColumns: Sendable {
+    var events: [UUIDBytes] = []
+    var destinations: [Int32] = []
+    var keys: [String] = []
+
+    /// The step that writes them.
+    func step() -> Step {
+        Step(Queries.orderRelease, [.int4s(destinations), .texts(keys), .uuids(events)])
+    }
+}
+
 /// How long ago each moment was, in microseconds, at most what an integer holds (35 minutes).
 private func ages(_ moments: [Int64], now: Int64) -> [Int32] {
     moments.map { Int32(clamping: max(0, now - $0)) }

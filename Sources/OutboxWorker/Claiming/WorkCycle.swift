@@ -130,11 +130,23 @@ final class WorkCycle: Sendable {
         /// The number of the settlement, and of the last one when there is none.
         var number: Int64 = 0
         var deadline = WorkCycle.shortestDeadline
+        /// Claims of events so far, by which every priority gets its turn.
+        var claims = 0
         /// When something was last claimed.
         var claimedAt: Int64 = .min / 2
         var relievedAt: Int64 = 0
         /// True after a turn whose answer was lost: it may have claimed something.
         var isInDoubt = false
+
+        /// High before normal before low, and now and then another one first, so that none waits forever.
+        mutating func nextPriorities() -> [Int16] {
+            claims += 1
+            switch claims % 16 {
+            case 0: return [2, 0, 1]
+            case 4, 8, 12: return [1, 0, 2]
+            default: return [0, 1, 2]
+            }
+        }
 
         /// The turn was not answered as it should.
         ///
@@ -163,7 +175,11 @@ final class WorkCycle: Sendable {
             turn.pacer.ring()
         }
         if isRungForRetries.exchange(false, ordering: .acquiring) { turn.agenda.lookSoon(at: now) }
-        let gauge = context.dispatcher.gauge()
+        var gauge = context.dispatcher.gauge()
+        if gauge.nextTimed <= now {
+            context.dispatcher.departTimed()
+            gauge = context.dispatcher.gauge()
+        }
         let stops = isStopping.load(ordering: .acquiring)
         if stops, gauge.outstanding == 0, !gauge.hasSettlement, gauge.openClaims == 0, turn.settlement.isEmpty {
             return true
@@ -190,7 +206,9 @@ final class WorkCycle: Sendable {
         var events = 0
         var retries: [(id: Int32, most: Int32)] = []
         var looksAtRetries = false
-        var isEmpty: Bool { events == 0 && retries.isEmpty && !looksAtRetries }
+        /// Permits of rates.
+        var rates: [RateDemand] = []
+        var isEmpty: Bool { events == 0 && retries.isEmpty && !looksAtRetries && rates.isEmpty }
     }
 
     private func plan(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
@@ -208,6 +226,7 @@ final class WorkCycle: Sendable {
                 turn.agenda.postpone(destination: id, until: now + Self.reliefInterval)
             }
         }
+        if gauge.nextTimed < .max { plan.rates = context.dispatcher.ratesWanted() }
         return plan
     }
 
@@ -222,6 +241,7 @@ final class WorkCycle: Sendable {
     private func rest(_ turn: Turn, _ gauge: Dispatcher.Gauge, stops: Bool, _ now: Int64) -> Int64 {
         // Without work in memory nothing is paused or stalled.
         var until = now + (gauge.outstanding > 0 ? Self.reliefInterval : Self.idleInterval)
+        if gauge.nextTimed < .max { until = min(until, max(gauge.nextTimed, now + 500)) }
         if let first = gauge.unrecordedSince {
             until = min(until, first + Self.flushDelay)
         } else if gauge.inFlight > 0, now - turn.claimedAt < 2 * Self.flushDelay {
@@ -241,16 +261,22 @@ final class WorkCycle: Sendable {
         let worker = context.worker
         let sentAt = MonotonicTime.now()
         var steps = context.links.workSettings
+        let keepsOrder = context.dispatcher.keepsOrder && (plan.events > 0 || turn.settlement.releasesOrder)
+        if keepsOrder { steps.append(ClaimStore.lockOrder()) }
         let unrecorded = steps.count
         steps += turn.settlement.steps(worker: worker, number: turn.number, now: sentAt)
         let recorded = steps.count
         if !plan.retries.isEmpty { steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries)) }
         if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
+        if !plan.rates.isEmpty { steps.append(RateStore.take(plan.rates)) }
         if plan.events > 0 {
             let rows = turn.pacer.rows(forEvents: plan.events)
             let bounds = turn.lowWater.bounds(at: sentAt)
             steps.append(
-                ClaimStore.claimEvents(worker: worker, events: Int32(plan.events), rows: Int32(rows), from: bounds))
+                ClaimStore.claimEvents(
+                    worker: worker, events: Int32(plan.events), rows: Int32(rows), from: bounds,
+                    priorities: turn.nextPriorities()))
+            if keepsOrder { steps.append(ClaimStore.enrollOrder(worker: worker)) }
         }
         // Last, so that its answer is at least as new as the claims.
         if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
@@ -261,7 +287,7 @@ final class WorkCycle: Sendable {
         if recorded > unrecorded { Failpoint.afterRecord.pass() }
         warnOfLostClaims(turn, results, recorded)
         didRecord(&turn)
-        try await didClaim(plan, &turn, results[recorded...], askedAt: sentAt)
+        try await didClaim(plan, &turn, results[recorded...], askedAt: sentAt, keepsOrder: keepsOrder)
     }
 
     private func warnOfLostClaims(_ turn: Turn, _ results: [Rows], _ recorded: Int) {
@@ -284,10 +310,13 @@ final class WorkCycle: Sendable {
         if !disabled.isEmpty { context.disable(disabled) }
     }
 
-    private func didClaim(_ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64) async throws {
+    private func didClaim(
+        _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool
+    ) async throws {
         var results = results
         let now = MonotonicTime.now()
         var claims: [Claim] = []
+        var enrolled: Set<DeliveryKey> = []
         if !plan.retries.isEmpty, let rows = results.popFirst() {
             let claim = try ClaimStore.readClaim(rows, isRetry: true)
             noteRetries(claim, asked: plan.retries, &turn.agenda, now)
@@ -298,18 +327,21 @@ final class WorkCycle: Sendable {
             turn.agenda.replace(
                 with: try ClaimStore.readPeek(rows).filter { !locked.contains($0.destination) }, at: now)
         }
+        if !plan.rates.isEmpty, let rows = results.popFirst() { context.dispatcher.grant(try RateStore.read(rows)) }
         if plan.events > 0, let rows = results.popFirst() {
             turn.pacer.claimed(rows.count, wanted: plan.events, at: now)
             let claim = try ClaimStore.readClaim(rows, isRetry: false)
             let events = (claim?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
             turn.lowWater.looked(events, from: askedAt, to: now)
             claims += claim.map { [$0] } ?? []
+            if keepsOrder, let rows = results.popFirst() { enrolled = try ClaimStore.readEnrolled(rows) }
         }
         guard !claims.isEmpty, let version = results.popFirst() else { return }
         Failpoint.afterClaim.pass()
         turn.claimedAt = now
         try await context.routingKeeper.ensure(version: try version[0].int64(0))
-        for claim in claims { context.accept(claim) }
+        // What waits in line is in no claim of retries.
+        for claim in claims { context.accept(claim, settled: enrolled) }
     }
 
     private func noteRetries(

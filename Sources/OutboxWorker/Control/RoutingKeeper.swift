@@ -10,7 +10,7 @@ actor RoutingKeeper {
     private let links: Links
     private let keys: KeyRing?
     private let logger: Logger
-    private var version: Int64 = -1
+    private var table: RoutingTable?
     private var loadedAt = ContinuousClock.now
     private var dispatcher: Dispatcher?
     private var isSealing = false
@@ -33,7 +33,7 @@ actor RoutingKeeper {
     func first(needsKeys: Bool) async throws -> RoutingTable {
         let (routing, table) = try await fetch()
         if needsKeys, let error = SecretKeyError(routing.census) { throw error }
-        try await use(routing)
+        try await use(routing, table)
         return table
     }
 
@@ -45,22 +45,32 @@ actor RoutingKeeper {
     /// - Throws: `PostgresError`.
     func ensure(version wanted: Int64) async throws {
         let isOld = ContinuousClock.now - loadedAt > Self.longestAge
-        guard version < wanted || isOld else { return }
+        guard (table?.version ?? -1) < wanted || isOld else { return }
         let (routing, table) = try await fetch()
-        try await use(routing)
+        try await use(routing, table)
         dispatcher?.setRouting(table)
     }
 
+    /// Loads what has changed since the last time, or everything.
+    ///
     /// Reading a hundred thousand destinations takes long: not on the thread on which heartbeats are answered.
     private func fetch() async throws -> (Routing, RoutingTable) {
-        try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, links] in
-            let routing = try await links.aside { try await RoutingStore.load(on: $0, keys: keys) }
-            return (routing, RoutingTable(routing))
+        try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, links, table] in
+            try await links.aside { connection in
+                if let table,
+                    let (ids, routing) = try await RoutingStore.loadChanges(
+                        since: table.version, loadedAt: table.loadedAt, on: connection, keys: keys)
+                {
+                    return (routing, table.changed(routing, ids))
+                }
+                let routing = try await RoutingStore.load(on: connection, keys: keys)
+                return (routing, RoutingTable(routing))
+            }
         }
     }
 
-    private func use(_ routing: Routing) async throws {
-        version = max(version, routing.version)
+    private func use(_ routing: Routing, _ table: RoutingTable) async throws {
+        if table.version >= self.table?.version ?? -1 { self.table = table }
         loadedAt = .now
         tell(routing.faults.filter { $0.isLocal && $0.wasActive })
         if routing.census.plain > 0 { sealPlain() }

@@ -109,15 +109,22 @@ final class Dispatcher: Sendable {
     }
 
     private func request(
-        _ departure: DispatchState.Departure, _ builder: inout RequestBuilder, _ unixSeconds: Int64
+        _ departure: Departure, _ builder: inout RequestBuilder, _ unixSeconds: Int64
     ) throws -> Request {
         let destination = departure.destination
-        let prepared = try builder.request(
-            event: departure.delivery.parcel.event, destination: destination, deliveryID: departure.deliveryID,
-            attempt: Int(departure.delivery.attempt), unixSeconds: unixSeconds)
+        let event = departure.delivery.parcel.event
+        let prepared =
+            destination.options.batch == nil
+            ? try builder.request(
+                event: event, destination: destination, deliveryID: departure.deliveryID,
+                attempt: Int(departure.delivery.attempt), unixSeconds: unixSeconds)
+            : try builder.batch(
+                events: [event] + departure.more.map(\.parcel.event), destination: destination,
+                deliveryID: departure.deliveryID, attempt: Int(departure.delivery.attempt), unixSeconds: unixSeconds)
         return Request(
             token: departure.token, url: destination.url.text, headers: prepared.headers, body: prepared.body,
-            timeout: destination.timeout, allowsHTTP: allowsHTTP)
+            timeout: destination.timeout, responseLimit: destination.options.batch == nil ? 65_536 : 262_144,
+            allowsHTTP: allowsHTTP)
     }
 
     /// A request that cannot be built is an outcome like any other: recorded, and final.
@@ -147,6 +154,8 @@ final class Dispatcher: Sendable {
         /// True when something waits to be written, finished claims included.
         var hasSettlement: Bool
         var openClaims: Int
+        /// When something goes that a rate or a batch holds back; never, mostly.
+        var nextTimed: Int64
     }
 
     /// The numbers as they are now.
@@ -157,7 +166,8 @@ final class Dispatcher: Sendable {
                 room: isFull ? 0 : max(0, maxOutstanding - state.outstanding), inFlight: state.inFlight,
                 outstanding: state.outstanding, unrecorded: state.settlement.count,
                 unrecordedSince: state.unrecordedSince,
-                hasSettlement: !state.settlement.isEmpty, openClaims: state.openClaimCount)
+                hasSettlement: !state.settlement.isEmpty, openClaims: state.openClaimCount,
+                nextTimed: state.timedLanes.isEmpty ? .max : state.nextTimed(at: MonotonicTime.now()))
         }
     }
 
@@ -187,7 +197,7 @@ final class Dispatcher: Sendable {
 
     /// Takes what the other workers should know of destinations.
     func takeBreakerReports() -> (failing: [BreakerReport], recovered: [Int32]) {
-        state.withLock { $0.takeBreakerReports() }
+        state.withLock { $0.breakers.take() }
     }
 
     /// Learns what Postgres knows of destinations that fail, and starts what may start.
@@ -198,6 +208,24 @@ final class Dispatcher: Sendable {
         depart()
         return mayProbe
     }
+
+    /// The permits that could be used now of destinations with a rate.
+    func ratesWanted() -> [RateDemand] { state.withLock { $0.ratesWanted(at: MonotonicTime.now()) } }
+
+    /// Takes permits that Postgres gave, and starts what may start.
+    func grant(_ grants: [RateGrant]) {
+        state.withLock { $0.grant(grants, at: MonotonicTime.now()) }
+        depart()
+    }
+
+    /// Starts what a batch or a rate has held back until now.
+    func departTimed() {
+        state.withLock { $0.listTimed(at: MonotonicTime.now()) }
+        depart()
+    }
+
+    /// Whether a destination keeps order.
+    var keepsOrder: Bool { state.withLock { $0.routing.keepsOrder } }
 
     /// Gives back what waits behind stalled or paused destinations and starts what may start.
     func relieve() {

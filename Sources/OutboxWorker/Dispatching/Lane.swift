@@ -8,21 +8,26 @@ internal import OutboxStore
 /// Postgres, so that a slow or dead destination takes neither connections nor memory from the others.
 struct Lane: Sendable {
     /// The destination as it is now.
-    var destination: Destination
+    var destination: Destination { didSet { learnOptions() } }
+    /// Its options that the lane asks for with every delivery.
+    private var rate: RateLimit?
+    private var batch: BatchLimits?
     /// Bytes of an answer's body kept with the attempt.
     var keptBytes: Int
     /// True when the profile sends the delivery's id, which costs a hash.
     let sendsDeliveryID: Bool
     /// Whether the destination is to be left alone, and how much it gets.
     private(set) var breaker = Breaker()
-    /// First attempts that wait, in order.
-    private var firsts = Deque<Delivery>()
+    /// First attempts that wait, by the priority of their events.
+    private var firsts = Ranked<Delivery>()
     /// Further attempts that wait, in order: behind the first ones, which must not wait for what has failed before.
     private var retries = Deque<Delivery>()
     /// How many starts ago a retry had its turn.
     private var startsSinceRetry = 0
     /// Requests in flight.
     private(set) var inFlight = 0
+    /// What the options `rate` and `batch` hold back.
+    private var valve = Valve()
     /// True while the lane stands in the dispatcher's list of lanes with work.
     var isListed = false
     /// Nothing is sent before this time, because the receiver asked for a pause.
@@ -47,13 +52,24 @@ struct Lane: Sendable {
         sendsDeliveryID =
             destination.profile.headers.contains { $0.contains("{delivery.id}") }
             || destination.profile.signature?.signs.contains("{delivery.id}") == true
+        learnOptions()
+    }
+
+    private mutating func learnOptions() {
+        rate = destination.options.rate
+        guard batch != destination.options.batch else { return }
+        batch = destination.options.batch
+        valve.restart(batch == nil ? [] : waitingDeliveries.map(\.parcel.event.data.count))
     }
 
     /// How many deliveries wait.
     var waiting: Int { firsts.count + retries.count }
 
     /// All deliveries that wait.
-    var waitingDeliveries: [Delivery] { Array(firsts) + Array(retries) }
+    var waitingDeliveries: [Delivery] { firsts.all + Array(retries) }
+
+    /// Whether something waits for a permit or for company rather than for its turn.
+    var isTimed: Bool { waiting > 0 && (rate != nil || batch != nil) }
 
     /// Whether forgetting the lane would forget something that matters.
     var isInUse: Bool { waiting > 0 || inFlight > 0 || isListed || pausedUntil > 0 || breaker.isWorthKeeping }
@@ -70,26 +86,46 @@ struct Lane: Sendable {
         return isStalled(at: now) ? min(most, Self.stalledConcurrency) : most
     }
 
-    /// How many more requests may start now.
-    func capacity(at now: Int64) -> Int {
+    /// How many more requests the destination could take now, permits aside.
+    private func openings(at now: Int64) -> Int {
         guard now >= pausedUntil, destination.isEnabled else { return 0 }
         return max(0, limit(at: now) - inFlight)
+    }
+
+    /// How many more requests may start now.
+    func capacity(at now: Int64) -> Int {
+        let openings = openings(at: now)
+        guard isTimed, openings > 0 else { return openings }
+        if let batch, !valve.isReady(batch, waiting: waiting, at: now) { return 0 }
+        return rate == nil ? openings : min(openings, valve.permits)
+    }
+
+    /// Events that one request takes.
+    private var eventsPerRequest: Int { batch?.events ?? 1 }
+
+    /// How many deliveries should wait here rather than in Postgres, for each one in flight at most: as many as may be in
+    /// flight at once, and no more than a rate lets out in a second.
+    private func hold(at now: Int64) -> Int {
+        let requests = limit(at: now)
+        return eventsPerRequest * (rate.map { min(requests, $0.perSecondRoundedUp) } ?? requests)
     }
 
     /// How many retries should be fetched from Postgres: those that could start, and under load of first attempts enough
     /// for the retries' share.
     func retryRoom(at now: Int64) -> Int {
-        let capacity = capacity(at: now)
+        let capacity = min(openings(at: now) * eventsPerRequest, hold(at: now))
         guard breaker.state != .probing else { return max(0, capacity - waiting) }
         let share =
-            now >= pausedUntil && destination.isEnabled ? (limit(at: now) + Self.retryShare - 1) / Self.retryShare : 0
+            now >= pausedUntil && destination.isEnabled ? (hold(at: now) + Self.retryShare - 1) / Self.retryShare : 0
         return max(0, capacity - waiting, share - retries.count)
     }
 
     /// How long a delivery that joins now would wait, as far as the past tells.
     private func expectedWait(at now: Int64) -> Int64 {
         let each = max(typicalDuration, stall(at: now))
-        return Int64(waiting) * each / Int64(max(1, limit(at: now)))
+        let wait = Int64(waiting) * each / Int64(max(1, limit(at: now) * eventsPerRequest))
+        guard let rate else { return wait }
+        return max(wait, Int64(Double(waiting / eventsPerRequest) / rate.perSecond * 1_000_000))
     }
 
     /// Whether work that arrives now should go back to Postgres, and for how many milliseconds.
@@ -101,13 +137,18 @@ struct Lane: Sendable {
         case .probing: return waiting + inFlight > 0 ? 0 : nil
         case .closed, .ramping: break
         }
-        guard waiting >= 2 * limit(at: now) else { return nil }
+        guard waiting >= 2 * hold(at: now) else { return nil }
         let wait = expectedWait(at: now)
         return wait > Self.patience ? min(wait / 1000, 10_000) : nil
     }
 
-    mutating func append(_ delivery: Delivery) {
-        if delivery.attempt > 1 { retries.append(delivery) } else { firsts.append(delivery) }
+    mutating func append(_ delivery: Delivery, at now: Int64) {
+        if delivery.attempt > 1 {
+            retries.append(delivery)
+        } else {
+            firsts.append(delivery, rank: Int(delivery.parcel.event.priority))
+        }
+        if batch != nil { valve.join(bytes: delivery.parcel.event.data.count, at: now) }
     }
 
     /// Takes the next delivery to send.
@@ -117,7 +158,57 @@ struct Lane: Sendable {
         startsSinceRetry = isRetry ? 0 : startsSinceRetry + 1
         if inFlight == 0 { lastProgress = now }
         inFlight += 1
+        if rate != nil { valve.spend() }
         return next
+    }
+
+    /// Takes what goes into one request with a delivery that ``start(at:)`` gave: events of the same attempt, so that one
+    /// answer means the same for each. Empty for destinations without batches.
+    mutating func companions(of first: Delivery) -> [Delivery] {
+        guard let batch else { return [] }
+        valve.leave(bytes: first.parcel.event.data.count)
+        var bytes = first.parcel.event.data.count
+        let most = batch.events(attempt: first.attempt)
+        var companions: [Delivery] = []
+        while companions.count + 1 < most, let next = popCompanion(of: first, within: batch.bytes - bytes) {
+            bytes += next.parcel.event.data.count
+            valve.leave(bytes: next.parcel.event.data.count)
+            companions.append(next)
+        }
+        return companions
+    }
+
+    private mutating func popCompanion(of first: Delivery, within bytes: Int) -> Delivery? {
+        if first.attempt == 1 { return firsts.popFirst { $0.parcel.event.data.count <= bytes } }
+        guard let next = retries.first, next.attempt == first.attempt, next.parcel.event.data.count <= bytes else {
+            return nil
+        }
+        return retries.popFirst()
+    }
+
+    // MARK: Rate and batches
+
+    /// How many permits of its rate the lane could use now; 0 when it should not ask yet.
+    func permitsWanted(at now: Int64) -> Int {
+        guard let rate, waiting > 0, now >= valve.askAt else { return 0 }
+        let requests = (waiting + eventsPerRequest - 1) / eventsPerRequest
+        return max(0, min(requests, openings(at: now), rate.perSecondRoundedUp) - valve.permits)
+    }
+
+    /// Takes permits that Postgres gave.
+    ///
+    /// - Parameter nextIn: when there will be another one, in milliseconds.
+    mutating func grant(_ permits: Int, nextIn milliseconds: Int64, at now: Int64) {
+        valve.grant(permits, askAt: now + milliseconds * 1000)
+    }
+
+    /// When something that is held back may go: a batch that has waited long enough, or the next permit.
+    func nextTime(at now: Int64) -> Int64 {
+        guard isTimed, openings(at: now) > 0 else { return .max }
+        var time = Int64.max
+        if let batch { time = valve.batchDue(batch) }
+        if rate != nil, valve.permits == 0 { time = min(time, valve.askAt) }
+        return time
     }
 
     /// Counts an exchange that ended.
@@ -152,10 +243,13 @@ struct Lane: Sendable {
     /// Takes out what should not wait here any longer: all of it when `all`, else what overflows. Retries go first, then
     /// the youngest.
     mutating func relieve(at now: Int64, all: Bool) -> [Delivery] {
-        let kept = all || now < pausedUntil ? 0 : 2 * limit(at: now)
+        let kept = all || now < pausedUntil ? 0 : 2 * hold(at: now)
         guard waiting > kept, all || overflow(at: now) != nil else { return [] }
         var out: [Delivery] = []
-        while waiting > kept, let last = retries.popLast() ?? firsts.popLast() { out.append(last) }
+        while waiting > kept, let last = retries.popLast() ?? firsts.popLast() {
+            if batch != nil { valve.leave(bytes: last.parcel.event.data.count) }
+            out.append(last)
+        }
         return out.reversed()
     }
 }

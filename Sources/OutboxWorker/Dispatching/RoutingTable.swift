@@ -4,32 +4,98 @@ internal import Outbox
 internal import OutboxStore
 
 /// All destinations, ready to be matched.
+///
+/// A change of a few destinations is laid over what is there: with a hundred thousand of them building everything anew
+/// takes a good part of a second, and somebody changes one all the time.
 struct RoutingTable: Sendable {
+    /// So many changed destinations are laid over before everything is built anew; 1,000.
+    static let mostOverlaid = 1000
+
     /// The version it was loaded at.
     let version: Int64
-    private let table: SubscriptionTable
+    /// When, by the database's clock, in microseconds since 2000.
+    let loadedAt: Int64
+    private let base: SubscriptionTable
+    /// Those that changed since `base` was built, and do not count there any more.
+    private let overlay: SubscriptionTable
+    private let overlaid: Set<Int32>
     private let byID: [Int32: Destination]
-    private let keptBytes: [Int32: Int]
+    private let keptResponseBytes: [Int32: Int]
     /// Destinations whose secrets this worker cannot open: their deliveries are left to other workers.
     let locked: Set<Int32>
+    /// Whether a destination keeps the order of keys.
+    let keepsOrder: Bool
 
     init(_ routing: Routing) {
+        self.init(
+            routing, destinations: routing.destinations, kept: routing.keptResponseBytes, locked: routing.locked)
+    }
+
+    /// Everything built anew, at the version of a load.
+    private init(_ routing: Routing, destinations: [Destination], kept: [Int32: Int], locked: Set<Int32>) {
         version = routing.version
-        table = SubscriptionTable(routing.destinations)
-        byID = Dictionary(uniqueKeysWithValues: routing.destinations.map { ($0.id, $0) })
-        keptBytes = routing.keptResponseBytes
-        locked = routing.locked
+        loadedAt = routing.loadedAt
+        base = SubscriptionTable(destinations)
+        overlay = SubscriptionTable([])
+        overlaid = []
+        byID = Dictionary(uniqueKeysWithValues: destinations.map { ($0.id, $0) })
+        keptResponseBytes = kept
+        self.locked = locked
+        keepsOrder = destinations.contains(where: \.options.isOrdered)
+    }
+
+    /// The same with some destinations as they are now.
+    ///
+    /// - Parameters:
+    ///   - routing: a load of these alone; what it does not hold was deleted.
+    ///   - changes: their ids.
+    func changed(_ routing: Routing, _ changes: [Int32]) -> RoutingTable {
+        var byID = byID
+        var kept = keptResponseBytes
+        for id in changes {
+            byID[id] = nil
+            kept[id] = nil
+        }
+        for destination in routing.destinations { byID[destination.id] = destination }
+        kept.merge(routing.keptResponseBytes) { $1 }
+        let locked = locked.subtracting(changes).union(routing.locked)
+        let overlaid = overlaid.union(changes)
+        guard overlaid.count <= Self.mostOverlaid else {
+            return RoutingTable(
+                routing, destinations: byID.values.sorted { $0.id < $1.id }, kept: kept, locked: locked)
+        }
+        return RoutingTable(
+            self, routing, overlay: SubscriptionTable(overlaid.sorted().compactMap { byID[$0] }), overlaid: overlaid,
+            byID: byID, kept: kept, locked: locked)
+    }
+
+    private init(
+        _ old: RoutingTable, _ routing: Routing, overlay: SubscriptionTable, overlaid: Set<Int32>,
+        byID: [Int32: Destination], kept: [Int32: Int], locked: Set<Int32>
+    ) {
+        version = routing.version
+        loadedAt = routing.loadedAt
+        base = old.base
+        self.overlay = overlay
+        self.overlaid = overlaid
+        self.byID = byID
+        keptResponseBytes = kept
+        self.locked = locked
+        keepsOrder = old.keepsOrder || routing.destinations.contains(where: \.options.isOrdered)
     }
 
     /// The destination of that id; nil when it was deleted.
     subscript(id: Int32) -> Destination? { byID[id] }
 
     /// How much of an answer's body a destination keeps.
-    func keptBytes(of id: Int32) -> Int { keptBytes[id] ?? 0 }
+    func keptBytes(of id: Int32) -> Int { keptResponseBytes[id] ?? 0 }
 
     /// The destinations subscribed to an event, inactive ones among them.
     func destinations(for event: Event) -> [Destination] {
-        table.matches(type: event.type, organization: event.organization, user: event.user)
-            .map { table.destinations[$0] }
+        let matches = base.matches(type: event.type, organization: event.organization, user: event.user)
+            .map { base.destinations[$0] }
+        guard !overlaid.isEmpty else { return matches }
+        let changed = overlay.matches(type: event.type, organization: event.organization, user: event.user)
+        return matches.filter { !overlaid.contains($0.id) } + changed.map { overlay.destinations[$0] }
     }
 }

@@ -13,7 +13,7 @@ struct Diagnosis {
     /// Everything that was looked at, in the order of the road of an event.
     func findings() -> [Finding] {
         [
-            server(), clock(), rights(), roles(), producing(), partitions(), retention(), queue(), workers(),
+            server(), clock(), rights(), roles(), producing(), partitions(), retention(), queue(), order(), workers(),
             snapshots(), plainHTTP(),
         ] + attachments()
     }
@@ -93,6 +93,15 @@ struct Diagnosis {
         let text =
             "\(waiting) waiting, the oldest for \(Int(oldest)) s; \(record.record("queue")["dead_letters"]) dead letters"
         return oldest > 60 ? Finding(.warn, "queue", text, "start more workers") : Finding(.ok, "queue", text)
+    }
+
+    /// A dead letter at the head of a key holds back everything behind it until somebody decides.
+    private func order() -> Finding {
+        let blocked = Int(record.number("blocked_keys") ?? 0)
+        return blocked == 0
+            ? Finding(.ok, "ordering keys", "none is blocked")
+            : Finding(
+                .warn, "ordering keys", "\(blocked) are blocked by a dead letter", "postrider order list --blocked")
     }
 
     private func workers() -> Finding {

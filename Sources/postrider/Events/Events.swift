@@ -189,9 +189,11 @@ struct Stats: AsyncParsableCommand {
             Session.show(
                 try await session.run(.queueStatus),
                 [
-                    ("waiting", "waiting"), ("high", "waiting_high"), ("low", "waiting_low"),
+                    ("waiting", "waiting"), ("high", "waiting_high"), ("normal", "waiting_normal"),
+                    ("low", "waiting_low"),
                     ("oldest", "oldest_waiting_age"), ("in flight", "in_flight"), ("due", "retries_due"),
-                    ("later", "retries_later"), ("parked", "retries_parked"), ("dead", "dead_letters"),
+                    ("later", "retries_later"), ("parked", "retries_parked"), ("in order", "retries_in_order"),
+                    ("dead", "dead_letters"),
                     ("workers", "workers_alive"),
                 ], json: output.json)
         }

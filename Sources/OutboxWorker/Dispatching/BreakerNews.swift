@@ -1,0 +1,45 @@
+// What this worker and the others tell each other of destinations that fail. Held by DispatchState, carried by
+// BreakerKeeper.
+
+internal import Outbox
+internal import OutboxStore
+
+/// News of breakers, in both directions.
+struct BreakerNews: Sendable {
+    /// What Postgres last said of destinations that fail; one without a row is well.
+    private(set) var rows: [Int32: BreakerRow] = [:]
+    /// When it was asked.
+    private(set) var askedAt: Int64 = .min
+    private var reports: [Int32: BreakerReport] = [:]
+    private var recoveries: Set<Int32> = []
+
+    /// Takes what Postgres said.
+    mutating func learn(_ rows: [BreakerRow], askedAt: Int64) {
+        self.rows = Dictionary(rows.map { ($0.destination, $0) }) { $1 }
+        self.askedAt = askedAt
+    }
+
+    /// Notes what the others should learn of a verdict: that a destination fails, works again, or asked for a pause.
+    mutating func note(_ report: Breaker.Report?, _ verdict: Verdict, of lane: Lane, _ now: Int64) {
+        let id = lane.destination.id
+        let pause = verdict.pausesDestination ?? .zero
+        if report == .recovered {
+            reports[id] = nil
+            recoveries.insert(id)
+        } else if report != nil || pause > .zero {
+            recoveries.remove(id)
+            reports[id] = BreakerReport(
+                destination: id, opens: report == .opened || reports[id]?.opens == true, pause: pause,
+                failingFor: .microseconds(now - (lane.breaker.failingSince ?? now)), failure: verdict.failure?.rawValue)
+        }
+    }
+
+    /// Takes what was noted since it was last taken.
+    mutating func take() -> (failing: [BreakerReport], recovered: [Int32]) {
+        defer {
+            reports = [:]
+            recoveries = []
+        }
+        return (Array(reports.values), Array(recoveries))
+    }
+}

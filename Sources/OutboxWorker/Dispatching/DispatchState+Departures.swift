@@ -1,0 +1,74 @@
+// Which deliveries go out, in whose turn, and what a rate or a batch holds back. Called by the dispatcher.
+
+internal import Outbox
+internal import OutboxStore
+
+extension DispatchState {
+    /// Takes the deliveries that may start now: one of each lane in turn, within the limits of lanes and of the whole.
+    mutating func depart(at now: Int64) -> [Departure] {
+        guard !isDraining else { return [] }
+        var departures: [Departure] = []
+        // A lane that cannot start now leaves the list; an exchange that ends, or a new delivery, lists it again.
+        let most = maxInFlight + min(stalledFlights, maxInFlight)
+        while inFlight < most, let id = turns.popFirst() {
+            guard lanes[id]?.capacity(at: now) ?? 0 > 0, let delivery = lanes[id]?.start(at: now),
+                let destination = lanes[id]?.destination
+            else {
+                lanes[id]?.isListed = false
+                continue
+            }
+            turns.append(id, rank: destination.options.priority)
+            waiting -= 1
+            inFlight += 1
+            departures.append(board(delivery, destination, needsID: lanes[id]?.sendsDeliveryID == true))
+        }
+        return departures
+    }
+
+    private mutating func board(_ delivery: Delivery, _ destination: Destination, needsID: Bool) -> Departure {
+        let more = lanes[destination.id]?.companions(of: delivery) ?? []
+        waiting -= more.count
+        riding += more.count
+        return Departure(
+            token: flights.board(Flight(delivery: delivery, more: more)), delivery: delivery, more: more,
+            destination: destination,
+            deliveryID: needsID ? DeliveryID.text(event: delivery.parcel.event.id, destination: destination.id) : "")
+    }
+
+    // MARK: Rates and batches
+
+    /// The permits that lanes of destinations with a rate could use now.
+    func ratesWanted(at now: Int64) -> [RateDemand] {
+        timedLanes.isEmpty
+            ? []
+            : timedLanes.sorted().compactMap { id in
+                guard let lane = lanes[id], let rate = lane.destination.options.rate else { return nil }
+                let wanted = lane.permitsWanted(at: now)
+                return wanted > 0 ? RateDemand(destination: id, wanted: Int32(wanted), rate: rate) : nil
+            }
+    }
+
+    /// Takes permits that Postgres gave, and lists the lanes that have some.
+    mutating func grant(_ grants: [RateGrant], at now: Int64) {
+        for grant in grants {
+            lanes[grant.destination]?.grant(Int(grant.permits), nextIn: grant.nextIn, at: now)
+            list(grant.destination)
+        }
+    }
+
+    /// When something that is held back may go; never, mostly.
+    func nextTimed(at now: Int64) -> Int64 {
+        timedLanes.reduce(Int64.max) { min($0, lanes[$1]?.nextTime(at: now) ?? .max) }
+    }
+
+    /// Lists the lanes whose time has come, and forgets those in which nothing waits.
+    mutating func listTimed(at now: Int64) {
+        for id in timedLanes {
+            guard let lane = lanes[id], lane.isTimed else {
+                timedLanes.remove(id)
+                continue
+            }
+            if lane.nextTime(at: now) <= now { list(id) }
+        }
+    }
+}

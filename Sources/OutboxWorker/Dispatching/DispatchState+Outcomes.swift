@@ -1,0 +1,89 @@
+// What becomes of deliveries whose exchange has ended. Called by the dispatcher.
+
+internal import Outbox
+internal import OutboxStore
+
+extension DispatchState {
+    /// Settles what was in flight under a token: one delivery, or all of a batch.
+    ///
+    /// - Parameters:
+    ///   - token: from ``depart(at:)``.
+    ///   - outcome: what came of it.
+    ///   - ended: what is recorded of the exchange.
+    ///   - random: 0 ..< 1, for the jitter of a retry.
+    mutating func settle(token: UInt64, _ outcome: Outcome, _ ended: EndedExchange, random: Double, now: Int64) {
+        guard let flight = flights.land(token) else { return }
+        inFlight -= 1
+        riding -= flight.more.count
+        unrecordedSince = unrecordedSince ?? now
+        let id = flight.delivery.destination
+        lanes[id]?.end(duration: ended.duration, at: now)
+        if lanes[id]?.waiting ?? 0 > 0 { list(id) }
+        guard let lane = lanes[id] else { return }
+        func judge(_ outcome: Outcome) -> Verdict {
+            Verdict.judge(
+                outcome, destination: lane.destination, attempt: Int(flight.delivery.attempt), random: random,
+                duration: .microseconds(ended.duration))
+        }
+        let verdict = judge(outcome)
+        report(verdict, of: id, now)
+        let refused = refusedItems(of: lane.destination, verdict, ended)
+        for delivery in flight.deliveries {
+            payloadBytes -= delivery.parcel.event.data.count
+            let isRefused = !refused.isEmpty && refused.contains(delivery.parcel.event.id.description)
+            apply(isRefused ? judge(.refusedItem) : verdict, to: delivery, ended, kept: lane.keptBytes, now: now)
+            leave(claim: delivery.parcel.claim)
+        }
+    }
+
+    /// The events that a receiver refused of a batch which it took.
+    private func refusedItems(of destination: Destination, _ verdict: Verdict, _ ended: EndedExchange) -> Set<String> {
+        guard destination.options.batch != nil, case .delivered = verdict.action else { return [] }
+        return BatchAnswer.refusedItems(ended.body)
+    }
+
+    private mutating func report(_ verdict: Verdict, of id: Int32, _ now: Int64) {
+        let report = lanes[id]?.judge(verdict, at: now)
+        if let lane = lanes[id] { breakers.note(report, verdict, of: lane, now) }
+    }
+
+    private mutating func apply(
+        _ verdict: Verdict, to delivery: Delivery, _ ended: EndedExchange, kept: Int, now: Int64
+    ) {
+        let attempt = FinishedAttempt(
+            event: delivery.parcel.event.id, destination: delivery.destination, number: delivery.attempt,
+            duration: Int32(clamping: ended.duration), endedAt: now,
+            body: AnswerBody.kept(ended.body, limit: kept))
+        if let pause = verdict.pausesDestination {
+            lanes[delivery.destination]?.pause(until: now + pause.microseconds)
+        }
+        if verdict.disablesDestination {
+            disabled.append((delivery.destination, verdict.failure?.rawValue ?? "disabled by receiver"))
+        }
+        let next: NextStep
+        switch verdict.action {
+        case .delivered:
+            settlement.touch(claim: delivery.parcel.claim)
+            endTurn(of: delivery)
+            return settlement.deliver(attempt, status: Int16(clamping: ended.status ?? 0))
+        case .retry(let delay): next = .retry(afterMilliseconds: delay.millisecondsRoundedUp)
+        case .park: next = .park
+        case .dead: next = .dead
+        }
+        hint(delivery.destination, next)
+        settlement.fail(
+            attempt, status: ended.status.map { Int16(clamping: $0) },
+            failure: verdict.failure?.rawValue ?? "unknown", message: ended.message, next: next,
+            claim: delivery.parcel.claim)
+    }
+
+    /// Lets the events behind a delivery go on, if its destination keeps order and it has a key.
+    mutating func endTurn(of delivery: Delivery) {
+        let id = delivery.destination
+        guard let key = delivery.parcel.event.orderingKey, lanes[id]?.destination.options.isOrdered == true else {
+            return
+        }
+        settlement.release(event: delivery.parcel.event.id, destination: id, key: key)
+        retryHints.append((id, 0))
+    }
+}

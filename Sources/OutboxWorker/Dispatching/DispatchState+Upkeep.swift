@@ -1,0 +1,112 @@
+// What the work cycle asks of the dispatcher's memory beside sending: recording, giving back, new routing.
+
+internal import Outbox
+internal import OutboxStore
+
+extension DispatchState {
+    /// Takes what is to be recorded, and what was learnt beside it.
+    mutating func takeSettlement() -> Settlement {
+        defer {
+            settlement = Settlement()
+            unrecordedSince = nil
+        }
+        beingRecorded = settlement.finishedClaims
+        return settlement
+    }
+
+    /// What was taken last is recorded.
+    mutating func recorded() { beingRecorded = [] }
+
+    /// Takes the due times of retries made since the last call.
+    mutating func takeRetryHints() -> [(destination: Int32, milliseconds: Int64)] {
+        defer { retryHints.removeAll(keepingCapacity: true) }
+        return retryHints
+    }
+
+    /// Takes the destinations whose receivers asked to be left alone.
+    mutating func takeDisabled() -> [(destination: Int32, reason: String)] {
+        defer { disabled = [] }
+        return disabled
+    }
+
+    /// Learns what Postgres knows of destinations that fail.
+    ///
+    /// - Parameters:
+    ///   - rows: all there are; a destination without a row is well.
+    ///   - askedAt: when Postgres was asked.
+    /// - Returns: whether a destination may be probed, so that its retries should be fetched.
+    mutating func learn(_ rows: [BreakerRow], askedAt: Int64) -> Bool {
+        breakers.learn(rows, askedAt: askedAt)
+        for id in lanes.keys {
+            lanes[id]?.learn(breakers.rows[id], askedAt: askedAt)
+            if lanes[id]?.waiting ?? 0 > 0 { list(id) }
+        }
+        for row in rows where row.mayProbe && lanes[row.destination] == nil {
+            if let destination = routing[row.destination] { openLane(destination) }
+        }
+        return rows.contains(where: \.mayProbe)
+    }
+
+    /// Gives back to Postgres what waits behind stalled or paused destinations, lists lanes whose pause has ended, and
+    /// lets go of claims of which little is left.
+    mutating func relieve(at now: Int64) {
+        if lanes.count > Self.mostIdleLanes { forgetIdleLanes() }
+        stalledFlights = lanes.values.reduce(0) { $0 + ($1.isStalled(at: now) ? $1.inFlight : 0) }
+        if waiting > 0 {
+            for id in lanes.keys where lanes[id]?.waiting ?? 0 > 0 {
+                giveBack(from: id, at: now, all: isDraining || lanes[id]?.destination.isEnabled == false)
+                if lanes[id]?.waiting ?? 0 > 0 { list(id) }
+            }
+        }
+        releaseStragglers(at: now)
+    }
+
+    private mutating func giveBack(from id: Int32, at now: Int64, all: Bool) {
+        guard let wait = all ? 0 : lanes[id]?.overflow(at: now), let out = lanes[id]?.relieve(at: now, all: all)
+        else { return }
+        let isEnabled = lanes[id]?.destination.isEnabled == true
+        waiting -= out.count
+        for delivery in out {
+            payloadBytes -= delivery.parcel.event.data.count
+            snooze(delivery, isEnabled ? .retry(afterMilliseconds: wait) : rest(at: id))
+            leave(claim: delivery.parcel.claim)
+        }
+    }
+
+    /// A claim whose last deliveries take long is cut down to these, so that little has to be looked through should this
+    /// worker die.
+    private mutating func releaseStragglers(at now: Int64) {
+        let claims = openClaims.takeStragglers(at: now)
+        guard !claims.isEmpty else { return }
+        for delivery in flights.deliveries + lanes.values.flatMap(\.waitingDeliveries)
+        where claims.contains(delivery.parcel.claim) {
+            let target = Claim.Target(destination: delivery.destination, attempt: delivery.attempt)
+            settlement.keep(event: delivery.parcel.event.id, target: target, claim: delivery.parcel.claim)
+        }
+    }
+
+    /// How many retries of a destination could start soon; 0 for one that is inactive, paused, deleted or stalled.
+    func retryRoom(of id: Int32, at now: Int64) -> Int {
+        guard let destination = routing[id], destination.isEnabled else { return 0 }
+        if let lane = lanes[id] { return lane.retryRoom(at: now) }
+        return breakers.rows[id] == nil ? Breaker().limit(of: destination.maxConcurrency) : 0
+    }
+
+    /// Exchanges the routing; lanes of changed destinations follow.
+    mutating func setRouting(_ table: RoutingTable) {
+        // Two loads may end in the wrong order.
+        guard table.version >= routing.version else { return }
+        routing = table
+        for id in lanes.keys {
+            guard let destination = table[id] else { continue }
+            lanes[id]?.destination = destination
+            lanes[id]?.keptBytes = table.keptBytes(of: id)
+        }
+        forgetIdleLanes()
+    }
+
+    /// Keeps lanes as many as destinations with work, not as destinations. A pause asked for by a receiver is kept too.
+    private mutating func forgetIdleLanes() {
+        lanes = lanes.filter { $0.value.isInUse }
+    }
+}

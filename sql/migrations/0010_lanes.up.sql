@@ -1,0 +1,267 @@
+-- Postrider 0010: lanes. Strict order for destinations that ask for it, rates that all workers share, and which
+-- destinations changed, so that workers with a hundred thousand of them load only these.
+
+-- Order ---------------------------------------------------------------------------------------------------------------
+
+-- For each destination with strict order, an ordering key has one delivery under way: its head. The others wait as rows of
+-- webhook_retries that are due at infinity, and each becomes the head when the one before it is delivered. A head that
+-- fails is tried again like any other delivery; as a dead letter it blocks its key until it is replayed or skipped.
+--
+-- Who changes this table holds the advisory lock (7743, 1): events of a key must be put in line in the order in which they
+-- are claimed, whichever workers claim them.
+CREATE TABLE postrider.webhook_keys (
+    destination_id integer     NOT NULL,
+    ordering_key   text        NOT NULL,
+    head           uuid        NOT NULL,
+    headed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_keys_pkey PRIMARY KEY (destination_id, ordering_key)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON TABLE postrider.webhook_keys IS
+    'Ordering keys of which a delivery is under way, for destinations with strict order. A key without work has no row.';
+COMMENT ON COLUMN postrider.webhook_keys.destination_id IS 'The destination.';
+COMMENT ON COLUMN postrider.webhook_keys.ordering_key IS 'The key, webhook_events.ordering_key.';
+COMMENT ON COLUMN postrider.webhook_keys.head IS 'The event whose delivery is under way; all others of the key wait for it.';
+COMMENT ON COLUMN postrider.webhook_keys.headed_at IS 'Since when it is the head.';
+
+CREATE INDEX webhook_retries_order_idx ON postrider.webhook_retries (destination_id, ordering_key, event_id)
+    WHERE ordering_key IS NOT NULL;
+CREATE INDEX webhook_destinations_ordered_idx ON postrider.webhook_destinations (id)
+    WHERE options @> '{"order": true}' AND deleted_at IS NULL;
+
+CREATE FUNCTION postrider.release_keys(destinations integer[], keys text[], heads uuid[]) RETURNS integer
+    LANGUAGE sql VOLATILE AS $$
+    WITH done AS MATERIALIZED (
+        SELECT k.destination_id, k.ordering_key, (
+                   SELECT r.event_id FROM postrider.webhook_retries AS r
+                   WHERE r.destination_id = k.destination_id AND r.ordering_key = k.ordering_key
+                   ORDER BY r.event_id LIMIT 1) AS next
+        FROM unnest(destinations, keys, heads) AS f (destination_id, ordering_key, head)
+        JOIN postrider.webhook_keys AS k USING (destination_id, ordering_key, head)
+    ), due AS (
+        UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
+        FROM done WHERE r.event_id = done.next AND r.destination_id = done.destination_id
+        RETURNING 1
+    ), headed AS (
+        UPDATE postrider.webhook_keys AS k SET head = done.next, headed_at = clock_timestamp()
+        FROM done
+        WHERE k.destination_id = done.destination_id AND k.ordering_key = done.ordering_key AND done.next IS NOT NULL
+    ), gone AS (
+        DELETE FROM postrider.webhook_keys AS k USING done
+        WHERE k.destination_id = done.destination_id AND k.ordering_key = done.ordering_key AND done.next IS NULL
+    )
+    SELECT count(*)::integer FROM due
+$$;
+COMMENT ON FUNCTION postrider.release_keys(integer[], text[], uuid[]) IS
+    'Ends the turn of events at the head of their keys, three arrays in parallel, and makes those behind them due; how many. What is no head is passed over. The caller holds the advisory lock (7743, 1).';
+
+-- Heals what no transaction should leave, and what a change of the option does: called once a minute.
+CREATE FUNCTION postrider.sweep_keys() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    swept integer := 0;
+    part  integer;
+BEGIN
+    IF NOT EXISTS (SELECT FROM postrider.webhook_keys)
+        AND NOT EXISTS (SELECT FROM postrider.webhook_retries WHERE ordering_key IS NOT NULL) THEN
+        RETURN 0;
+    END IF;
+    PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
+    -- What waits for a destination that keeps no order any more, or behind a head that is not there.
+    UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
+    WHERE r.ordering_key IS NOT NULL
+      AND (NOT EXISTS (SELECT FROM postrider.webhook_keys AS k
+                       WHERE k.destination_id = r.destination_id AND k.ordering_key = r.ordering_key)
+           OR NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                          WHERE d.id = r.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL));
+    GET DIAGNOSTICS swept = ROW_COUNT;
+    DELETE FROM postrider.webhook_keys AS k
+    WHERE NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                      WHERE d.id = k.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
+    GET DIAGNOSTICS part = ROW_COUNT;
+    swept := swept + part;
+    -- A head of which nothing is left: neither claimed nor waiting nor dead. A minute old, because its claim may be new.
+    SELECT swept + coalesce(postrider.release_keys(array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head)), 0)
+    INTO swept
+    FROM postrider.webhook_keys AS k
+    WHERE k.headed_at < clock_timestamp() - interval '1 minute'
+      AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = k.head AND r.destination_id = k.destination_id)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = k.head AND l.destination_id = k.destination_id)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE k.head = ANY (c.event_ids));
+    RETURN swept;
+END
+$$;
+COMMENT ON FUNCTION postrider.sweep_keys() IS
+    'Frees what waits behind nothing: of destinations that keep no order any more, and of heads that are gone. How many deliveries and keys.';
+
+CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    target   integer := (SELECT d.id FROM postrider.webhook_destinations AS d WHERE d.public_id = destination);
+    skipped  uuid;
+    attempts smallint;
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
+    SELECT k.head INTO skipped FROM postrider.webhook_keys AS k WHERE k.destination_id = target AND k.ordering_key = key;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'nothing is under way for this key of this endpoint' USING ERRCODE = 'no_data_found';
+    END IF;
+    DELETE FROM postrider.webhook_retries AS r WHERE r.event_id = skipped AND r.destination_id = target
+    RETURNING r.attempt_number - 1 INTO attempts;
+    IF FOUND THEN
+        INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
+        VALUES (skipped, target, attempts, 'skipped', 'skipped to let the events behind it go on');
+    ELSIF NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = skipped AND l.destination_id = target) THEN
+        RAISE EXCEPTION 'the event at the head of this key is being sent right now'
+            USING ERRCODE = 'object_in_use', HINT = 'Ask again when its answer is there.';
+    END IF;
+    PERFORM postrider.release_keys(ARRAY[target], ARRAY[key], ARRAY[skipped]);
+    PERFORM pg_notify('postrider_wake', 'retries');
+    RETURN skipped;
+END
+$$;
+COMMENT ON FUNCTION postrider.skip_key(uuid, text) IS
+    'Lets the events behind the head of an endpoint''s ordering key go on, and returns the head, which is a dead letter now: it can be replayed later.';
+
+CREATE VIEW postrider.webhook_key_status WITH (security_invoker = true) AS
+SELECT d.public_id AS endpoint_id, d.name AS endpoint, k.ordering_key, k.head AS event_id, k.headed_at,
+       (SELECT count(*) FROM postrider.webhook_retries AS w
+        WHERE w.destination_id = k.destination_id AND w.ordering_key = k.ordering_key) AS waiting,
+       CASE WHEN l.event_id IS NOT NULL THEN 'blocked' WHEN r.due_at = 'infinity' THEN 'parked'
+            WHEN r.event_id IS NOT NULL THEN 'retrying' ELSE 'in flight' END AS state,
+       nullif(r.due_at, 'infinity') AS next_retry_at, l.failure, l.error_message
+FROM postrider.webhook_keys AS k
+JOIN postrider.webhook_destinations AS d ON d.id = k.destination_id
+LEFT JOIN postrider.webhook_retries AS r ON r.event_id = k.head AND r.destination_id = k.destination_id
+LEFT JOIN postrider.webhook_dead_letters AS l ON l.event_id = k.head AND l.destination_id = k.destination_id;
+COMMENT ON VIEW postrider.webhook_key_status IS
+    'One row for each ordering key that has work for a destination with strict order: what is at its head, and how much waits behind.';
+COMMENT ON COLUMN postrider.webhook_key_status.endpoint_id IS 'The endpoint or n8n workflow.';
+COMMENT ON COLUMN postrider.webhook_key_status.endpoint IS 'Its name.';
+COMMENT ON COLUMN postrider.webhook_key_status.ordering_key IS 'The key.';
+COMMENT ON COLUMN postrider.webhook_key_status.event_id IS 'The event at its head.';
+COMMENT ON COLUMN postrider.webhook_key_status.headed_at IS 'Since when.';
+COMMENT ON COLUMN postrider.webhook_key_status.waiting IS 'How many deliveries wait behind it.';
+COMMENT ON COLUMN postrider.webhook_key_status.state IS
+    'in flight; retrying: it failed and is tried again; parked: its endpoint is inactive; blocked: it is a dead letter, replay or skip it (postrider.skip_key).';
+COMMENT ON COLUMN postrider.webhook_key_status.next_retry_at IS 'When the head is tried again; null when it is not waiting for that.';
+COMMENT ON COLUMN postrider.webhook_key_status.failure IS 'Why it is blocked: the class of its last failure; null otherwise.';
+COMMENT ON COLUMN postrider.webhook_key_status.error_message IS 'One line for people about that failure; null otherwise.';
+
+-- When the option is taken away, or the destination deleted, nothing waits for its turn any more.
+CREATE FUNCTION postrider.webhook_order_switched() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM postrider.webhook_keys WHERE destination_id = NEW.id;
+    UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = NULL
+    WHERE destination_id = NEW.id AND ordering_key IS NOT NULL;
+    PERFORM pg_notify('postrider_wake', 'retries');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_order_switched() IS
+    'Trigger: makes due what waits for its turn at a destination that keeps no order any more.';
+CREATE TRIGGER webhook_order_switched AFTER UPDATE ON postrider.webhook_destinations
+    FOR EACH ROW WHEN (OLD.options @> '{"order": true}'
+        AND (NOT NEW.options @> '{"order": true}' OR NEW.deleted_at IS NOT NULL AND OLD.deleted_at IS NULL))
+    EXECUTE FUNCTION postrider.webhook_order_switched();
+
+-- Rates ---------------------------------------------------------------------------------------------------------------
+
+-- A bucket of tokens for each destination with a rate, shared by all workers: they take as many as they can use at once.
+CREATE TABLE postrider.webhook_rates (
+    destination_id integer     NOT NULL,
+    tokens         float8      NOT NULL,
+    refilled_at    timestamptz NOT NULL,
+    wanted         integer     NOT NULL,
+    granted        integer     NOT NULL,
+    per_second     float8      NOT NULL,
+    burst          float8      NOT NULL,
+    CONSTRAINT webhook_rates_pkey PRIMARY KEY (destination_id)
+) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON TABLE postrider.webhook_rates IS 'How much may be sent now to destinations with the option rate.';
+COMMENT ON COLUMN postrider.webhook_rates.destination_id IS 'The destination.';
+COMMENT ON COLUMN postrider.webhook_rates.tokens IS 'Requests that could be sent at refilled_at.';
+COMMENT ON COLUMN postrider.webhook_rates.refilled_at IS 'When tokens were last added.';
+COMMENT ON COLUMN postrider.webhook_rates.wanted IS 'How many a worker asked for last.';
+COMMENT ON COLUMN postrider.webhook_rates.granted IS 'How many it got.';
+COMMENT ON COLUMN postrider.webhook_rates.per_second IS 'The rate that this worker knew.';
+COMMENT ON COLUMN postrider.webhook_rates.burst IS 'The most that may be sent at once, as this worker knew it.';
+
+-- What changed ----------------------------------------------------------------------------------------------------------
+
+CREATE TABLE postrider.webhook_routing_changes (
+    version        bigint  NOT NULL,
+    destination_id integer NOT NULL,
+    CONSTRAINT webhook_routing_changes_pkey PRIMARY KEY (version, destination_id)
+);
+COMMENT ON TABLE postrider.webhook_routing_changes IS
+    'Which destinations each version of webhook_routing changed; the last 10,000 versions. A worker that is further behind loads all.';
+COMMENT ON COLUMN postrider.webhook_routing_changes.version IS 'The version that the change made.';
+COMMENT ON COLUMN postrider.webhook_routing_changes.destination_id IS 'The destination; 0 when all may have changed.';
+CREATE INDEX webhook_secrets_expiry_idx ON postrider.webhook_secrets (expires_at) WHERE expires_at IS NOT NULL;
+
+-- The row of webhook_routing is locked until the commit, so versions become visible in their order.
+CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    new_version bigint;
+BEGIN
+    IF current_setting('postrider.only_seals', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    UPDATE postrider.webhook_routing SET version = version + 1 RETURNING version INTO new_version;
+    IF TG_OP = 'TRUNCATE' OR TG_TABLE_NAME NOT IN ('webhook_destinations', 'webhook_secrets') THEN
+        INSERT INTO postrider.webhook_routing_changes (version, destination_id) VALUES (new_version, 0);
+    ELSIF TG_TABLE_NAME = 'webhook_secrets' THEN
+        INSERT INTO postrider.webhook_routing_changes (version, destination_id)
+        SELECT DISTINCT new_version, c.destination_id FROM changed AS c;
+    ELSE
+        INSERT INTO postrider.webhook_routing_changes (version, destination_id) SELECT new_version, c.id FROM changed AS c;
+    END IF;
+    PERFORM pg_notify('postrider_routing', '');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_routing_changed() IS
+    'Trigger: tells workers which destinations to load again, unless the transaction only seals secrets; all of them when it stands on another table than destinations and secrets.';
+
+DO $$
+DECLARE
+    target text;
+BEGIN
+    FOREACH target IN ARRAY ARRAY['webhook_destinations', 'webhook_secrets'] LOOP
+        EXECUTE format('DROP TRIGGER webhook_routing_changed ON postrider.%I', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_inserted AFTER INSERT ON postrider.%I REFERENCING NEW TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_updated AFTER UPDATE ON postrider.%I REFERENCING NEW TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_deleted AFTER DELETE ON postrider.%I REFERENCING OLD TABLE AS changed
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+        EXECUTE format('CREATE TRIGGER webhook_routing_truncated AFTER TRUNCATE ON postrider.%I
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed()', target);
+    END LOOP;
+END
+$$;
+
+REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.skip_key(uuid, text),
+    postrider.webhook_order_switched() FROM PUBLIC;
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_keys', 'webhook_rates');
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE', 'webhook_routing_changes');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'matches');
+    UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE, UPDATE (due_at, ordering_key)'
+    WHERE g.role_name = 'postrider_worker' AND g.object = 'webhook_retries';
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, UPDATE, DELETE', 'webhook_keys');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_keys');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'release_keys', 'skip_key');
+    UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE'
+    WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';
+    FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'table', 'SELECT', 'webhook_rates', 'webhook_routing_changes', 'webhook_key_status');
+    END LOOP;
+END
+$$;
+SELECT postrider.grant_roles();
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (10, 'lanes');
