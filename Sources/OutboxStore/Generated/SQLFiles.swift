@@ -3820,7 +3820,7 @@ UPDATE agentes.agents SET is_active = false WHERE user_id = :'ana' AND name IN (
 UPDATE agentes.agents SET is_active = false WHERE user_id = :'ana' AND name = 'suporte';
 DELETE FROM agentes.agents WHERE user_id = :'ana' AND name = 'cobrança';
 
--- The application's own functions emit these.
+-- The application's own function writes a row for each step, and the end of the onboarding into the person's row.
 SELECT agentes.complete_onboarding_step(u, step)
 FROM agentes.users AS u, unnest('{profile,first agent,first integration}'::text[]) AS step WHERE u.id = :'ana';
 
@@ -3851,8 +3851,8 @@ UPDATE agentes.external_integrations SET status = 'disconnected' WHERE user_id =
 
 """#,
         "agentes/attachments.sql": #"""
--- The events of agentes. What is a change of one table is attached to that table; what is a decision of the application
--- is emitted by the function that takes it, in the same transaction as its rows.
+-- The events of agentes. What is a change of a row is attached to its table; what no row tells is emitted by the function
+-- that does it, in the same transaction.
 -- Running this file again replaces everything in place.
 
 -- High priority: somebody waits for these.
@@ -3893,7 +3893,14 @@ SELECT postrider.attach('agentes.external_integrations', 'integration.disconnect
     condition => $$ NEW.status = 'disconnected' AND OLD.status = 'connected' $$,
     columns => '{id,provider,status}', user_id => 'user_id', organization_id => 'organization_id');
 
--- Emitted: the application decides, and tells more than one row knows.
+-- One person is one ordering key: the last step comes before the end of the onboarding.
+SELECT postrider.attach('agentes.onboarding_steps', 'onboarding.step.completed',
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'user_id');
+SELECT postrider.attach('agentes.users', 'onboarding.completed', '{update}',
+    condition => 'NEW.onboarded_at IS NOT NULL AND OLD.onboarded_at IS NULL', columns => '{id,email,full_name,onboarded_at}',
+    user_id => 'id', organization_id => 'organization_id', ordering_key => 'id');
+
+-- Emitted: to apply a template again may change no row, and which template it was is in none.
 CREATE OR REPLACE FUNCTION agentes.apply_template(agent agentes.agents, template text, prompt text) RETURNS uuid
     LANGUAGE plpgsql AS $$
 BEGIN
@@ -3902,19 +3909,21 @@ BEGIN
         organization_id => agent.organization_id::text, user_id => agent.user_id::text, record_id => agent.id::text);
 END
 $$;
+COMMENT ON FUNCTION agentes.apply_template(agentes.agents, text, text) IS
+    'Gives an agent the prompt of a template and emits template.applied, with that template''s name; gives the event''s id.';
 
+-- Emits nothing itself: the rows that it writes are events.
 CREATE OR REPLACE FUNCTION agentes.complete_onboarding_step(person agentes.users, step text) RETURNS void
     LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO agentes.onboarding_steps (user_id, step) VALUES (person.id, step);
-    PERFORM postrider.emit('onboarding.step.completed', jsonb_build_object('user_id', person.id, 'step', step),
-        organization_id => person.organization_id::text, user_id => person.id::text, ordering_key => person.id::text);
-    IF (SELECT count(*) FROM agentes.onboarding_steps AS s WHERE s.user_id = person.id) = 3 THEN
-        PERFORM postrider.emit('onboarding.completed', jsonb_build_object('user_id', person.id, 'email', person.email),
-            organization_id => person.organization_id::text, user_id => person.id::text, ordering_key => person.id::text);
-    END IF;
+    INSERT INTO agentes.onboarding_steps (organization_id, user_id, step) VALUES (person.organization_id, person.id, step);
+    UPDATE agentes.users AS u SET onboarded_at = now()
+    WHERE u.id = person.id AND u.onboarded_at IS NULL
+      AND (SELECT count(*) FROM agentes.onboarding_steps AS s WHERE s.user_id = u.id) = 3;
 END
 $$;
+COMMENT ON FUNCTION agentes.complete_onboarding_step(agentes.users, text) IS
+    'Notes a step of a person''s onboarding, and its end with the third one.';
 
 """#,
         "agentes/domain.sql": #"""
@@ -3932,6 +3941,7 @@ CREATE TABLE agentes.users (
     password_hash   text        NOT NULL,
     plan            text        NOT NULL DEFAULT 'free',
     created_at      timestamptz NOT NULL DEFAULT now(),
+    onboarded_at    timestamptz,
     last_seen_at    timestamptz
 );
 
@@ -3992,6 +4002,7 @@ CREATE TABLE agentes.payments (
 CREATE INDEX ON agentes.payments (user_id, created_at);
 
 CREATE TABLE agentes.onboarding_steps (
+    organization_id uuid        NOT NULL,
     user_id         uuid        NOT NULL REFERENCES agentes.users ON DELETE CASCADE,
     step            text        NOT NULL,
     completed_at    timestamptz NOT NULL DEFAULT now(),
@@ -4037,6 +4048,732 @@ FROM (VALUES
 ) AS w (name, event_type)
 WHERE NOT EXISTS (SELECT FROM postrider.n8n_workflows AS n WHERE n.name = w.name)
 RETURNING id, name, webhook_url;
+
+"""#,
+        "bird/activity.sql": #"""
+-- A conversation at bird, from its first word to its end. Can be run again and again: the conversation is a new one each
+-- time. Makes 9 events, and none of what does not concern receivers (an action that failed).
+--
+--    1 conversation.started    2 conversation.message.received    1 conversation.message.sent
+--    1 conversation.escalated  1 conversation.ended
+--    1 ai.intent.detected      1 ai.action.executed               1 ai.recommendation.generated
+\set ON_ERROR_STOP on
+SELECT gen_random_uuid() AS conversation, 'cust-' || substr(gen_random_uuid()::text, 1, 8) AS customer \gset
+
+INSERT INTO bird.conversations (id, customer_id, channel) VALUES (:'conversation', :'customer', 'whatsapp');
+INSERT INTO bird.messages (conversation_id, customer_id, direction, body)
+VALUES (:'conversation', :'customer', 'received', 'Cadê meu pedido?');
+INSERT INTO bird.ai_intents (conversation_id, customer_id, intent, confidence)
+VALUES (:'conversation', :'customer', 'order_status', 0.9731);
+-- One action works, the other does not, and nobody hears of that one.
+INSERT INTO bird.ai_actions (conversation_id, customer_id, action)
+VALUES (:'conversation', :'customer', 'find_order'), (:'conversation', :'customer', 'refund');
+UPDATE bird.ai_actions SET status = CASE action WHEN 'find_order' THEN 'executed' ELSE 'failed' END, result = '{"order": 17}'
+WHERE conversation_id = :'conversation';
+INSERT INTO bird.messages (conversation_id, customer_id, direction, body)
+VALUES (:'conversation', :'customer', 'sent', 'Ele chega amanhã. 📦');
+INSERT INTO bird.ai_recommendations (conversation_id, customer_id, products)
+VALUES (:'conversation', :'customer', '[{"sku": "A-1", "score": 0.5}]');
+INSERT INTO bird.messages (conversation_id, customer_id, direction, body)
+VALUES (:'conversation', :'customer', 'received', 'Quero falar com uma pessoa');
+UPDATE bird.conversations SET status = 'escalated', escalation_reason = 'asked for' WHERE id = :'conversation';
+UPDATE bird.conversations SET status = 'ended', ended_at = now() WHERE id = :'conversation';
+
+"""#,
+        "bird/attachments.sql": #"""
+-- The events of bird: every one of them is a change of a row. One conversation is one ordering key, so that destinations
+-- that ask for order hear of it in order. Running this file again replaces everything in place.
+--
+-- inventory.updated, price.changed and their like come from outside to bird: they are no events of these tables.
+
+SELECT postrider.attach('bird.conversations', 'conversation.started', user_id => 'customer_id', ordering_key => 'id');
+-- Somebody waits for a person when it is escalated: those go first.
+SELECT postrider.attach('bird.conversations', operations => '{update}',
+    event_type_expression => $$ 'conversation.' || NEW.status $$,
+    condition => $$ NEW.status <> OLD.status AND NEW.status IN ('escalated', 'ended') $$,
+    user_id => 'customer_id', ordering_key => 'id',
+    priority => $$ CASE NEW.status WHEN 'escalated' THEN 0 ELSE 1 END $$, name => 'conversation.<escalated or ended>');
+SELECT postrider.attach('bird.messages', event_type_expression => $$ 'conversation.message.' || NEW.direction $$,
+    user_id => 'customer_id', ordering_key => 'conversation_id', name => 'conversation.message.<direction>');
+
+SELECT postrider.attach('bird.ai_intents', 'ai.intent.detected', user_id => 'customer_id', ordering_key => 'conversation_id');
+-- When it becomes executed, by an INSERT (OLD is null then) or an UPDATE.
+SELECT postrider.attach('bird.ai_actions', 'ai.action.executed', '{insert,update}',
+    condition => $$ NEW.status = 'executed' AND OLD.status IS DISTINCT FROM 'executed' $$,
+    user_id => 'customer_id', ordering_key => 'conversation_id');
+SELECT postrider.attach('bird.ai_recommendations', 'ai.recommendation.generated',
+    user_id => 'customer_id', ordering_key => 'conversation_id');
+
+"""#,
+        "bird/domain.sql": #"""
+-- The tables of bird: conversations with customers, and what its artificial intelligence makes of them.
+-- They know nothing of webhooks. Everything stands in schema bird; DROP SCHEMA bird CASCADE removes it.
+
+CREATE SCHEMA bird;
+
+CREATE TABLE bird.conversations (
+    id                uuid         NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    customer_id       text         NOT NULL,
+    channel           text         NOT NULL,
+    status            text         NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'escalated', 'ended')),
+    escalation_reason text,
+    started_at        timestamptz  NOT NULL DEFAULT now(),
+    ended_at          timestamptz
+);
+CREATE INDEX ON bird.conversations (customer_id, started_at);
+
+CREATE TABLE bird.messages (
+    id                uuid         NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    conversation_id   uuid         NOT NULL REFERENCES bird.conversations ON DELETE CASCADE,
+    customer_id       text         NOT NULL,
+    direction         text         NOT NULL CHECK (direction IN ('received', 'sent')),
+    body              text         NOT NULL,
+    created_at        timestamptz  NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON bird.messages (conversation_id, created_at);
+
+CREATE TABLE bird.ai_intents (
+    id                uuid         NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    conversation_id   uuid         NOT NULL REFERENCES bird.conversations ON DELETE CASCADE,
+    customer_id       text         NOT NULL,
+    intent            text         NOT NULL,
+    confidence        numeric(5,4) NOT NULL,
+    detected_at       timestamptz  NOT NULL DEFAULT now()
+);
+CREATE INDEX ON bird.ai_intents (conversation_id);
+
+CREATE TABLE bird.ai_actions (
+    id                uuid         NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    conversation_id   uuid         NOT NULL REFERENCES bird.conversations ON DELETE CASCADE,
+    customer_id       text         NOT NULL,
+    action            text         NOT NULL,
+    status            text         NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'executed', 'failed')),
+    result            jsonb,
+    created_at        timestamptz  NOT NULL DEFAULT now()
+);
+CREATE INDEX ON bird.ai_actions (conversation_id);
+
+CREATE TABLE bird.ai_recommendations (
+    id                uuid         NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    conversation_id   uuid         NOT NULL REFERENCES bird.conversations ON DELETE CASCADE,
+    customer_id       text         NOT NULL,
+    products          jsonb        NOT NULL,
+    generated_at      timestamptz  NOT NULL DEFAULT now()
+);
+CREATE INDEX ON bird.ai_recommendations (conversation_id);
+
+"""#,
+        "bird/endpoints.sql": #"""
+-- Who wants the events of bird: one endpoint for all of them.
+--
+--   psql -v endpoint_url=https://app.example/webhooks -f endpoints.sql
+--
+-- endpoint_url: default http://127.0.0.1:9400/bird. The endpoint's secret is taken from the environment variable
+-- BIRD_WEBHOOK_SECRET; without it one is generated. Prints the id, and the secret for the only time. Running it again
+-- adds nothing. The header names WEBHOOK_TOKEN, a variable of the workers' environment.
+-- bird's retry_policy (max_attempts 3, exponential from 1000 ms, at most 30000 ms), without jitter; timeouts, connection
+-- errors and 5xx are tried again, every 4xx is final.
+\if :{?endpoint_url}
+\else
+    \set endpoint_url http://127.0.0.1:9400/bird
+\endif
+\set endpoint_secret ''
+\getenv endpoint_secret BIRD_WEBHOOK_SECRET
+
+INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret, headers, max_attempts, base_delay_ms,
+                                         delay_factor, max_delay_ms, jitter, timeout_ms, final_statuses)
+SELECT 'bird', :'endpoint_url', '{conversation.*,ai.*}', 'bird', nullif(:'endpoint_secret', ''),
+       '{"Authorization": "Bearer ${WEBHOOK_TOKEN}"}', 3, 1000, 2, 30000, 0, 30000, '4xx'
+WHERE NOT EXISTS (SELECT FROM postrider.webhook_endpoints WHERE name = 'bird')
+RETURNING id, name, url, secret;
+
+"""#,
+        "companion/activity.sql": #"""
+-- An evening at companion: one companion is made, talks, costs too much and is taken down. Can be run again and again:
+-- the companion is a new one each time. Makes 18 events, and none of what does not concern receivers (a glance, the
+-- first words of a quota).
+--
+--    1 companion.created       1 companion.updated      1 companion.activated   1 companion.deactivated
+--    1 companion.deleted       1 chat.started           1 chat.ended            2 message.received
+--    1 message.sent            1 stream.started         3 stream.chunk          1 error.occurred
+--    1 quota.warning           1 quota.exceeded         1 performance.degraded
+\set ON_ERROR_STOP on
+SELECT 'comp-' || substr(gen_random_uuid()::text, 1, 8) AS companion, 'user-' || substr(gen_random_uuid()::text, 1, 8) AS person \gset
+
+INSERT INTO companion.companions ("companionId", "userId", name, "systemPrompt")
+VALUES (:'companion', :'person', 'Lia', 'Be kind, which no event shows.');
+UPDATE companion.companions SET persona = 'a patient listener' WHERE "companionId" = :'companion';
+UPDATE companion.companions SET "isActive" = true WHERE "companionId" = :'companion';
+-- A glance makes no event.
+UPDATE companion.companions SET "lastSeenAt" = now() WHERE "companionId" = :'companion';
+
+-- A chat with its messages; the answer is streamed first and becomes a message afterwards.
+INSERT INTO companion.chats ("companionId", "userId") VALUES (:'companion', :'person');
+INSERT INTO companion.messages ("chatId", "companionId", "userId", direction, content)
+SELECT "chatId", "companionId", "userId", 'received', unnest('{Olá!,Tudo bem? 🌙}'::text[])
+FROM companion.chats WHERE "companionId" = :'companion';
+INSERT INTO companion.streams ("chatId", "companionId", "userId")
+SELECT "chatId", "companionId", "userId" FROM companion.chats WHERE "companionId" = :'companion';
+SELECT companion.stream_chunk(s, c.sequence, c.content) AS stream_chunk
+FROM companion.streams AS s, (VALUES (1, 'Tudo '), (2, 'ótimo'), (3, '!')) AS c (sequence, content)
+WHERE s."companionId" = :'companion' ORDER BY c.sequence;
+INSERT INTO companion.messages ("chatId", "companionId", "userId", direction, content)
+SELECT "chatId", "companionId", "userId", 'sent', 'Tudo ótimo!' FROM companion.chats WHERE "companionId" = :'companion';
+UPDATE companion.chats SET "endedAt" = now() WHERE "companionId" = :'companion';
+
+-- Half of the quota is no news, four fifths and all of it are.
+INSERT INTO companion.quotas ("companionId", "userId", month, used, allowed)
+VALUES (:'companion', :'person', date_trunc('month', now()), 50, 100);
+UPDATE companion.quotas SET used = 80 WHERE "companionId" = :'companion';
+UPDATE companion.quotas SET used = 101 WHERE "companionId" = :'companion';
+
+-- Each window of measurement writes the same row; only the second one tells of something new.
+INSERT INTO companion.performance ("companionId", "userId", "p95Ms") VALUES (:'companion', :'person', 80);
+INSERT INTO companion.performance ("companionId", "userId", "p95Ms") VALUES (:'companion', :'person', 140)
+ON CONFLICT ("companionId") DO UPDATE SET "p95Ms" = EXCLUDED."p95Ms", "measuredAt" = now();
+INSERT INTO companion.performance ("companionId", "userId", "p95Ms") VALUES (:'companion', :'person', 150)
+ON CONFLICT ("companionId") DO UPDATE SET "p95Ms" = EXCLUDED."p95Ms", "measuredAt" = now();
+
+INSERT INTO companion.errors ("companionId", "userId", severity, code, message, "stackTrace")
+VALUES (:'companion', :'person', 'critical', 'model_unavailable', 'The model did not answer.', 'which no event shows');
+UPDATE companion.companions SET "isActive" = false WHERE "companionId" = :'companion';
+DELETE FROM companion.companions WHERE "companionId" = :'companion';
+
+"""#,
+        "companion/attachments.sql": #"""
+-- The events of companion. What is a change of a row is attached to its table; chunks of a stream, which no table keeps,
+-- are emitted by companion.stream_chunk. Running this file again replaces everything in place.
+
+SELECT postrider.attach('companion.companions', 'companion.created',
+    except_columns => '{systemPrompt,lastSeenAt}', user_id => 'userId');
+-- lastSeenAt changes with every message: it makes no event. isActive has event types of its own.
+SELECT postrider.attach('companion.companions', 'companion.updated', '{update}',
+    condition => $$ (NEW."userId", NEW.name, NEW.persona, NEW."systemPrompt")
+        IS DISTINCT FROM (OLD."userId", OLD.name, OLD.persona, OLD."systemPrompt") $$,
+    except_columns => '{systemPrompt,lastSeenAt}', user_id => 'userId');
+SELECT postrider.attach('companion.companions', operations => '{update}',
+    event_type_expression => $$ CASE WHEN NEW."isActive" THEN 'companion.activated' ELSE 'companion.deactivated' END $$,
+    condition => $$ NEW."isActive" <> OLD."isActive" $$,
+    except_columns => '{systemPrompt,lastSeenAt}', user_id => 'userId', name => 'companion.<activated or deactivated>');
+SELECT postrider.attach('companion.companions', 'companion.deleted', '{delete}',
+    columns => '{companionId,userId,name}', user_id => 'userId');
+
+-- One chat is one ordering key: what happens in it is delivered in order to destinations that ask for order.
+SELECT postrider.attach('companion.chats', 'chat.started', user_id => 'userId', ordering_key => 'chatId');
+SELECT postrider.attach('companion.chats', 'chat.ended', '{update}',
+    condition => 'NEW."endedAt" IS NOT NULL AND OLD."endedAt" IS NULL', user_id => 'userId', ordering_key => 'chatId');
+SELECT postrider.attach('companion.messages', event_type_expression => $$ 'message.' || NEW.direction $$,
+    user_id => 'userId', ordering_key => 'chatId', name => 'message.<direction>');
+SELECT postrider.attach('companion.streams', 'stream.started', user_id => 'userId', ordering_key => 'chatId');
+
+-- Somebody is woken by critical errors: they go first.
+SELECT postrider.attach('companion.errors', 'error.occurred', except_columns => '{stackTrace}', user_id => 'userId',
+    priority => $$ CASE NEW.severity WHEN 'critical' THEN 0 ELSE 1 END $$);
+
+-- Once each time that four fifths, or all, of what is allowed is passed; only the worse of the two when a change passes both.
+SELECT postrider.attach('companion.quotas', operations => '{insert,update}', event_type_expression => $$ CASE
+        WHEN NEW.used > NEW.allowed
+            THEN CASE WHEN (OLD.used > OLD.allowed) IS NOT TRUE THEN 'quota.exceeded' END
+        WHEN NEW.used >= NEW.allowed * 0.8 AND (OLD.used >= OLD.allowed * 0.8) IS NOT TRUE THEN 'quota.warning'
+    END $$, user_id => 'userId', name => 'quota.<warning or exceeded>');
+
+-- When it becomes slow, not each time that it still is.
+SELECT postrider.attach('companion.performance', 'performance.degraded', '{insert,update}',
+    condition => $$ NEW."p95Ms" > NEW."limitMs" AND (OLD."p95Ms" > OLD."limitMs") IS NOT TRUE $$, user_id => 'userId');
+
+CREATE OR REPLACE FUNCTION companion.stream_chunk(stream companion.streams, sequence integer, content text) RETURNS uuid
+    LANGUAGE sql AS $$
+    SELECT postrider.emit('stream.chunk', jsonb_build_object('streamId', stream."streamId", 'chatId', stream."chatId",
+            'companionId', stream."companionId", 'sequence', sequence, 'content', content),
+        user_id => stream."userId", record_id => stream."streamId"::text, ordering_key => stream."chatId"::text)
+$$;
+COMMENT ON FUNCTION companion.stream_chunk(companion.streams, integer, text) IS
+    'Emits stream.chunk for one piece of an answer, numbered by the caller, and gives the event''s id.';
+
+"""#,
+        "companion/domain.sql": #"""
+-- The tables of companion: companions, what they talk about, what they stream, what goes wrong, what they use up.
+-- They know nothing of webhooks. Everything stands in schema companion; DROP SCHEMA companion CASCADE removes it.
+--
+-- Columns are written as the receivers of companion read them: a row becomes the event's data as it is, and every row
+-- tells its companionId.
+
+CREATE SCHEMA companion;
+
+CREATE TABLE companion.companions (
+    "companionId"  text        NOT NULL DEFAULT 'comp-' || gen_random_uuid() PRIMARY KEY,
+    "userId"       text        NOT NULL,
+    name           text        NOT NULL,
+    persona        text        NOT NULL DEFAULT '',
+    "systemPrompt" text        NOT NULL DEFAULT '',
+    "isActive"     boolean     NOT NULL DEFAULT false,
+    "createdAt"    timestamptz NOT NULL DEFAULT now(),
+    "lastSeenAt"   timestamptz
+);
+
+CREATE TABLE companion.chats (
+    "chatId"       uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    "companionId"  text        NOT NULL REFERENCES companion.companions ON DELETE CASCADE,
+    "userId"       text        NOT NULL,
+    channel        text        NOT NULL DEFAULT 'web',
+    "startedAt"    timestamptz NOT NULL DEFAULT now(),
+    "endedAt"      timestamptz
+);
+CREATE INDEX ON companion.chats ("companionId", "startedAt");
+
+CREATE TABLE companion.messages (
+    "messageId"    uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    "chatId"       uuid        NOT NULL REFERENCES companion.chats ON DELETE CASCADE,
+    "companionId"  text        NOT NULL,
+    "userId"       text        NOT NULL,
+    -- As the companion sees it: sent by it, or received by it.
+    direction      text        NOT NULL CHECK (direction IN ('sent', 'received')),
+    content        text        NOT NULL,
+    "createdAt"    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ON companion.messages ("chatId", "createdAt");
+
+-- An answer while it is being written. Its chunks are not stored: the whole answer becomes a message.
+CREATE TABLE companion.streams (
+    "streamId"     uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    "chatId"       uuid        NOT NULL REFERENCES companion.chats ON DELETE CASCADE,
+    "companionId"  text        NOT NULL,
+    "userId"       text        NOT NULL,
+    "startedAt"    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ON companion.streams ("chatId");
+
+CREATE TABLE companion.errors (
+    "errorId"      uuid        NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    "companionId"  text        NOT NULL,
+    "userId"       text        NOT NULL,
+    severity       text        NOT NULL DEFAULT 'error' CHECK (severity IN ('warning', 'error', 'critical')),
+    code           text        NOT NULL,
+    message        text        NOT NULL,
+    "stackTrace"   text        NOT NULL DEFAULT '',
+    "occurredAt"   timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ON companion.errors ("companionId", "occurredAt");
+
+CREATE TABLE companion.quotas (
+    "companionId"  text        NOT NULL REFERENCES companion.companions ON DELETE CASCADE,
+    "userId"       text        NOT NULL,
+    month          date        NOT NULL,
+    used           bigint      NOT NULL DEFAULT 0,
+    allowed        bigint      NOT NULL CHECK (allowed > 0),
+    PRIMARY KEY ("companionId", month)
+);
+
+-- One row for each companion, written again after each window of measurement.
+CREATE TABLE companion.performance (
+    "companionId"  text        NOT NULL REFERENCES companion.companions ON DELETE CASCADE PRIMARY KEY,
+    "userId"       text        NOT NULL,
+    "p95Ms"        integer     NOT NULL,
+    "limitMs"      integer     NOT NULL DEFAULT 100,
+    "measuredAt"   timestamptz NOT NULL DEFAULT now()
+);
+
+"""#,
+        "companion/endpoints.sql": #"""
+-- Who wants the events of companion: one endpoint for all of them.
+--
+--   psql -v endpoint_url=https://app.example/webhooks -f endpoints.sql
+--
+-- endpoint_url: default http://127.0.0.1:9400/companion. The endpoint's secret is taken from the environment variable
+-- COMPANION_WEBHOOK_SECRET; without it one is generated. Prints the id, and the secret for the only time. Running it
+-- again adds nothing. companion names no retry rule and no timeout: the defaults are used.
+\if :{?endpoint_url}
+\else
+    \set endpoint_url http://127.0.0.1:9400/companion
+\endif
+\set endpoint_secret ''
+\getenv endpoint_secret COMPANION_WEBHOOK_SECRET
+
+INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret)
+SELECT 'companion', :'endpoint_url',
+       '{companion.*,message.*,chat.*,stream.*,error.occurred,quota.*,performance.degraded}', 'companion',
+       nullif(:'endpoint_secret', '')
+WHERE NOT EXISTS (SELECT FROM postrider.webhook_endpoints WHERE name = 'companion')
+RETURNING id, name, url, secret;
+
+"""#,
+        "crm/activity.sql": #"""
+-- A week at crm: a lead becomes a deal that is won, another one is lost. Can be run again and again: everything is new
+-- each time. Makes 17 events, and none of what does not concern receivers (a look, a sync that is still running).
+--
+--    1 lead.created            1 lead.updated           1 lead.converted
+--    2 deal.created            1 deal.updated           1 deal.stage_changed    1 deal.won   1 deal.lost
+--    2 proposal.created        1 proposal.sent          1 proposal.accepted     1 proposal.rejected
+--    1 integration.connected   1 integration.sync_completed                     1 integration.error
+\set ON_ERROR_STOP on
+SELECT gen_random_uuid() AS owner, gen_random_uuid() AS lead, gen_random_uuid() AS won, gen_random_uuid() AS lost \gset
+
+INSERT INTO crm.leads (id, owner_id, name, email, company, internal_notes)
+VALUES (:'lead', :'owner', 'João Conceição', 'joao@example.com', 'Café & Cia', 'which no event shows');
+UPDATE crm.leads SET status = 'qualified', score = 80 WHERE id = :'lead';
+-- A look makes no event.
+UPDATE crm.leads SET last_viewed_at = now() WHERE id = :'lead';
+UPDATE crm.leads SET status = 'converted' WHERE id = :'lead';
+
+-- Two deals in one statement: one trigger call, two events.
+INSERT INTO crm.deals (id, lead_id, owner_id, title, amount)
+VALUES (:'won', :'lead', :'owner', 'Licenças', 1000.00), (:'lost', :'lead', :'owner', 'Treinamento', 250.50);
+UPDATE crm.deals SET amount = 1200.00 WHERE id = :'won';
+UPDATE crm.deals SET stage = 'proposal' WHERE id = :'won';
+INSERT INTO crm.proposals (deal_id, owner_id, number, total) VALUES (:'won', :'owner', 'P-1', 1200.00);
+UPDATE crm.proposals SET status = 'sent' WHERE deal_id = :'won';
+UPDATE crm.proposals SET status = 'accepted' WHERE deal_id = :'won';
+UPDATE crm.deals SET stage = 'won', probability = 1 WHERE id = :'won';
+INSERT INTO crm.proposals (deal_id, owner_id, number, total) VALUES (:'lost', :'owner', 'P-2', 250.50);
+UPDATE crm.proposals SET status = 'rejected' WHERE deal_id = :'lost';
+UPDATE crm.deals SET stage = 'lost', lost_reason = 'price' WHERE id = :'lost';
+
+INSERT INTO crm.integrations (owner_id, provider, status, credentials)
+VALUES (:'owner', 'calendar', 'connected', '{"token": "which no event shows"}');
+INSERT INTO crm.integration_syncs (integration_id, owner_id) SELECT id, owner_id FROM crm.integrations WHERE owner_id = :'owner';
+UPDATE crm.integration_syncs SET status = 'completed', records_processed = 42, finished_at = now() WHERE owner_id = :'owner';
+UPDATE crm.integrations SET status = 'error', last_error = 'token expired' WHERE owner_id = :'owner';
+
+"""#,
+        "crm/attachments.sql": #"""
+-- The events of crm: every one of them is a change of a row. A change makes one event, of the type that says most: a deal
+-- that is won has not also changed its stage. Running this file again replaces everything in place.
+
+SELECT postrider.attach('crm.leads', 'lead.created',
+    except_columns => '{internal_notes,last_viewed_at}', user_id => 'owner_id', ordering_key => 'id');
+-- Being looked at is no change.
+SELECT postrider.attach('crm.leads', operations => '{update}', event_type_expression => $$ CASE
+        WHEN NEW.status = 'converted' AND OLD.status <> 'converted' THEN 'lead.converted'
+        WHEN (NEW.owner_id, NEW.name, NEW.email, NEW.phone, NEW.company, NEW.source, NEW.score, NEW.status) IS DISTINCT FROM
+             (OLD.owner_id, OLD.name, OLD.email, OLD.phone, OLD.company, OLD.source, OLD.score, OLD.status) THEN 'lead.updated'
+    END $$, except_columns => '{internal_notes,last_viewed_at}', user_id => 'owner_id', ordering_key => 'id',
+    name => 'lead.<converted or updated>');
+
+SELECT postrider.attach('crm.deals', 'deal.created',
+    except_columns => '{last_viewed_at}', user_id => 'owner_id', ordering_key => 'id');
+SELECT postrider.attach('crm.deals', 'deal.updated', '{update}',
+    condition => $$ NEW.stage = OLD.stage AND
+        (NEW.lead_id, NEW.owner_id, NEW.title, NEW.amount, NEW.currency, NEW.probability, NEW.lost_reason) IS DISTINCT FROM
+        (OLD.lead_id, OLD.owner_id, OLD.title, OLD.amount, OLD.currency, OLD.probability, OLD.lost_reason) $$,
+    except_columns => '{last_viewed_at}', user_id => 'owner_id', ordering_key => 'id');
+-- From which stage to which: data is {"old": …, "new": …}.
+SELECT postrider.attach('crm.deals', 'deal.stage_changed', '{update}', include_old => true,
+    condition => $$ NEW.stage <> OLD.stage AND NEW.stage NOT IN ('won', 'lost') $$,
+    except_columns => '{last_viewed_at}', user_id => 'owner_id', ordering_key => 'id');
+SELECT postrider.attach('crm.deals', operations => '{update}', event_type_expression => $$ 'deal.' || NEW.stage $$,
+    condition => $$ NEW.stage <> OLD.stage AND NEW.stage IN ('won', 'lost') $$,
+    except_columns => '{last_viewed_at}', user_id => 'owner_id', ordering_key => 'id', priority => 'high',
+    name => 'deal.<won or lost>');
+
+-- One deal is one ordering key, its proposals included.
+SELECT postrider.attach('crm.proposals', 'proposal.created', user_id => 'owner_id', ordering_key => 'deal_id');
+SELECT postrider.attach('crm.proposals', operations => '{update}',
+    event_type_expression => $$ 'proposal.' || NEW.status $$,
+    condition => $$ NEW.status <> OLD.status AND NEW.status <> 'draft' $$,
+    user_id => 'owner_id', ordering_key => 'deal_id', name => 'proposal.<sent, accepted or rejected>');
+
+-- When it becomes so, by an INSERT (OLD is null then) or an UPDATE. Credentials never leave the database.
+SELECT postrider.attach('crm.integrations', operations => '{insert,update}',
+    event_type_expression => $$ 'integration.' || NEW.status $$,
+    condition => $$ NEW.status IN ('connected', 'error') AND NEW.status IS DISTINCT FROM OLD.status $$,
+    except_columns => '{credentials}', user_id => 'owner_id', ordering_key => 'id', name => 'integration.<connected or error>');
+SELECT postrider.attach('crm.integration_syncs', 'integration.sync_completed', '{insert,update}',
+    condition => $$ NEW.status = 'completed' AND OLD.status IS DISTINCT FROM 'completed' $$,
+    user_id => 'owner_id', ordering_key => 'integration_id');
+
+"""#,
+        "crm/domain.sql": #"""
+-- The tables of crm: leads, the deals they become, proposals, and what is connected.
+-- They know nothing of webhooks. Everything stands in schema crm; DROP SCHEMA crm CASCADE removes it.
+
+CREATE SCHEMA crm;
+
+CREATE TABLE crm.leads (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    owner_id         uuid          NOT NULL,
+    name             text          NOT NULL,
+    email            text          NOT NULL,
+    phone            text,
+    company          text,
+    source           text          NOT NULL DEFAULT 'site',
+    score            integer       NOT NULL DEFAULT 0,
+    status           text          NOT NULL DEFAULT 'new' CHECK (status IN ('new', 'contacted', 'qualified', 'converted', 'lost')),
+    internal_notes   text          NOT NULL DEFAULT '',
+    created_at       timestamptz   NOT NULL DEFAULT now(),
+    last_viewed_at   timestamptz
+);
+CREATE INDEX ON crm.leads (owner_id, created_at);
+
+CREATE TABLE crm.deals (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    lead_id          uuid          REFERENCES crm.leads,
+    owner_id         uuid          NOT NULL,
+    title            text          NOT NULL,
+    amount           numeric(12,2) NOT NULL,
+    currency         text          NOT NULL DEFAULT 'BRL',
+    probability      numeric(5,4)  NOT NULL DEFAULT 0.1,
+    stage            text          NOT NULL DEFAULT 'prospecting'
+                     CHECK (stage IN ('prospecting', 'proposal', 'negotiation', 'won', 'lost')),
+    lost_reason      text,
+    created_at       timestamptz   NOT NULL DEFAULT now(),
+    last_viewed_at   timestamptz
+);
+CREATE INDEX ON crm.deals (lead_id);
+
+CREATE TABLE crm.proposals (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    deal_id          uuid          NOT NULL REFERENCES crm.deals ON DELETE CASCADE,
+    owner_id         uuid          NOT NULL,
+    number           text          NOT NULL,
+    total            numeric(12,2) NOT NULL,
+    status           text          NOT NULL DEFAULT 'draft' CHECK (status IN ('draft', 'sent', 'accepted', 'rejected')),
+    created_at       timestamptz   NOT NULL DEFAULT now()
+);
+CREATE INDEX ON crm.proposals (deal_id);
+
+CREATE TABLE crm.integrations (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    owner_id         uuid          NOT NULL,
+    provider         text          NOT NULL,
+    status           text          NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'connected', 'error')),
+    credentials      jsonb         NOT NULL DEFAULT '{}',
+    last_error       text,
+    UNIQUE (owner_id, provider)
+);
+
+CREATE TABLE crm.integration_syncs (
+    id                uuid         NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    integration_id    uuid         NOT NULL REFERENCES crm.integrations ON DELETE CASCADE,
+    owner_id          uuid         NOT NULL,
+    status            text         NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'completed', 'failed')),
+    records_processed integer      NOT NULL DEFAULT 0,
+    started_at        timestamptz  NOT NULL DEFAULT now(),
+    finished_at       timestamptz
+);
+CREATE INDEX ON crm.integration_syncs (integration_id, started_at);
+
+"""#,
+        "crm/endpoints.sql": #"""
+-- Who wants the events of crm: one endpoint for all of them.
+--
+--   psql -v endpoint_url=https://app.example/webhooks -f endpoints.sql
+--
+-- endpoint_url: default http://127.0.0.1:9400/crm. The endpoint's secret is taken from the environment variable
+-- CRM_WEBHOOK_SECRET; without it one is generated. Prints the id, and the secret for the only time. Running it again
+-- adds nothing.
+-- The retry rule of crm (retry_count 3, 2^attempt seconds) is four attempts in all, 2, 4 and 8 s apart, without jitter.
+\if :{?endpoint_url}
+\else
+    \set endpoint_url http://127.0.0.1:9400/crm
+\endif
+\set endpoint_secret ''
+\getenv endpoint_secret CRM_WEBHOOK_SECRET
+
+INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret, headers,
+                                         max_attempts, base_delay_ms, delay_factor, jitter)
+SELECT 'crm', :'endpoint_url', '{lead.*,deal.*,proposal.*,integration.*}', 'crm', nullif(:'endpoint_secret', ''),
+       '{"X-Team": "sales"}', 4, 2000, 2, 0
+WHERE NOT EXISTS (SELECT FROM postrider.webhook_endpoints WHERE name = 'crm')
+RETURNING id, name, url, secret;
+
+"""#,
+        "fenix/activity.sql": #"""
+-- A month at fenix, of one company: -v company_id=… (default 00000000-0000-4000-8000-00000000fe01, as in endpoints.sql).
+-- Can be run again and again: what belongs to the company is new each time. Makes 19 events, and none of what does not
+-- concern receivers (a visit, a module that is only ordered).
+--
+--    2 client.created          1 client.updated         1 client.deleted
+--    2 proposal.created        1 proposal.updated       2 proposal.sent         1 proposal.viewed
+--    1 proposal.accepted       1 proposal.rejected
+--    2 invoice.created         1 invoice.paid           1 invoice.overdue
+--    1 user.created            1 subscription.updated   1 module.activated
+\set ON_ERROR_STOP on
+\if :{?company_id}
+\else
+    \set company_id 00000000-0000-4000-8000-00000000fe01
+\endif
+SELECT gen_random_uuid() AS client, gen_random_uuid() AS visitor, substr(gen_random_uuid()::text, 1, 8) AS tag \gset
+
+INSERT INTO fenix.companies (id, name) VALUES (:'company_id', 'Fênix Ltda') ON CONFLICT DO NOTHING;
+INSERT INTO fenix.users (company_id, name, email, password_hash)
+VALUES (:'company_id', 'Inês', 'ines.' || :'tag' || '@example.com', 'hash, which no event shows');
+
+INSERT INTO fenix.clients (id, company_id, name, email, tax_id)
+VALUES (:'client', :'company_id', 'Padaria Açúcar', 'padaria@example.com', 'number, which no event shows'),
+       (:'visitor', :'company_id', 'Visitante', 'visitante@example.com', NULL);
+UPDATE fenix.clients SET phone = '+55 11 90000-0000' WHERE id = :'client';
+-- A visit makes no event.
+UPDATE fenix.clients SET last_seen_at = now() WHERE id = :'client';
+DELETE FROM fenix.clients WHERE id = :'visitor';
+
+INSERT INTO fenix.proposals (company_id, client_id, number, title, total)
+VALUES (:'company_id', :'client', 'A-' || :'tag', 'Plano anual', 1000.00),
+       (:'company_id', :'client', 'B-' || :'tag', 'Consultoria', 300.00);
+UPDATE fenix.proposals SET total = 950.00 WHERE number = 'A-' || :'tag';
+UPDATE fenix.proposals SET status = 'sent' WHERE client_id = :'client';
+UPDATE fenix.proposals SET status = 'viewed' WHERE number = 'A-' || :'tag';
+UPDATE fenix.proposals SET status = 'accepted' WHERE number = 'A-' || :'tag';
+UPDATE fenix.proposals SET status = 'rejected' WHERE number = 'B-' || :'tag';
+
+-- One is due tomorrow and paid; the other was due yesterday.
+INSERT INTO fenix.invoices (company_id, client_id, number, total, due_on)
+VALUES (:'company_id', :'client', 'F1-' || :'tag', 950.00, current_date + 1),
+       (:'company_id', :'client', 'F2-' || :'tag', 120.00, current_date - 1);
+UPDATE fenix.invoices SET status = 'paid' WHERE number = 'F1-' || :'tag';
+SELECT fenix.mark_overdue_invoices() AS overdue_invoices;
+
+INSERT INTO fenix.subscriptions (company_id, plan, renews_on) VALUES (:'company_id', 'pro', current_date + 30) ON CONFLICT DO NOTHING;
+UPDATE fenix.subscriptions SET seats = seats + 1 WHERE company_id = :'company_id';
+-- Ordered first, activated later.
+INSERT INTO fenix.modules (company_id, module) VALUES (:'company_id', 'marketing-' || :'tag');
+UPDATE fenix.modules SET is_active = true WHERE company_id = :'company_id' AND module = 'marketing-' || :'tag';
+
+"""#,
+        "fenix/attachments.sql": #"""
+-- The events of fenix: every one of them is a change of a row, and belongs to the company of the row, so that an endpoint
+-- hears of its own company alone. That an invoice is overdue is made a change of its row by fenix.mark_overdue_invoices,
+-- which something calls each day. Running this file again replaces everything in place.
+
+SELECT postrider.attach('fenix.clients', 'client.created',
+    except_columns => '{tax_id,last_seen_at}', organization_id => 'company_id', ordering_key => 'id');
+SELECT postrider.attach('fenix.clients', 'client.updated', '{update}',
+    condition => $$ (NEW.name, NEW.email, NEW.phone, NEW.tax_id) IS DISTINCT FROM (OLD.name, OLD.email, OLD.phone, OLD.tax_id) $$,
+    except_columns => '{tax_id,last_seen_at}', organization_id => 'company_id', ordering_key => 'id');
+SELECT postrider.attach('fenix.clients', 'client.deleted', '{delete}',
+    columns => '{id,company_id,name}', organization_id => 'company_id', ordering_key => 'id');
+
+SELECT postrider.attach('fenix.proposals', 'proposal.created', organization_id => 'company_id', ordering_key => 'id');
+-- A new status is that event; any other change, and one that goes back to draft, is an update.
+SELECT postrider.attach('fenix.proposals', operations => '{update}', event_type_expression => $$ CASE
+        WHEN NEW.status <> OLD.status AND NEW.status <> 'draft' THEN 'proposal.' || NEW.status
+        WHEN NEW.* IS DISTINCT FROM OLD.* THEN 'proposal.updated'
+    END $$, organization_id => 'company_id', ordering_key => 'id', name => 'proposal.<status or updated>');
+
+SELECT postrider.attach('fenix.invoices', 'invoice.created', organization_id => 'company_id', ordering_key => 'id');
+SELECT postrider.attach('fenix.invoices', operations => '{update}',
+    event_type_expression => $$ 'invoice.' || NEW.status $$,
+    condition => $$ NEW.status <> OLD.status AND NEW.status IN ('paid', 'overdue') $$,
+    organization_id => 'company_id', ordering_key => 'id', priority => 'high', name => 'invoice.<paid or overdue>');
+
+SELECT postrider.attach('fenix.users', 'user.created',
+    except_columns => '{password_hash}', organization_id => 'company_id', user_id => 'id');
+SELECT postrider.attach('fenix.subscriptions', 'subscription.updated', '{update}',
+    condition => 'NEW.* IS DISTINCT FROM OLD.*', organization_id => 'company_id', ordering_key => 'company_id');
+-- When it becomes active, by an INSERT (OLD is null then) or an UPDATE.
+SELECT postrider.attach('fenix.modules', 'module.activated', '{insert,update}',
+    condition => 'NEW.is_active AND OLD.is_active IS NOT TRUE', organization_id => 'company_id');
+
+-- Time passing changes no row. One UPDATE for all of them: one trigger call, however many there are.
+CREATE OR REPLACE FUNCTION fenix.mark_overdue_invoices(today date DEFAULT current_date) RETURNS bigint LANGUAGE sql AS $$
+    WITH marked AS (
+        UPDATE fenix.invoices SET status = 'overdue' WHERE status = 'open' AND due_on < today RETURNING id
+    )
+    SELECT count(*) FROM marked
+$$;
+COMMENT ON FUNCTION fenix.mark_overdue_invoices(date) IS
+    'Marks open invoices that were due before today as overdue, which makes invoice.overdue of each; gives how many.';
+
+"""#,
+        "fenix/domain.sql": #"""
+-- The tables of fenix, a CRM that many companies share: every row belongs to one of them.
+-- They know nothing of webhooks. Everything stands in schema fenix; DROP SCHEMA fenix CASCADE removes it.
+
+CREATE SCHEMA fenix;
+
+CREATE TABLE fenix.companies (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    name             text          NOT NULL,
+    created_at       timestamptz   NOT NULL DEFAULT now()
+);
+
+CREATE TABLE fenix.users (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    company_id       uuid          NOT NULL REFERENCES fenix.companies,
+    name             text          NOT NULL,
+    email            text          NOT NULL,
+    role             text          NOT NULL DEFAULT 'seller',
+    password_hash    text          NOT NULL,
+    created_at       timestamptz   NOT NULL DEFAULT now(),
+    UNIQUE (company_id, email)
+);
+
+CREATE TABLE fenix.clients (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    company_id       uuid          NOT NULL REFERENCES fenix.companies,
+    name             text          NOT NULL,
+    email            text          NOT NULL,
+    phone            text,
+    tax_id           text,
+    created_at       timestamptz   NOT NULL DEFAULT now(),
+    last_seen_at     timestamptz
+);
+CREATE INDEX ON fenix.clients (company_id);
+
+CREATE TABLE fenix.proposals (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    company_id       uuid          NOT NULL REFERENCES fenix.companies,
+    client_id        uuid          NOT NULL REFERENCES fenix.clients,
+    number           text          NOT NULL,
+    title            text          NOT NULL,
+    total            numeric(12,2) NOT NULL,
+    status           text          NOT NULL DEFAULT 'draft'
+                     CHECK (status IN ('draft', 'sent', 'viewed', 'accepted', 'rejected')),
+    created_at       timestamptz   NOT NULL DEFAULT now()
+);
+CREATE INDEX ON fenix.proposals (client_id);
+
+CREATE TABLE fenix.invoices (
+    id               uuid          NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    company_id       uuid          NOT NULL REFERENCES fenix.companies,
+    client_id        uuid          NOT NULL REFERENCES fenix.clients,
+    number           text          NOT NULL,
+    total            numeric(12,2) NOT NULL,
+    due_on           date          NOT NULL,
+    status           text          NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'overdue', 'paid')),
+    created_at       timestamptz   NOT NULL DEFAULT now()
+);
+CREATE INDEX ON fenix.invoices (due_on) WHERE status = 'open';
+
+CREATE TABLE fenix.subscriptions (
+    company_id       uuid          NOT NULL REFERENCES fenix.companies PRIMARY KEY,
+    plan             text          NOT NULL,
+    seats            integer       NOT NULL DEFAULT 1,
+    renews_on        date          NOT NULL
+);
+
+CREATE TABLE fenix.modules (
+    company_id       uuid          NOT NULL REFERENCES fenix.companies,
+    module           text          NOT NULL,
+    is_active        boolean       NOT NULL DEFAULT false,
+    PRIMARY KEY (company_id, module)
+);
+
+"""#,
+        "fenix/endpoints.sql": #"""
+-- Who wants the events of a company of fenix: one endpoint, which hears of that company alone.
+--
+--   psql -v endpoint_url=https://app.example/webhooks -v company_id=… -f endpoints.sql
+--
+-- endpoint_url: default http://127.0.0.1:9400/fenix; company_id: default the company of activity.sql. Run it once for each
+-- company; again for the same one it adds nothing. The endpoint's secret is taken from the environment variable
+-- FENIX_WEBHOOK_SECRET; without it one is generated. Prints the id, and the secret for the only time.
+-- fenix's retry_attempts 3 is four attempts in all, on the default schedule; timeout_seconds 30 is the timeout.
+\if :{?endpoint_url}
+\else
+    \set endpoint_url http://127.0.0.1:9400/fenix
+\endif
+\if :{?company_id}
+\else
+    \set company_id 00000000-0000-4000-8000-00000000fe01
+\endif
+\set endpoint_secret ''
+\getenv endpoint_secret FENIX_WEBHOOK_SECRET
+
+INSERT INTO postrider.webhook_endpoints (name, url, events, profile, secret, organization_id, max_attempts, timeout_ms)
+SELECT 'fenix', :'endpoint_url', '{client.*,proposal.*,invoice.*,user.created,subscription.updated,module.activated}',
+       'fenix', nullif(:'endpoint_secret', ''), :'company_id', 4, 30000
+WHERE NOT EXISTS (SELECT FROM postrider.webhook_endpoints WHERE name = 'fenix' AND organization_id = :'company_id')
+RETURNING id, name, url, organization_id, secret;
 
 """#,
     ]

@@ -38,7 +38,7 @@ UPDATE agentes.agents SET is_active = false WHERE user_id = :'ana' AND name IN (
 UPDATE agentes.agents SET is_active = false WHERE user_id = :'ana' AND name = 'suporte';
 DELETE FROM agentes.agents WHERE user_id = :'ana' AND name = 'cobrança';
 
--- The application's own functions emit these.
+-- The application's own function writes a row for each step, and the end of the onboarding into the person's row.
 SELECT agentes.complete_onboarding_step(u, step)
 FROM agentes.users AS u, unnest('{profile,first agent,first integration}'::text[]) AS step WHERE u.id = :'ana';
 

@@ -1,5 +1,5 @@
--- The events of agentes. What is a change of one table is attached to that table; what is a decision of the application
--- is emitted by the function that takes it, in the same transaction as its rows.
+-- The events of agentes. What is a change of a row is attached to its table; what no row tells is emitted by the function
+-- that does it, in the same transaction.
 -- Running this file again replaces everything in place.
 
 -- High priority: somebody waits for these.
@@ -40,7 +40,14 @@ SELECT postrider.attach('agentes.external_integrations', 'integration.disconnect
     condition => $$ NEW.status = 'disconnected' AND OLD.status = 'connected' $$,
     columns => '{id,provider,status}', user_id => 'user_id', organization_id => 'organization_id');
 
--- Emitted: the application decides, and tells more than one row knows.
+-- One person is one ordering key: the last step comes before the end of the onboarding.
+SELECT postrider.attach('agentes.onboarding_steps', 'onboarding.step.completed',
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'user_id');
+SELECT postrider.attach('agentes.users', 'onboarding.completed', '{update}',
+    condition => 'NEW.onboarded_at IS NOT NULL AND OLD.onboarded_at IS NULL', columns => '{id,email,full_name,onboarded_at}',
+    user_id => 'id', organization_id => 'organization_id', ordering_key => 'id');
+
+-- Emitted: to apply a template again may change no row, and which template it was is in none.
 CREATE OR REPLACE FUNCTION agentes.apply_template(agent agentes.agents, template text, prompt text) RETURNS uuid
     LANGUAGE plpgsql AS $$
 BEGIN
@@ -49,16 +56,18 @@ BEGIN
         organization_id => agent.organization_id::text, user_id => agent.user_id::text, record_id => agent.id::text);
 END
 $$;
+COMMENT ON FUNCTION agentes.apply_template(agentes.agents, text, text) IS
+    'Gives an agent the prompt of a template and emits template.applied, with that template''s name; gives the event''s id.';
 
+-- Emits nothing itself: the rows that it writes are events.
 CREATE OR REPLACE FUNCTION agentes.complete_onboarding_step(person agentes.users, step text) RETURNS void
     LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO agentes.onboarding_steps (user_id, step) VALUES (person.id, step);
-    PERFORM postrider.emit('onboarding.step.completed', jsonb_build_object('user_id', person.id, 'step', step),
-        organization_id => person.organization_id::text, user_id => person.id::text, ordering_key => person.id::text);
-    IF (SELECT count(*) FROM agentes.onboarding_steps AS s WHERE s.user_id = person.id) = 3 THEN
-        PERFORM postrider.emit('onboarding.completed', jsonb_build_object('user_id', person.id, 'email', person.email),
-            organization_id => person.organization_id::text, user_id => person.id::text, ordering_key => person.id::text);
-    END IF;
+    INSERT INTO agentes.onboarding_steps (organization_id, user_id, step) VALUES (person.organization_id, person.id, step);
+    UPDATE agentes.users AS u SET onboarded_at = now()
+    WHERE u.id = person.id AND u.onboarded_at IS NULL
+      AND (SELECT count(*) FROM agentes.onboarding_steps AS s WHERE s.user_id = u.id) = 3;
 END
 $$;
+COMMENT ON FUNCTION agentes.complete_onboarding_step(agentes.users, text) IS
+    'Notes a step of a person''s onboarding, and its end with the third one.';

@@ -12,6 +12,7 @@ CREATE TABLE agentes.users (
     password_hash   text        NOT NULL,
     plan            text        NOT NULL DEFAULT 'free',
     created_at      timestamptz NOT NULL DEFAULT now(),
+    onboarded_at    timestamptz,
     last_seen_at    timestamptz
 );
 
@@ -72,6 +73,7 @@ CREATE TABLE agentes.payments (
 CREATE INDEX ON agentes.payments (user_id, created_at);
 
 CREATE TABLE agentes.onboarding_steps (
+    organization_id uuid        NOT NULL,
     user_id         uuid        NOT NULL REFERENCES agentes.users ON DELETE CASCADE,
     step            text        NOT NULL,
     completed_at    timestamptz NOT NULL DEFAULT now(),
