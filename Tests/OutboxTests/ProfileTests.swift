@@ -79,10 +79,11 @@ import Testing
         }
     }
 
-    @Test func thereAreNineProfilesUnderTheirOwnNames() {
+    @Test func profilesStandUnderTheirOwnNames() {
         #expect(
             Profile.builtIn.keys.sorted() == [
-                "agentes", "bird", "companion", "crm", "fenix", "github", "n8n", "standard", "stripe",
+                "agentes", "bird", "companion", "crm", "fenix", "github", "hasura", "n8n", "standard", "stripe",
+                "supabase",
             ]
         )
         for (name, profile) in Profile.builtIn { #expect(profile.name == name) }

@@ -21,7 +21,7 @@ import Testing
                 cases.append(PythonVerifier.Case(request, profile: name, secret: secret, event: event))
             }
         }
-        #expect(cases.count == 9 * Self.payloads.count)
+        #expect(cases.count == Profile.builtIn.count * Self.payloads.count)
         for (verdict, item) in zip(try PythonVerifier.verify(cases), cases) {
             #expect(verdict == "ok", "\(item.profile)")
         }
@@ -40,11 +40,11 @@ import Testing
             cases.append(PythonVerifier.Case(request, profile: name, secret: secret, event: event))
         }
         let verdicts = try PythonVerifier.verify(cases)
-        #expect(verdicts.count == 18)
+        #expect(verdicts.count == 2 * Profile.builtIn.count)
         for verdict in verdicts { #expect(verdict.hasPrefix("ValueError")) }
     }
 
-    @Test(arguments: ["standard", "stripe"])
+    @Test(arguments: ["standard", "stripe", "supabase", "hasura"])
     func bothSecretsOfARotationAreAccepted(_ name: String) throws {
         let profile = try Fixture.profile(name)
         var generator = SeededGenerator(seed: 7)
@@ -84,6 +84,6 @@ import Testing
                 cases.append(PythonVerifier.Case(request, profile: name, secret: secret.reveal(), event: event))
             }
         }
-        #expect(try PythonVerifier.verify(cases) == Array(repeating: "ok", count: 18))
+        #expect(try PythonVerifier.verify(cases) == Array(repeating: "ok", count: 2 * Profile.builtIn.count))
     }
 }

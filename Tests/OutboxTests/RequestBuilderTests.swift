@@ -33,6 +33,8 @@ import Testing
             #"{"id":"evt_ID","object":"event","type":"user.created","created":1767225599,"data":{"object":[1.00]}}"#
         ),
         ("n8n", #"{"event_id":"ID","event_type":"user.created","timestamp":"AT","data":[1.00]}"#),
+        ("supabase", "[1.00]"),
+        ("hasura", "[1.00]"),
     ]
 
     @Test(arguments: bodies)

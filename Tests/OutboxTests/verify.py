@@ -32,7 +32,7 @@ def near(text, now):
     return text
 
 
-def standard(headers, body, secret, now, event):
+def signed_as_standard(headers, body, secret, now, event):
     identifier = need(headers, "webhook-id")
     stamp = near(need(headers, "webhook-timestamp"), now)
     key = secret[len("whsec_"):] if secret.startswith("whsec_") else secret
@@ -45,6 +45,10 @@ def standard(headers, body, secret, now, event):
     else:
         raise ValueError("no entry matches: " + need(headers, "webhook-signature"))
     equal(event["id"], identifier)
+
+
+def standard(headers, body, secret, now, event):
+    signed_as_standard(headers, body, secret, now, event)
     return json.loads(body), ["type", "timestamp", "data"], {"type": event["type"]}
 
 
@@ -118,7 +122,17 @@ def n8n(headers, body, secret, now, event):
     return json.loads(body), ["event_id", "event_type", "timestamp", "data"], {"event_type": event["type"]}
 
 
+def bare(prefix):
+    def receiver(headers, body, secret, now, event):
+        signed_as_standard(headers, body, secret, now, event)
+        if not need(headers, "User-Agent").startswith(prefix):
+            raise ValueError("User-Agent")
+        return {"data": json.loads(body)}, ["data"], {}
+    return receiver
+
+
 VERIFIERS = {f.__name__: f for f in (standard, companion, agentes, crm, fenix, bird, github, stripe, n8n)}
+VERIFIERS |= {"supabase": bare("pg_net/"), "hasura": bare("hasura-graphql-engine/")}
 
 
 def verify(case):

@@ -297,7 +297,7 @@ COMMENT ON COLUMN postrider.webhook_destinations.kind IS 'endpoint or n8n.';
 COMMENT ON COLUMN postrider.webhook_destinations.name IS 'Name for people, 1 to 200 characters.';
 COMMENT ON COLUMN postrider.webhook_destinations.url IS 'http or https URL without user information; plain http is sent to only when the worker allows it.';
 COMMENT ON COLUMN postrider.webhook_destinations.event_types IS 'Patterns: an exact type, message.* for every type below message, * for all.';
-COMMENT ON COLUMN postrider.webhook_destinations.profile IS 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n.';
+COMMENT ON COLUMN postrider.webhook_destinations.profile IS 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.';
 COMMENT ON COLUMN postrider.webhook_destinations.organization_id IS 'Only events of this organization; null for all.';
 COMMENT ON COLUMN postrider.webhook_destinations.user_id IS 'Only events of this user; null for all.';
 COMMENT ON COLUMN postrider.webhook_destinations.workflow_id IS 'n8n''s own id of the workflow, for people; null for endpoints.';

@@ -3,12 +3,14 @@
 
 extension Profile {
     /// The built-in profiles by name: `standard` (the default), `companion`, `agentes`, `crm`, `fenix`, `bird`,
-    /// `github`, `stripe` and `n8n`.
+    /// `github`, `stripe`, `n8n`, `supabase` and `hasura`.
     public static let builtIn: [String: Profile] = {
         var profiles: [String: Profile] = [:]
         do {
             for profile in try [
                 standard(), companion(), agentes(), crm(), fenix(), bird(), github(), stripe(), n8n(),
+                bare("supabase", userAgent: "pg_net/postrider"),
+                bare("hasura", userAgent: "hasura-graphql-engine/postrider"),
             ] {
                 profiles[profile.name] = profile
             }
@@ -136,6 +138,16 @@ extension Profile {
                 "X-Webhook-Signature: {signature}",
             ],
             signature: SignatureRecipe(signs: "{timestamp}.{body}", prefix: "sha256=")
+        )
+    }
+
+    /// Supabase database webhooks and Hasura event triggers: the payload alone is the body, and the User-Agent keeps the
+    /// prefix by which receivers know them. Neither signs; with a secret the headers of Standard Webhooks do.
+    private static func bare(_ name: String, userAgent: String) throws(ProfileError) -> Profile {
+        let standard = try standard()
+        return try Profile(
+            name: name, userAgent: userAgent, envelope: "{data}", headers: standard.headers,
+            signature: standard.signature, secretForm: standard.secretForm
         )
     }
 }

@@ -307,7 +307,7 @@ COMMENT ON COLUMN postrider.webhook_destinations.kind IS 'endpoint or n8n.';
 COMMENT ON COLUMN postrider.webhook_destinations.name IS 'Name for people, 1 to 200 characters.';
 COMMENT ON COLUMN postrider.webhook_destinations.url IS 'http or https URL without user information; plain http is sent to only when the worker allows it.';
 COMMENT ON COLUMN postrider.webhook_destinations.event_types IS 'Patterns: an exact type, message.* for every type below message, * for all.';
-COMMENT ON COLUMN postrider.webhook_destinations.profile IS 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n.';
+COMMENT ON COLUMN postrider.webhook_destinations.profile IS 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.';
 COMMENT ON COLUMN postrider.webhook_destinations.organization_id IS 'Only events of this organization; null for all.';
 COMMENT ON COLUMN postrider.webhook_destinations.user_id IS 'Only events of this user; null for all.';
 COMMENT ON COLUMN postrider.webhook_destinations.workflow_id IS 'n8n''s own id of the workflow, for people; null for endpoints.';
@@ -785,10 +785,10 @@ $$;
 COMMENT ON FUNCTION postrider.random_bytes_32() IS '32 bytes for a secret, from the server''s strong random source; needs no extension.';
 
 CREATE FUNCTION postrider.new_secret(profile text) RETURNS text LANGUAGE sql VOLATILE AS $$
-    SELECT CASE WHEN profile = 'standard' THEN 'whsec_' || encode(postrider.random_bytes_32(), 'base64')
+    SELECT CASE WHEN profile IN ('standard', 'supabase', 'hasura') THEN 'whsec_' || encode(postrider.random_bytes_32(), 'base64')
                 ELSE encode(postrider.random_bytes_32(), 'hex') END
 $$;
-COMMENT ON FUNCTION postrider.new_secret(text) IS 'A new secret in the form of a profile: whsec_ and base64 for standard, 64 hex digits for all others.';
+COMMENT ON FUNCTION postrider.new_secret(text) IS 'A new secret in the form of a profile: whsec_ and base64 for standard, supabase and hasura, 64 hex digits for all others.';
 
 -- Runs as its owner, because those who may see endpoints need not read the secrets: they see the last four characters,
 -- and of a secret shorter than 16 none, since four would be too large a part of it.
@@ -940,7 +940,7 @@ BEGIN
             ('success_count', 'Attempts that delivered. Read-only.'),
             ('failure_count', 'Attempts that failed. Read-only.'),
             ('inactive_reason', 'Why it is inactive; null when active.'),
-            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n.'),
+            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.'),
             ('headers', 'Extra request headers, a JSON object of names and strings.'),
             ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
             ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),
@@ -2196,7 +2196,7 @@ BEGIN
             ('success_count', 'Attempts that delivered. Read-only.'),
             ('failure_count', 'Attempts that failed. Read-only.'),
             ('inactive_reason', 'Why it is inactive; null when active.'),
-            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n.'),
+            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.'),
             ('headers', 'Extra request headers, a JSON object of names and strings.'),
             ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
             ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),

@@ -58,8 +58,11 @@ struct Verifier: Sendable {
         if let profile {
             readers = [try ProfileReader(profile, secrets: secrets)]
         } else {
-            // By name, so that the choice between equal fits does not depend on chance.
-            let all = Profile.builtIn.values.sorted { $0.name < $1.name }
+            // By name, so that the choice between equal fits does not depend on chance; but first the one whose headers
+            // others share.
+            let all = Profile.builtIn.values.sorted {
+                ($0.name == "standard" ? 0 : 1, $0.name) < ($1.name == "standard" ? 0 : 1, $1.name)
+            }
             // A secret that is not base64 is no secret of Standard Webhooks, but may be one of another profile.
             readers = try all.map { profile in
                 do { return try ProfileReader(profile, secrets: secrets) } catch is SecretError {
