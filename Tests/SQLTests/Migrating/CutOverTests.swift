@@ -21,12 +21,11 @@ import Testing
                         $$ BEGIN INSERT INTO public.old_queue VALUES (NEW.id); RETURN NULL; END $$;
                     CREATE TRIGGER notify_webhook AFTER INSERT ON public.users FOR EACH ROW EXECUTE FUNCTION public.notify_webhook()
                     """)
-            try await page.run("shadow", on: db.url)
-            // The shadow is gone after the first cut-over.
-            let again = try page.sql("cut-over").replacing("SELECT postrider.detach('public.users', 'shadow');", with: "")
-            try await whileOthersWrite(db, [page.sql("cut-over"), page.sql("go-back"), again])
+            let steps = ["shadow", "end-shadow", "cut-over", "go-back", "cut-over"]
+            try await whileOthersWrite(db, steps.map { try page.sql($0) })
             try await eachRowIsInOneOfTheTwo(db, events: "event_type = 'user.registered'")
             #expect(try await db.count("postrider.webhook_event_log WHERE event_type = 'shadow.user.registered'") > 40)
+            #expect(try await db.count("postrider.webhook_endpoints") == 0)
         }
     }
 
