@@ -22,6 +22,11 @@ import Testing
         #expect(fault(#"{"order": true"#)?.hasPrefix("not JSON at byte 14") == true)
     }
 
+    @Test func criticalIsTrueOrFalse() throws {
+        #expect(try options(#"{"critical": true}"#).isCritical)
+        #expect(fault(#"{"critical": "very"}"#) == "option critical: expected true or false")
+    }
+
     @Test func nestingIsBounded() {
         let deep = String(repeating: "[", count: 40) + String(repeating: "]", count: 40)
         #expect(fault(#"{"order": \#(deep)}"#) == "nested more than 32 deep")

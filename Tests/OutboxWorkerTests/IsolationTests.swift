@@ -121,6 +121,20 @@ import Testing
         #expect(attempts == [1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 2, 2])
     }
 
+    @Test func replaysGoBehindFirstAttemptsAlsoWhenTheyAreFirstAttempts() throws {
+        var state = state([try destination(1, concurrency: 1)])
+        let replay = Claim.Target(destination: 1, attempt: 1, isReplay: true)
+        add(&state, claim: 1, (0..<4).map { work($0, target: replay) })
+        add(&state, claim: 2, (10..<18).map { work($0) })
+        var replays = ""
+        for _ in 0..<12 {
+            let departure = state.depart(at: 0)[0]
+            replays += departure.delivery.isReplay ? "r" : "."
+            answer(&state, departure.token, status: 200)
+        }
+        #expect(replays == "...r...r..rr")
+    }
+
     @Test func requestsThatHangLeaveRoomForTheOthers() throws {
         var state = state([try destination(1, concurrency: 8), try destination(2)], maxInFlight: 16)
         add(&state, claim: 1, (0..<8).map { work($0) })

@@ -209,9 +209,9 @@ func postrider(
         #expect(try postrider(["deliveries", "show", delivery], database: database).output.contains("timeout"))
         #expect(
             try postrider(["replay", "--dead-letters", "--dry-run"], database: database).text
-                == "1 delivery would be sent again")
+                == "1 delivery would be sent")
         #expect(
-            try postrider(["replay", "--delivery", delivery], database: database).text == "1 delivery scheduled now")
+            try postrider(["replay", "--delivery", delivery], database: database).text == "1 delivery scheduled")
         let retry = try await connection.query(
             Statement(
                 name: "Retry",

@@ -5,6 +5,7 @@
 -- First the queue (one row), then every destination (one row each, the busiest troubles first).
 -- Cost: reads the queue, the claims, the retries and the dead letters.
 SELECT waiting, oldest_waiting_age, in_flight, retries_due, retries_later, retries_parked, next_retry_at, dead_letters,
+       critical_dead_letters,
        workers_alive
 FROM postrider.webhook_queue_status;
 SELECT name, kind, is_active, inactive_reason, success_count, failure_count, retries_due, retries_later, retries_parked,

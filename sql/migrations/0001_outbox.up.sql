@@ -232,6 +232,9 @@ CREATE TABLE postrider.webhook_dead_letters (
     attempts       smallint    NOT NULL,
     failure        text,
     error_message  text,
+    is_critical    boolean     NOT NULL DEFAULT false,
+    replays        smallint    NOT NULL DEFAULT 0,
+    archived_at    timestamptz,
     CONSTRAINT webhook_dead_letters_pkey PRIMARY KEY (event_id, destination_id)
 );
 CREATE INDEX webhook_dead_letters_destination_idx ON postrider.webhook_dead_letters (destination_id, dead_at);
@@ -243,6 +246,9 @@ COMMENT ON COLUMN postrider.webhook_dead_letters.destination_id IS 'The destinat
 COMMENT ON COLUMN postrider.webhook_dead_letters.attempts IS 'Attempts that were made.';
 COMMENT ON COLUMN postrider.webhook_dead_letters.failure IS 'Class of the last failure.';
 COMMENT ON COLUMN postrider.webhook_dead_letters.error_message IS 'One line for people about the last failure.';
+COMMENT ON COLUMN postrider.webhook_dead_letters.is_critical IS 'Somebody should look soon: the event''s priority is high, or its destination has the option critical.';
+COMMENT ON COLUMN postrider.webhook_dead_letters.replays IS 'How often it was sent again and died again.';
+COMMENT ON COLUMN postrider.webhook_dead_letters.archived_at IS 'Since when nothing is to be done about it any more; null while somebody should decide. Not counted, and no reason to keep the event.';
 
 -- Destinations ----------------------------------------------------------------------------------------------------------
 

@@ -553,7 +553,7 @@ SELECT q.waiting, q.waiting_high, q.waiting_normal, q.waiting_low,
        clock_timestamp() - postrider.event_id_time(q.oldest) AS oldest_waiting_age,
        c.claims, c.events AS in_flight, c.oldest_at AS oldest_claim_at,
        r.due AS retries_due, r.later AS retries_later, r.parked AS retries_parked, r.next_at AS next_retry_at,
-       (SELECT count(*) FROM postrider.webhook_dead_letters) AS dead_letters,
+       l.dead AS dead_letters, l.critical AS critical_dead_letters,
        (SELECT count(*) FROM postrider.webhook_workers
         WHERE alive AND lease_until >= clock_timestamp()) AS workers_alive,
        r.in_order AS retries_in_order
@@ -571,7 +571,9 @@ FROM (SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) AS waiting,
              count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
              count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked,
              count(ordering_key) AS in_order, nullif(min(due_at), 'infinity') AS next_at
-      FROM postrider.webhook_retries) AS r;
+      FROM postrider.webhook_retries) AS r,
+     (SELECT count(*) AS dead, count(*) FILTER (WHERE is_critical) AS critical
+      FROM postrider.webhook_dead_letters WHERE archived_at IS NULL) AS l;
 COMMENT ON VIEW postrider.webhook_queue_status IS 'One row: what waits, what is in flight, what is due, what is dead. Reads the queue, the claims and the retries whole.';
 COMMENT ON COLUMN postrider.webhook_queue_status.waiting IS 'Events that wait for their first fan-out.';
 COMMENT ON COLUMN postrider.webhook_queue_status.waiting_high IS 'Of these, priority 0.';
@@ -586,7 +588,8 @@ COMMENT ON COLUMN postrider.webhook_queue_status.retries_due IS 'Deliveries whos
 COMMENT ON COLUMN postrider.webhook_queue_status.retries_later IS 'Deliveries whose next attempt is due later.';
 COMMENT ON COLUMN postrider.webhook_queue_status.retries_parked IS 'Deliveries that wait until their destination is active again.';
 COMMENT ON COLUMN postrider.webhook_queue_status.next_retry_at IS 'The earliest due time of all; null when there is none.';
-COMMENT ON COLUMN postrider.webhook_queue_status.dead_letters IS 'Deliveries that will not be tried again by themselves.';
+COMMENT ON COLUMN postrider.webhook_queue_status.dead_letters IS 'Deliveries that will not be tried again by themselves; archived ones are not counted.';
+COMMENT ON COLUMN postrider.webhook_queue_status.critical_dead_letters IS 'Of these, the critical ones.';
 COMMENT ON COLUMN postrider.webhook_queue_status.workers_alive IS 'Workers whose lease holds.';
 COMMENT ON COLUMN postrider.webhook_queue_status.retries_in_order IS 'Deliveries that wait behind an earlier event of their ordering key.';
 
@@ -603,7 +606,7 @@ LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timesta
                   count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
-           FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
+           FROM postrider.webhook_dead_letters WHERE archived_at IS NULL GROUP BY destination_id) AS l ON l.destination_id = d.id
 WHERE d.deleted_at IS NULL;
 COMMENT ON VIEW postrider.webhook_destination_status IS 'One row for each endpoint and n8n workflow: its counts and what waits for it.';
 COMMENT ON COLUMN postrider.webhook_destination_status.id IS 'The id that people and programs use.';
@@ -617,7 +620,7 @@ COMMENT ON COLUMN postrider.webhook_destination_status.retries_due IS 'Deliverie
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_later IS 'Deliveries due later.';
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_parked IS 'Deliveries that wait until it is active again.';
 COMMENT ON COLUMN postrider.webhook_destination_status.next_retry_at IS 'Earliest due time; null when nothing waits.';
-COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters.';
+COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters that are not archived.';
 COMMENT ON COLUMN postrider.webhook_destination_status.last_dead_at IS 'When the latest dead letter was made; null when none.';
 COMMENT ON COLUMN postrider.webhook_destination_status.destination_id IS 'Short id in the tables of the road of an event.';
 

@@ -123,7 +123,7 @@ LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timesta
                   count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
-           FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
+           FROM postrider.webhook_dead_letters WHERE archived_at IS NULL GROUP BY destination_id) AS l ON l.destination_id = d.id
 WHERE d.deleted_at IS NULL;
 COMMENT ON VIEW postrider.webhook_destination_status IS 'One row for each endpoint and n8n workflow: its counts and what waits for it.';
 COMMENT ON COLUMN postrider.webhook_destination_status.id IS 'The id that people and programs use.';
@@ -137,7 +137,7 @@ COMMENT ON COLUMN postrider.webhook_destination_status.retries_due IS 'Deliverie
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_later IS 'Deliveries due later.';
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_parked IS 'Deliveries that wait until it is active again.';
 COMMENT ON COLUMN postrider.webhook_destination_status.next_retry_at IS 'Earliest due time; null when nothing waits.';
-COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters.';
+COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters that are not archived.';
 COMMENT ON COLUMN postrider.webhook_destination_status.last_dead_at IS 'When the latest dead letter was made; null when none.';
 COMMENT ON COLUMN postrider.webhook_destination_status.destination_id IS 'Short id in the tables of the road of an event.';
 

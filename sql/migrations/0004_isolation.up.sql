@@ -111,7 +111,7 @@ LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timesta
                   count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
-           FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
+           FROM postrider.webhook_dead_letters WHERE archived_at IS NULL GROUP BY destination_id) AS l ON l.destination_id = d.id
 LEFT JOIN postrider.webhook_breakers AS b ON b.destination_id = d.id
 WHERE d.deleted_at IS NULL;
 COMMENT ON COLUMN postrider.webhook_destination_status.breaker IS

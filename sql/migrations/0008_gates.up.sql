@@ -159,6 +159,7 @@ BEGIN
             WHEN 'rate' THEN jsonb_typeof(value -> 'per_second') IS NOT DISTINCT FROM 'number'
             WHEN 'batch' THEN jsonb_typeof(value -> 'events') IS NOT DISTINCT FROM 'number'
             WHEN 'priority' THEN value IN ('"high"', '"normal"', '"low"')
+            WHEN 'critical' THEN jsonb_typeof(value) = 'boolean'
         END;
         IF fits IS NULL THEN
             RETURN 'there is no option ' || quote_literal(left(name, 64));

@@ -1,7 +1,7 @@
 -- Postrider 0009: retention. Events, attempts and payloads each have an age, and nothing goes that is still needed.
 --
 -- An event is unfinished while it stands in the queue, in a claim, in the retries (parked ones too) or in the dead
--- letters. One rule serves all three: what belongs to an unfinished event stays, however old it is.
+-- letters that are not archived. One rule serves all three: what belongs to an unfinished event stays, however old it is.
 --
 -- A week that is older than its age is emptied by TRUNCATE, which locks that one partition and never a producer. Emptied
 -- weeks are folded into one partition "earlier", open to the past: that locks the parent, for at most 200 ms of waiting,
@@ -74,10 +74,10 @@ CREATE FUNCTION postrider.unfinished_events(from_id uuid, to_id uuid) RETURNS SE
     WHERE r.event_id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
     UNION ALL
     SELECT l.event_id FROM postrider.webhook_dead_letters AS l
-    WHERE l.event_id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
+    WHERE l.archived_at IS NULL AND l.event_id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
 $$;
 COMMENT ON FUNCTION postrider.unfinished_events(uuid, uuid) IS
-    'Events from one id (null: the first) to another that wait, are in flight, will be tried again or are dead letters; may repeat.';
+    'Events from one id (null: the first) to another that wait, are in flight, will be tried again or are dead letters that are not archived; may repeat.';
 
 CREATE FUNCTION postrider.removed_payload() RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT '{"postrider": "payload removed"}'::jsonb
@@ -209,6 +209,12 @@ BEGIN
     END IF;
     removed := postrider.count_rows(name);
     EXECUTE format('TRUNCATE postrider.%I', name);
+    -- Archived ones go with their events.
+    IF p.parent = 'webhook_event_log' THEN
+        DELETE FROM postrider.webhook_dead_letters AS l
+        WHERE l.event_id >= coalesce(p.lower_id, '00000000-0000-0000-0000-000000000000') AND l.event_id < p.upper_id
+          AND l.archived_at IS NOT NULL;
+    END IF;
     DELETE FROM postrider.webhook_retention_progress AS g WHERE g.partition = name;
     RETURN removed;
 END
@@ -254,6 +260,12 @@ BEGIN
         || ' %1$I > $1 AND %1$I <= $2 AND %1$I NOT IN (SELECT postrider.unfinished_events($1, $2))',
         p.id_column, name) USING first_id, last_id;
     GET DIAGNOSTICS pruned = ROW_COUNT;
+    -- Archived ones go with their events.
+    IF of = 'thin' AND p.parent = 'webhook_event_log' THEN
+        DELETE FROM postrider.webhook_dead_letters AS l
+        WHERE l.event_id > first_id AND l.event_id <= last_id AND l.archived_at IS NOT NULL
+          AND NOT EXISTS (SELECT FROM postrider.webhook_event_log AS e WHERE e.id = l.event_id);
+    END IF;
     EXECUTE format('SELECT count(*) FROM postrider.%2$I WHERE %1$I > $1 AND %1$I <= $2'
         || CASE of WHEN 'payloads' THEN ' AND NOT postrider.is_removed(data)' ELSE '' END,
         p.id_column, name) INTO kept USING first_id, last_id;

@@ -171,75 +171,6 @@ WHERE d.webhook_event_id >= (left($1::jsonb ->> 'id', 18) || '-0000-000000000000
   AND d.webhook_event_id <= (left($1::jsonb ->> 'id', 18) || '-ffff-ffffffffffff')::uuid
   AND d.id = ($1::jsonb ->> 'id')::uuid;
 
--- name: DeadLetterList   rows: dead letters, newest first
--- params: $1 {"endpoint", "type", "since_s", "limit"} jsonb
--- index: webhook_dead_letters_pkey
-SELECT jsonb_build_object('id', postrider.delivery_id(l.event_id, l.destination_id), 'event_id', l.event_id,
-    'event_type', e.event_type, 'endpoint', d.name, 'attempts', l.attempts, 'failure', l.failure,
-    'error_message', l.error_message, 'dead_at', l.dead_at)::text
-FROM postrider.webhook_dead_letters AS l
-JOIN postrider.webhook_event_log AS e ON e.id = l.event_id
-JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
-WHERE l.dead_at >= now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'
-  AND ($1::jsonb ->> 'endpoint' IS NULL OR d.public_id::text = $1::jsonb ->> 'endpoint'
-       OR d.name = $1::jsonb ->> 'endpoint')
-  AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], e.event_type))
-ORDER BY l.dead_at DESC
-LIMIT ($1::jsonb ->> 'limit')::bigint;
-
--- name: ReplayPlan   rows: 1, how many deliveries a replay would send, and how many cannot be sent: no payload any more
--- params: $1 {"delivery", "event", "endpoint", "type", "since_s", "dead_letters": bool} jsonb
--- index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey
-SELECT jsonb_build_object('count', count(*) FILTER (WHERE NOT coalesce(postrider.is_removed(d.payload), true)),
-    'without_payload', count(*) FILTER (WHERE coalesce(postrider.is_removed(d.payload), true)))::text
-FROM postrider.webhook_deliveries AS d
-WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
-          (left($1::jsonb ->> 'delivery', 18) || '-0000-000000000000')::uuid,
-          postrider.event_id_at(now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'))
-  AND d.webhook_event_id <= coalesce(($1::jsonb ->> 'event')::uuid,
-          (left($1::jsonb ->> 'delivery', 18) || '-ffff-ffffffffffff')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-  AND ($1::jsonb ->> 'delivery' IS NULL OR d.id = ($1::jsonb ->> 'delivery')::uuid)
-  AND ($1::jsonb ->> 'endpoint' IS NULL OR d.webhook_endpoint_id::text = $1::jsonb ->> 'endpoint'
-       OR d.destination_name = $1::jsonb ->> 'endpoint')
-  AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], d.event_type))
-  AND (NOT ($1::jsonb ->> 'dead_letters')::boolean OR d.status = 'failed');
-
--- name: ReplayRun   rows: 1, how many deliveries were scheduled
--- params: as ReplayPlan
--- index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey
-WITH chosen AS MATERIALIZED (
-    SELECT d.webhook_event_id AS event_id, d.destination_id, d.attempt_number
-    FROM postrider.webhook_deliveries AS d
-    WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
-              (left($1::jsonb ->> 'delivery', 18) || '-0000-000000000000')::uuid,
-              postrider.event_id_at(now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'))
-      AND d.webhook_event_id <= coalesce(($1::jsonb ->> 'event')::uuid,
-              (left($1::jsonb ->> 'delivery', 18) || '-ffff-ffffffffffff')::uuid,
-              'ffffffff-ffff-ffff-ffff-ffffffffffff')
-      AND ($1::jsonb ->> 'delivery' IS NULL OR d.id = ($1::jsonb ->> 'delivery')::uuid)
-      AND ($1::jsonb ->> 'endpoint' IS NULL OR d.webhook_endpoint_id::text = $1::jsonb ->> 'endpoint'
-           OR d.destination_name = $1::jsonb ->> 'endpoint')
-      AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], d.event_type))
-      AND (NOT ($1::jsonb ->> 'dead_letters')::boolean OR d.status = 'failed')
-), held AS MATERIALIZED (
-    -- Retention must wait until this is committed, and what it removed first is looked at again under the lock.
-    SELECT e.id FROM postrider.webhook_event_log AS e
-    WHERE e.id IN (SELECT event_id FROM chosen) AND NOT postrider.is_removed(e.data)
-    FOR SHARE OF e
-), buried AS (
-    DELETE FROM postrider.webhook_dead_letters AS l USING chosen AS c
-    WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id AND c.event_id IN (SELECT id FROM held)
-), scheduled AS (
-    -- Parked deliveries stay parked: their destination is inactive.
-    INSERT INTO postrider.webhook_retries AS r (event_id, due_at, destination_id, attempt_number, is_replay)
-    SELECT c.event_id, clock_timestamp(), c.destination_id, c.attempt_number + 1, true FROM chosen AS c
-    WHERE c.event_id IN (SELECT id FROM held)
-    ON CONFLICT (event_id, destination_id) DO UPDATE SET due_at = excluded.due_at, is_replay = true
-        WHERE r.due_at <> 'infinity'
-    RETURNING 1
-)
-SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', 'retries') IS NULL)::text;
-
 -- name: RetentionShow   rows: 1
 -- params: $1 ignored jsonb
 -- index: none: one row
@@ -302,6 +233,9 @@ SELECT jsonb_build_object(
     'oldest_waiting_s', (SELECT extract(epoch FROM s.oldest_waiting_age) FROM postrider.webhook_queue_status AS s),
     'blocked_keys', (SELECT count(*) FROM postrider.webhook_keys AS k JOIN postrider.webhook_dead_letters AS l
                      ON l.event_id = k.head AND l.destination_id = k.destination_id),
+    'replays_left', (SELECT count(*) FROM postrider.webhook_replays AS r
+                     WHERE r.state = 'running' AND coalesce(r.driven_at, r.created_at)
+                           < clock_timestamp() - interval '30 seconds'),
     'attachments', (SELECT count(*) FROM postrider.webhook_attachments),
     'faults', (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM postrider.webhook_attachment_check AS c),
     'enqueue_enabled', (SELECT tgenabled <> 'D' FROM pg_catalog.pg_trigger

@@ -57,31 +57,36 @@ WITH held AS MATERIALIZED (
     ON CONFLICT (event_id, destination_id) DO NOTHING
     RETURNING 1
 ), letter AS (
-    INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
+    INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message,
+                                                is_critical, replays, archived_at)
     -- ON CONFLICT cannot change one row twice in a statement, so a pair that stands here twice counts once.
-    SELECT DISTINCT ON (event_id, destination_id) event_id, destination_id, number, failure, message
-    FROM facts WHERE is_held AND wait IS NULL ORDER BY event_id, destination_id, number DESC
+    SELECT d.event_id, d.destination_id, d.number, d.failure, d.message, m.is_critical, m.replays, m.archived_at
+    FROM (SELECT DISTINCT ON (event_id, destination_id) event_id, destination_id, number, failure, message
+          FROM facts WHERE is_held AND wait IS NULL ORDER BY event_id, destination_id, number DESC) AS d,
+         LATERAL postrider.dead_letter_marks(d.event_id, d.destination_id) AS m
     ON CONFLICT (event_id, destination_id) DO UPDATE
         SET dead_at = excluded.dead_at, attempts = excluded.attempts, failure = excluded.failure,
-            error_message = excluded.error_message
+            error_message = excluded.error_message, is_critical = excluded.is_critical, replays = excluded.replays,
+            archived_at = excluded.archived_at
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM attempt), (SELECT count(*) FROM retry), (SELECT count(*) FROM letter);
 
 -- name: DeliverySnooze   rows: none
 -- params: $1 worker bigint, then one element for each delivery: $2 events uuid[], $3 destinations int[],
---         $4 attempt numbers smallint[], $5 waits in ms bigint[] (-1 to park), $6 claims bigint[]
+--         $4 attempt numbers smallint[], $5 waits in ms bigint[] (-1 to park), $6 claims bigint[], $7 whether each is a
+--         replay boolean[]
 -- index: webhook_claims_pkey
--- Puts deliveries back that were not attempted: their attempt number stays.
+-- Puts deliveries back that were not attempted: their attempt number stays, and replays stay behind first attempts.
 WITH held AS MATERIALIZED (
     SELECT id FROM postrider.webhook_claims WHERE id = ANY ($6) AND worker_id = $1 ORDER BY id FOR UPDATE
 )
-INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, is_replay)
 SELECT f.event_id,
        CASE f.wait WHEN -1 THEN 'infinity' ELSE clock_timestamp() + f.wait * interval '1 millisecond' END,
-       f.destination_id, f.number
-FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::bigint[], $6::bigint[])
-    AS f (event_id, destination_id, number, wait, claim_id)
+       f.destination_id, f.number, f.is_replay
+FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::bigint[], $6::bigint[], $7::boolean[])
+    AS f (event_id, destination_id, number, wait, claim_id, is_replay)
 JOIN held ON held.id = f.claim_id
 ON CONFLICT (event_id, destination_id) DO NOTHING;
 

@@ -141,7 +141,7 @@ WITH picked AS MATERIALIZED (
     WHERE EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = $1 AND w.alive)
 ), taken AS (
     DELETE FROM postrider.webhook_retries WHERE ctid = ANY (ARRAY(SELECT tid FROM picked))
-    RETURNING event_id, destination_id, attempt_number, due_at
+    RETURNING event_id, destination_id, attempt_number, due_at, is_replay
 ), claim AS (
     INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers)
     SELECT $1, array_agg(event_id ORDER BY due_at, event_id), array_agg(destination_id ORDER BY due_at, event_id),
@@ -152,10 +152,11 @@ WITH picked AS MATERIALIZED (
 )
 SELECT claim.id, e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
        e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384 THEN e.data::text END,
-       u.destination_id, u.attempt_number
+       u.destination_id, u.attempt_number, taken.is_replay
 FROM claim,
      LATERAL unnest(claim.event_ids, claim.destination_ids, claim.attempt_numbers)
-         WITH ORDINALITY AS u (id, destination_id, attempt_number, place),
+         WITH ORDINALITY AS u (id, destination_id, attempt_number, place)
+     JOIN taken ON taken.event_id = u.id AND taken.destination_id = u.destination_id,
      LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
 ORDER BY u.place;
 

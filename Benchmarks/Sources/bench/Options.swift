@@ -3,7 +3,7 @@
 /// What is measured and how much of it.
 struct Options {
     /// The subcommands, in the order of `all`.
-    static let scenarios = ["receiver", "drain", "backlog", "latency", "producers", "inserts", "cpu"]
+    static let scenarios = ["receiver", "drain", "backlog", "latency", "replay", "producers", "inserts", "cpu"]
 
     var scenarios: [String] = []
     var json: String?
@@ -28,6 +28,7 @@ struct Options {
           bench backlog     the same with a queue row for each event: on a new database, after much history, and while a
                             transaction is held open
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
+          bench replay      the same at 200/s, alone and during a replay at its default rate
           bench producers   commit rate of clients: without trigger, with it, with workers running
           bench inserts     what triggers cost one session: statements of one row, and of 10,000
           bench cpu         workers that idle, and workers at 1,000 events/s: CPU, memory, wake-ups

@@ -72,6 +72,8 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case refusedByReceiver = "refused_by_receiver"
     /// The receiver took the batch that the event was in, but not the event.
     case refusedItem = "refused_item"
+    /// An administrator skipped it, to let the events behind it in its ordering key go on.
+    case skipped
     /// Five workers died while they held it.
     case poison
 

@@ -11,6 +11,8 @@ public struct DeliveryOptions: Sendable, Equatable {
     public var batch: BatchLimits?
     /// Whose turn is first when there is more to send than may be sent at once: 0 high, 1 normal, 2 low.
     public var priority = 1
+    /// Whether its dead letters are critical. The database marks them; workers need not know.
+    public var isCritical = false
 
     /// No options.
     public static let none = DeliveryOptions()
@@ -47,6 +49,7 @@ public struct DeliveryOptions: Sendable, Equatable {
                 throw OptionError("expected high, normal or low")
             }
             priority = rank
+        case "critical": isCritical = try value.bool()
         default: throw OptionError("there is no such option")
         }
     }

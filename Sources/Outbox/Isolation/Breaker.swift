@@ -164,7 +164,8 @@ extension FailureClass {
             .unavailable, .tooLarge:
             true
         case .refusedAddress, .invalidRequest, .cancelled, .redirectRefused, .clientError, .gone,
-            .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver, .refusedItem:
+            .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver, .refusedItem,
+            .skipped:
             false
         }
     }

@@ -4,7 +4,7 @@ public import Postgres
 
 /// A question or an order: a JSON document in, JSON documents out.
 ///
-/// The statements stand in `sql/queries/administration.sql`, with the members of each document.
+/// The statements stand in `sql/queries/administration.sql` and `replays.sql`, with the members of each document.
 public struct AdminRequest: Sendable {
     let statement: Statement
 
@@ -40,10 +40,18 @@ public struct AdminRequest: Sendable {
     public static let deliveryShow = AdminRequest(Queries.deliveryShow)
     /// Lists dead letters.
     public static let deadLetterList = AdminRequest(Queries.deadLetterList)
+    /// Shows a dead letter with its attempts and how its destination is doing.
+    public static let deadLetterShow = AdminRequest(Queries.deadLetterShow)
+    /// Archives dead letters.
+    public static let deadLetterArchive = AdminRequest(Queries.deadLetterArchive)
     /// Counts what a replay would send.
     public static let replayPlan = AdminRequest(Queries.replayPlan)
-    /// Replays.
-    public static let replayRun = AdminRequest(Queries.replayRun)
+    /// Stores a replay; ``ReplayStore`` drives it.
+    public static let replayStart = AdminRequest(Queries.replayStart)
+    /// Lists replays, or shows one.
+    public static let replayList = AdminRequest(Queries.replayList)
+    /// Pauses, resumes or cancels a replay.
+    public static let replaySwitch = AdminRequest(Queries.replaySwitch)
     /// Tells how long things are kept.
     public static let retentionShow = AdminRequest(Queries.retentionShow)
     /// Sets how long things are kept.

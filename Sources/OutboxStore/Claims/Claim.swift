@@ -35,11 +35,14 @@ public struct Claim: Sendable {
         public let destination: Int32
         /// The number of the attempt that is due, from 1.
         public let attempt: Int16
+        /// Whether an operator asked for it; not known any more of a claim that was taken over.
+        public let isReplay: Bool
 
         /// Makes a target.
-        public init(destination: Int32, attempt: Int16) {
+        public init(destination: Int32, attempt: Int16, isReplay: Bool = false) {
             self.destination = destination
             self.attempt = attempt
+            self.isReplay = isReplay
         }
     }
 

@@ -81,7 +81,10 @@ public enum ClaimStore {
         for index in 0..<rows.count {
             let row = rows[index]
             let target =
-                isRetry ? Claim.Target(destination: Int32(try row.int(10)), attempt: Int16(try row.int(11))) : nil
+                isRetry
+                ? Claim.Target(
+                    destination: Int32(try row.int(10)), attempt: Int16(try row.int(11)), isReplay: try row.bool(12))
+                : nil
             work.append(try EventRow.work(row, first: 1, target: target))
         }
         return Claim(id: try rows[0].int64(0), work: work)

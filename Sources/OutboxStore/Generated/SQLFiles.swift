@@ -242,6 +242,9 @@ CREATE TABLE postrider.webhook_dead_letters (
     attempts       smallint    NOT NULL,
     failure        text,
     error_message  text,
+    is_critical    boolean     NOT NULL DEFAULT false,
+    replays        smallint    NOT NULL DEFAULT 0,
+    archived_at    timestamptz,
     CONSTRAINT webhook_dead_letters_pkey PRIMARY KEY (event_id, destination_id)
 );
 CREATE INDEX webhook_dead_letters_destination_idx ON postrider.webhook_dead_letters (destination_id, dead_at);
@@ -253,6 +256,9 @@ COMMENT ON COLUMN postrider.webhook_dead_letters.destination_id IS 'The destinat
 COMMENT ON COLUMN postrider.webhook_dead_letters.attempts IS 'Attempts that were made.';
 COMMENT ON COLUMN postrider.webhook_dead_letters.failure IS 'Class of the last failure.';
 COMMENT ON COLUMN postrider.webhook_dead_letters.error_message IS 'One line for people about the last failure.';
+COMMENT ON COLUMN postrider.webhook_dead_letters.is_critical IS 'Somebody should look soon: the event''s priority is high, or its destination has the option critical.';
+COMMENT ON COLUMN postrider.webhook_dead_letters.replays IS 'How often it was sent again and died again.';
+COMMENT ON COLUMN postrider.webhook_dead_letters.archived_at IS 'Since when nothing is to be done about it any more; null while somebody should decide. Not counted, and no reason to keep the event.';
 
 -- Destinations ----------------------------------------------------------------------------------------------------------
 
@@ -1112,7 +1118,7 @@ SELECT q.waiting, q.waiting_high, q.waiting_normal, q.waiting_low,
        clock_timestamp() - postrider.event_id_time(q.oldest) AS oldest_waiting_age,
        c.claims, c.events AS in_flight, c.oldest_at AS oldest_claim_at,
        r.due AS retries_due, r.later AS retries_later, r.parked AS retries_parked, r.next_at AS next_retry_at,
-       (SELECT count(*) FROM postrider.webhook_dead_letters) AS dead_letters,
+       l.dead AS dead_letters, l.critical AS critical_dead_letters,
        (SELECT count(*) FROM postrider.webhook_workers
         WHERE alive AND lease_until >= clock_timestamp()) AS workers_alive,
        r.in_order AS retries_in_order
@@ -1130,7 +1136,9 @@ FROM (SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) AS waiting,
              count(*) FILTER (WHERE due_at > clock_timestamp() AND due_at < 'infinity') AS later,
              count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked,
              count(ordering_key) AS in_order, nullif(min(due_at), 'infinity') AS next_at
-      FROM postrider.webhook_retries) AS r;
+      FROM postrider.webhook_retries) AS r,
+     (SELECT count(*) AS dead, count(*) FILTER (WHERE is_critical) AS critical
+      FROM postrider.webhook_dead_letters WHERE archived_at IS NULL) AS l;
 COMMENT ON VIEW postrider.webhook_queue_status IS 'One row: what waits, what is in flight, what is due, what is dead. Reads the queue, the claims and the retries whole.';
 COMMENT ON COLUMN postrider.webhook_queue_status.waiting IS 'Events that wait for their first fan-out.';
 COMMENT ON COLUMN postrider.webhook_queue_status.waiting_high IS 'Of these, priority 0.';
@@ -1145,7 +1153,8 @@ COMMENT ON COLUMN postrider.webhook_queue_status.retries_due IS 'Deliveries whos
 COMMENT ON COLUMN postrider.webhook_queue_status.retries_later IS 'Deliveries whose next attempt is due later.';
 COMMENT ON COLUMN postrider.webhook_queue_status.retries_parked IS 'Deliveries that wait until their destination is active again.';
 COMMENT ON COLUMN postrider.webhook_queue_status.next_retry_at IS 'The earliest due time of all; null when there is none.';
-COMMENT ON COLUMN postrider.webhook_queue_status.dead_letters IS 'Deliveries that will not be tried again by themselves.';
+COMMENT ON COLUMN postrider.webhook_queue_status.dead_letters IS 'Deliveries that will not be tried again by themselves; archived ones are not counted.';
+COMMENT ON COLUMN postrider.webhook_queue_status.critical_dead_letters IS 'Of these, the critical ones.';
 COMMENT ON COLUMN postrider.webhook_queue_status.workers_alive IS 'Workers whose lease holds.';
 COMMENT ON COLUMN postrider.webhook_queue_status.retries_in_order IS 'Deliveries that wait behind an earlier event of their ordering key.';
 
@@ -1162,7 +1171,7 @@ LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timesta
                   count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
-           FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
+           FROM postrider.webhook_dead_letters WHERE archived_at IS NULL GROUP BY destination_id) AS l ON l.destination_id = d.id
 WHERE d.deleted_at IS NULL;
 COMMENT ON VIEW postrider.webhook_destination_status IS 'One row for each endpoint and n8n workflow: its counts and what waits for it.';
 COMMENT ON COLUMN postrider.webhook_destination_status.id IS 'The id that people and programs use.';
@@ -1176,7 +1185,7 @@ COMMENT ON COLUMN postrider.webhook_destination_status.retries_due IS 'Deliverie
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_later IS 'Deliveries due later.';
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_parked IS 'Deliveries that wait until it is active again.';
 COMMENT ON COLUMN postrider.webhook_destination_status.next_retry_at IS 'Earliest due time; null when nothing waits.';
-COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters.';
+COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters that are not archived.';
 COMMENT ON COLUMN postrider.webhook_destination_status.last_dead_at IS 'When the latest dead letter was made; null when none.';
 COMMENT ON COLUMN postrider.webhook_destination_status.destination_id IS 'Short id in the tables of the road of an event.';
 
@@ -2112,7 +2121,7 @@ LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timesta
                   count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
-           FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
+           FROM postrider.webhook_dead_letters WHERE archived_at IS NULL GROUP BY destination_id) AS l ON l.destination_id = d.id
 LEFT JOIN postrider.webhook_breakers AS b ON b.destination_id = d.id
 WHERE d.deleted_at IS NULL;
 COMMENT ON COLUMN postrider.webhook_destination_status.breaker IS
@@ -2249,7 +2258,7 @@ LEFT JOIN (SELECT destination_id, count(*) FILTER (WHERE due_at <= clock_timesta
                   count(*) FILTER (WHERE due_at = 'infinity' AND ordering_key IS NULL) AS parked, nullif(min(due_at), 'infinity') AS next_at
            FROM postrider.webhook_retries GROUP BY destination_id) AS r ON r.destination_id = d.id
 LEFT JOIN (SELECT destination_id, count(*) AS dead, max(dead_at) AS last_dead_at
-           FROM postrider.webhook_dead_letters GROUP BY destination_id) AS l ON l.destination_id = d.id
+           FROM postrider.webhook_dead_letters WHERE archived_at IS NULL GROUP BY destination_id) AS l ON l.destination_id = d.id
 WHERE d.deleted_at IS NULL;
 COMMENT ON VIEW postrider.webhook_destination_status IS 'One row for each endpoint and n8n workflow: its counts and what waits for it.';
 COMMENT ON COLUMN postrider.webhook_destination_status.id IS 'The id that people and programs use.';
@@ -2263,7 +2272,7 @@ COMMENT ON COLUMN postrider.webhook_destination_status.retries_due IS 'Deliverie
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_later IS 'Deliveries due later.';
 COMMENT ON COLUMN postrider.webhook_destination_status.retries_parked IS 'Deliveries that wait until it is active again.';
 COMMENT ON COLUMN postrider.webhook_destination_status.next_retry_at IS 'Earliest due time; null when nothing waits.';
-COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters.';
+COMMENT ON COLUMN postrider.webhook_destination_status.dead_letters IS 'Dead letters that are not archived.';
 COMMENT ON COLUMN postrider.webhook_destination_status.last_dead_at IS 'When the latest dead letter was made; null when none.';
 COMMENT ON COLUMN postrider.webhook_destination_status.destination_id IS 'Short id in the tables of the road of an event.';
 
@@ -2936,6 +2945,7 @@ BEGIN
             WHEN 'rate' THEN jsonb_typeof(value -> 'per_second') IS NOT DISTINCT FROM 'number'
             WHEN 'batch' THEN jsonb_typeof(value -> 'events') IS NOT DISTINCT FROM 'number'
             WHEN 'priority' THEN value IN ('"high"', '"normal"', '"low"')
+            WHEN 'critical' THEN jsonb_typeof(value) = 'boolean'
         END;
         IF fits IS NULL THEN
             RETURN 'there is no option ' || quote_literal(left(name, 64));
@@ -3078,7 +3088,7 @@ DELETE FROM postrider.webhook_migrations WHERE version = 8;
 -- Postrider 0009: retention. Events, attempts and payloads each have an age, and nothing goes that is still needed.
 --
 -- An event is unfinished while it stands in the queue, in a claim, in the retries (parked ones too) or in the dead
--- letters. One rule serves all three: what belongs to an unfinished event stays, however old it is.
+-- letters that are not archived. One rule serves all three: what belongs to an unfinished event stays, however old it is.
 --
 -- A week that is older than its age is emptied by TRUNCATE, which locks that one partition and never a producer. Emptied
 -- weeks are folded into one partition "earlier", open to the past: that locks the parent, for at most 200 ms of waiting,
@@ -3151,10 +3161,10 @@ CREATE FUNCTION postrider.unfinished_events(from_id uuid, to_id uuid) RETURNS SE
     WHERE r.event_id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
     UNION ALL
     SELECT l.event_id FROM postrider.webhook_dead_letters AS l
-    WHERE l.event_id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
+    WHERE l.archived_at IS NULL AND l.event_id BETWEEN coalesce(from_id, '00000000-0000-0000-0000-000000000000') AND to_id
 $$;
 COMMENT ON FUNCTION postrider.unfinished_events(uuid, uuid) IS
-    'Events from one id (null: the first) to another that wait, are in flight, will be tried again or are dead letters; may repeat.';
+    'Events from one id (null: the first) to another that wait, are in flight, will be tried again or are dead letters that are not archived; may repeat.';
 
 CREATE FUNCTION postrider.removed_payload() RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT '{"postrider": "payload removed"}'::jsonb
@@ -3286,6 +3296,12 @@ BEGIN
     END IF;
     removed := postrider.count_rows(name);
     EXECUTE format('TRUNCATE postrider.%I', name);
+    -- Archived ones go with their events.
+    IF p.parent = 'webhook_event_log' THEN
+        DELETE FROM postrider.webhook_dead_letters AS l
+        WHERE l.event_id >= coalesce(p.lower_id, '00000000-0000-0000-0000-000000000000') AND l.event_id < p.upper_id
+          AND l.archived_at IS NOT NULL;
+    END IF;
     DELETE FROM postrider.webhook_retention_progress AS g WHERE g.partition = name;
     RETURN removed;
 END
@@ -3331,6 +3347,12 @@ BEGIN
         || ' %1$I > $1 AND %1$I <= $2 AND %1$I NOT IN (SELECT postrider.unfinished_events($1, $2))',
         p.id_column, name) USING first_id, last_id;
     GET DIAGNOSTICS pruned = ROW_COUNT;
+    -- Archived ones go with their events.
+    IF of = 'thin' AND p.parent = 'webhook_event_log' THEN
+        DELETE FROM postrider.webhook_dead_letters AS l
+        WHERE l.event_id > first_id AND l.event_id <= last_id AND l.archived_at IS NOT NULL
+          AND NOT EXISTS (SELECT FROM postrider.webhook_event_log AS e WHERE e.id = l.event_id);
+    END IF;
     EXECUTE format('SELECT count(*) FROM postrider.%2$I WHERE %1$I > $1 AND %1$I <= $2'
         || CASE of WHEN 'payloads' THEN ' AND NOT postrider.is_removed(data)' ELSE '' END,
         p.id_column, name) INTO kept USING first_id, last_id;
@@ -3773,6 +3795,528 @@ DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_keys', 'webhook_r
 SELECT postrider.grant_roles();
 
 DELETE FROM postrider.webhook_migrations WHERE version = 10;
+
+"""#),
+        (version: 11, name: "replays", up: #"""
+-- Postrider 0011: replays. Deliveries that an operator sends again, without a cap, at a bounded rate, resumable.
+--
+-- A replay is one row: what is to be sent, how far it is, how fast it may go. A driver (the command, or anybody who
+-- calls replay_batch) asks for one batch after the other. A batch is one transaction: it puts deliveries into
+-- webhook_retries and moves the replay's place, so a driver that is killed resumes exactly behind what it committed.
+--
+-- * The place is the last delivery that was looked at. Events are read upwards by their key, at most 5,000 in a batch,
+--   so a batch is short however large the history and however few deliveries are wanted.
+-- * The rate is held by due times: the deliveries of a batch become due one after the other, 1/rate apart, and a replay
+--   puts down at most a second in advance. So it does not matter who drives, how often and how many at once; and
+--   workers send what is due, behind first attempts.
+-- * Batches of all replays take turns under one advisory lock, so that two replays of the same never send it twice.
+
+CREATE TABLE postrider.webhook_replays (
+    id                  bigint      GENERATED ALWAYS AS IDENTITY,
+    created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_by          text        NOT NULL DEFAULT session_user,
+    state               text        NOT NULL DEFAULT 'running',
+    what                text        NOT NULL,
+    criteria            jsonb       NOT NULL,
+    destination_id      integer,
+    from_id             uuid        NOT NULL,
+    to_id               uuid        NOT NULL,
+    per_second          float8      NOT NULL,
+    planned             bigint      NOT NULL DEFAULT 0,
+    scheduled           bigint      NOT NULL DEFAULT 0,
+    without_payload     bigint      NOT NULL DEFAULT 0,
+    filtered            bigint      NOT NULL DEFAULT 0,
+    done_event_id       uuid        NOT NULL,
+    done_destination_id integer     NOT NULL DEFAULT 0,
+    due_to              timestamptz NOT NULL DEFAULT '-infinity',
+    driven_at           timestamptz,
+    ended_at            timestamptz,
+    CONSTRAINT webhook_replays_pkey PRIMARY KEY (id),
+    CONSTRAINT state_is_known CHECK (state IN ('running', 'paused', 'done', 'cancelled')),
+    CONSTRAINT what_is_known CHECK (what IN ('deliveries', 'dead_letters', 'backfill')),
+    CONSTRAINT rate_is_between_1_a_minute_and_100000_a_second CHECK (per_second BETWEEN 0.016 AND 100000)
+);
+COMMENT ON TABLE postrider.webhook_replays IS 'What operators send again: one row for each replay, with how far it is.';
+COMMENT ON COLUMN postrider.webhook_replays.id IS 'The replay.';
+COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.';
+COMMENT ON COLUMN postrider.webhook_replays.created_by IS 'The login that ordered it.';
+COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end.';
+COMMENT ON COLUMN postrider.webhook_replays.what IS
+    'deliveries: that were attempted. dead_letters: that are not archived. backfill: events that one destination never got.';
+COMMENT ON COLUMN postrider.webhook_replays.criteria IS 'What was asked for, see postrider.replay_plan.';
+COMMENT ON COLUMN postrider.webhook_replays.destination_id IS 'Only this destination; null for all.';
+COMMENT ON COLUMN postrider.webhook_replays.from_id IS 'The first event that is looked at.';
+COMMENT ON COLUMN postrider.webhook_replays.to_id IS 'The last event that is looked at: what is written later is not replayed.';
+COMMENT ON COLUMN postrider.webhook_replays.per_second IS 'Deliveries that become due in a second.';
+COMMENT ON COLUMN postrider.webhook_replays.planned IS 'Deliveries that were counted before it began.';
+COMMENT ON COLUMN postrider.webhook_replays.scheduled IS 'Deliveries put into webhook_retries so far.';
+COMMENT ON COLUMN postrider.webhook_replays.without_payload IS 'Deliveries left out because retention removed the payload.';
+COMMENT ON COLUMN postrider.webhook_replays.filtered IS 'Deliveries left out because the destination''s payload filter does not want them.';
+COMMENT ON COLUMN postrider.webhook_replays.done_event_id IS 'Its place: everything up to this event and done_destination_id is dealt with.';
+COMMENT ON COLUMN postrider.webhook_replays.done_destination_id IS 'Its place within that event; 2147483647 behind its last destination.';
+COMMENT ON COLUMN postrider.webhook_replays.due_to IS 'When the next delivery may become due: the last due time and 1/rate.';
+COMMENT ON COLUMN postrider.webhook_replays.driven_at IS 'When a driver last took a batch; long ago and running: nobody drives it.';
+COMMENT ON COLUMN postrider.webhook_replays.ended_at IS 'When it was done or cancelled.';
+
+-- What is to be sent ----------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.replay_destination(wanted text) RETURNS integer LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found integer[] := ARRAY(SELECT d.id FROM postrider.webhook_destinations AS d
+                             WHERE (d.public_id::text = wanted OR d.name = wanted) AND d.deleted_at IS NULL);
+BEGIN
+    IF cardinality(found) = 0 THEN
+        RAISE EXCEPTION 'there is no endpoint or workflow %', wanted USING ERRCODE = 'no_data_found';
+    ELSIF cardinality(found) > 1 THEN
+        RAISE EXCEPTION '% endpoints and workflows have the name %', cardinality(found), wanted
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the id of one.';
+    END IF;
+    RETURN found[1];
+END
+$$;
+COMMENT ON FUNCTION postrider.replay_destination(text) IS 'Part of replay_plan: a destination by its id or name, not a deleted one.';
+
+-- A delivery's id begins with the first 8 bytes of its event's id.
+CREATE FUNCTION postrider.find_delivery(delivery uuid, OUT event_id uuid, OUT destination_id integer)
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    first_id uuid := (left(delivery::text, 18) || '-0000-000000000000')::uuid;
+    last_id  uuid := (left(delivery::text, 18) || '-ffff-ffffffffffff')::uuid;
+BEGIN
+    SELECT k.event_id, k.destination_id INTO find_delivery.event_id, find_delivery.destination_id FROM (
+        SELECT a.event_id, a.destination_id FROM postrider.webhook_attempts AS a
+        WHERE a.event_id >= first_id AND a.event_id <= last_id
+        UNION ALL
+        SELECT r.event_id, r.destination_id FROM postrider.webhook_retries AS r
+        WHERE r.event_id >= first_id AND r.event_id <= last_id
+        UNION ALL
+        SELECT l.event_id, l.destination_id FROM postrider.webhook_dead_letters AS l
+        WHERE l.event_id >= first_id AND l.event_id <= last_id
+    ) AS k
+    WHERE postrider.delivery_id(k.event_id, k.destination_id) = delivery
+    LIMIT 1;
+    IF find_delivery.event_id IS NULL THEN
+        RAISE EXCEPTION 'there is no delivery %', delivery USING ERRCODE = 'no_data_found';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.find_delivery(uuid) IS 'Event and destination of a delivery; an error when there is none.';
+
+-- Runs as its owner, so that whoever replays needs no rights on the gates of destinations.
+CREATE FUNCTION postrider.check_replay(criteria jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    unknown text := (SELECT k FROM jsonb_object_keys(criteria) AS k
+                     WHERE k NOT IN ('what', 'delivery', 'event', 'endpoint', 'since', 'since_s', 'until', 'until_s', 'type',
+                                     'organization_id', 'user_id', 'status', 'failure', 'critical', 'rate')
+                     ORDER BY k LIMIT 1);
+BEGIN
+    IF unknown IS NOT NULL THEN
+        RAISE EXCEPTION 'a replay has no criterion %', unknown USING ERRCODE = 'invalid_parameter_value';
+    ELSIF coalesce(criteria ->> 'what' NOT IN ('deliveries', 'dead_letters', 'backfill'), true) THEN
+        RAISE EXCEPTION 'a replay is of deliveries, dead_letters or backfill' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ->> 'status' NOT IN ('success', 'failed') THEN
+        RAISE EXCEPTION 'the status of a replay is success or failed: what is pending is sent anyway'
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ->> 'what' = 'backfill' AND criteria ->> 'endpoint' IS NULL THEN
+        RAISE EXCEPTION 'a backfill needs an endpoint' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ->> 'what' = 'backfill' AND coalesce(criteria ->> 'delivery', criteria ->> 'status', criteria ->> 'failure') IS NOT NULL THEN
+        RAISE EXCEPTION 'a backfill is of events that were never sent there: it has no delivery, status or failure'
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF postrider.pattern_fault(ARRAY[coalesce(criteria ->> 'type', '*')]) IS NOT NULL THEN
+        RAISE EXCEPTION '%', postrider.pattern_fault(ARRAY[criteria ->> 'type']) USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT coalesce((criteria ->> 'rate')::float8, 100) BETWEEN 0.016 AND 100000 THEN
+        RAISE EXCEPTION 'the rate is between 1 a minute and 100000 a second' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.check_replay(jsonb) IS 'Part of replay_plan: an error that names what is wrong.';
+
+CREATE FUNCTION postrider.replay_plan(criteria jsonb) RETURNS postrider.webhook_replays LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    r         postrider.webhook_replays;
+    from_time timestamptz;
+    to_time   timestamptz;
+BEGIN
+    criteria := jsonb_strip_nulls(criteria);
+    PERFORM postrider.check_replay(criteria);
+    r.what := criteria ->> 'what';
+    r.per_second := coalesce((criteria ->> 'rate')::float8, 100);
+    r.state := 'running';
+    IF criteria ? 'endpoint' THEN
+        r.destination_id := postrider.replay_destination(criteria ->> 'endpoint');
+    END IF;
+    IF criteria ? 'delivery' THEN
+        SELECT d.event_id, d.event_id, d.destination_id INTO r.from_id, r.to_id, r.destination_id
+        FROM postrider.find_delivery((criteria ->> 'delivery')::uuid) AS d;
+    ELSIF criteria ? 'event' THEN
+        r.from_id := (criteria ->> 'event')::uuid;
+        r.to_id := r.from_id;
+        IF NOT EXISTS (SELECT FROM postrider.webhook_event_log AS e WHERE e.id = r.from_id) THEN
+            RAISE EXCEPTION 'there is no event %', r.from_id USING ERRCODE = 'no_data_found';
+        END IF;
+    ELSE
+        from_time := coalesce((criteria ->> 'since')::timestamptz,
+                              clock_timestamp() - (criteria ->> 'since_s')::float8 * interval '1 second');
+        -- This millisecond's events too: an id tells no more of its time.
+        to_time := coalesce((criteria ->> 'until')::timestamptz,
+                            clock_timestamp() - coalesce((criteria ->> 'until_s')::float8, 0) * interval '1 second')
+                   + interval '1 millisecond';
+        IF from_time >= to_time THEN
+            RAISE EXCEPTION 'since must be before until' USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        r.from_id := postrider.event_id_at(greatest(from_time, 'epoch'));
+        r.to_id := postrider.event_id_at(to_time);
+        criteria := criteria - '{since_s,until_s}'::text[] || jsonb_strip_nulls(jsonb_build_object('since', from_time,
+            'until', CASE WHEN criteria ?| '{until,until_s}' THEN to_time - interval '1 millisecond' END));
+    END IF;
+    r.criteria := criteria;
+    r.done_event_id := r.from_id;
+    r.done_destination_id := 0;
+    RETURN r;
+END
+$$;
+COMMENT ON FUNCTION postrider.replay_plan(jsonb) IS
+'A replay that is not stored yet, of a JSON object. what: deliveries, dead_letters or backfill (events that an endpoint never got although it would take them now).
+delivery, event, endpoint (id or name): ids; since, until: times of the event, or since_s, until_s: seconds ago (default: always, until now).
+type (a type or pattern), organization_id, user_id, status (success, failed), failure (a class), critical (true: dead letters only); rate: deliveries a second, default 100.';
+
+-- Candidates are read in one snapshot, and an event moves between queue, claims, attempts, retries and dead letters within
+-- a transaction, so it is found in at least one place. One function with three statements, each with a plan of its own.
+-- The planner's guess of what has not been analyzed must not make it read a week: no sequential scans. Those that there must
+-- be (of the claims, which are few) count as so dear then that the plan would be compiled by JIT, for a second.
+CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id uuid, most bigint)
+    RETURNS TABLE (event_id uuid, destination_id integer, attempt_number smallint, has_payload boolean, is_in_flight boolean)
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    IF r.what = 'deliveries' THEN
+        -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice.
+        RETURN QUERY
+        SELECT p.event_id, p.destination_id, (p.attempt_number + 1)::smallint, NOT postrider.is_removed(e.data), false
+        FROM (SELECT DISTINCT ON (a.event_id, a.destination_id)
+                     a.event_id, a.destination_id, a.attempt_number, a.outcome, a.failure
+              FROM postrider.webhook_attempts AS a
+              WHERE a.event_id >= r.done_event_id AND a.event_id <= last_id
+                AND (a.event_id, a.destination_id) > (r.done_event_id, r.done_destination_id)
+                AND (r.destination_id IS NULL OR a.destination_id = r.destination_id)
+              ORDER BY a.event_id, a.destination_id, a.attempted_at DESC) AS p,
+             LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = p.event_id OFFSET 0) AS e
+        WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
+          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
+          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
+          AND (r.criteria ->> 'status' IS NULL
+               OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' ELSE 'failed' END
+                  AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
+                                  WHERE t.event_id = p.event_id AND t.destination_id = p.destination_id))
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
+          AND (p.event_id, p.destination_id) NOT IN (
+              SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
+        ORDER BY p.event_id, p.destination_id
+        LIMIT most;
+    ELSIF r.what = 'dead_letters' THEN
+        RETURN QUERY
+        SELECT l.event_id, l.destination_id, (l.attempts + 1)::smallint, NOT postrider.is_removed(e.data), false
+        FROM postrider.webhook_dead_letters AS l,
+             LATERAL (SELECT * FROM postrider.webhook_event_log AS o WHERE o.id = l.event_id OFFSET 0) AS e
+        WHERE l.event_id >= r.done_event_id AND l.event_id <= last_id
+          AND (l.event_id, l.destination_id) > (r.done_event_id, r.done_destination_id)
+          AND (r.destination_id IS NULL OR l.destination_id = r.destination_id)
+          AND l.archived_at IS NULL
+          AND (l.is_critical OR NOT coalesce((r.criteria ->> 'critical')::boolean, false))
+          AND (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
+          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
+          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND (r.criteria ->> 'failure' IS NULL OR l.failure = r.criteria ->> 'failure')
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = l.destination_id AND d.deleted_at IS NULL)
+        ORDER BY l.event_id, l.destination_id
+        LIMIT most;
+    ELSE
+        -- Events that wait in the queue are skipped: whoever claims them knows the destination. Of those that are on their
+        -- first fan-out nobody knows yet who gets them.
+        RETURN QUERY
+        SELECT e.id::uuid, d.id, 1::smallint, NOT postrider.is_removed(e.data),
+               e.id IN (SELECT f.event_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NULL)
+        FROM postrider.webhook_destinations AS d, postrider.webhook_event_log AS e
+        WHERE d.id = r.destination_id AND d.deleted_at IS NULL
+          AND e.id >= r.done_event_id AND e.id <= last_id
+          AND (e.id > r.done_event_id OR d.id > r.done_destination_id)
+          AND postrider.matches(d.event_types, e.event_type)
+          AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
+          AND (d.user_id IS NULL OR e.user_id = d.user_id)
+          AND (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
+          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
+          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND NOT EXISTS (SELECT FROM postrider.webhook_attempts AS a WHERE a.event_id = e.id AND a.destination_id = d.id)
+          AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t WHERE t.event_id = e.id AND t.destination_id = d.id)
+          AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = e.id AND l.destination_id = d.id)
+          AND (e.id, d.id) NOT IN (
+              SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
+          AND CASE WHEN e.id < (SELECT least('ffffffff-ffff-ffff-ffff-ffffffffffff',
+                                             (SELECT q.id FROM postrider.webhook_queue AS q WHERE q.priority = 0 ORDER BY q.id LIMIT 1),
+                                             (SELECT q.id FROM postrider.webhook_queue AS q WHERE q.priority = 1 ORDER BY q.id LIMIT 1),
+                                             (SELECT q.id FROM postrider.webhook_queue AS q WHERE q.priority = 2 ORDER BY q.id LIMIT 1)))
+                   THEN true ELSE NOT postrider.is_waiting(e.id, e.priority) END
+        ORDER BY e.id
+        LIMIT most;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.replay_candidates(postrider.webhook_replays, uuid, bigint) IS
+    'Deliveries of a replay behind its place and up to an event, in the order of events; most null for all.';
+
+CREATE FUNCTION postrider.count_replay(criteria jsonb, OUT count bigint, OUT without_payload bigint, OUT plan postrider.webhook_replays)
+    LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    plan := postrider.replay_plan(criteria);
+    SELECT count(*) FILTER (WHERE c.has_payload), count(*) FILTER (WHERE NOT c.has_payload) INTO count, without_payload
+    FROM postrider.replay_candidates(plan, plan.to_id, NULL) AS c;
+END
+$$;
+COMMENT ON FUNCTION postrider.count_replay(jsonb) IS
+    'How many deliveries a replay would send now, and how many it would leave out because retention removed the payload.';
+
+CREATE FUNCTION postrider.start_replay(criteria jsonb, planned bigint DEFAULT 0) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    r      postrider.webhook_replays := postrider.replay_plan(criteria);
+    new_id bigint;
+BEGIN
+    INSERT INTO postrider.webhook_replays (what, criteria, destination_id, from_id, to_id, per_second, planned, done_event_id)
+    VALUES (r.what, r.criteria, r.destination_id, r.from_id, r.to_id, r.per_second, start_replay.planned, r.done_event_id)
+    RETURNING id INTO new_id;
+    RETURN new_id;
+END
+$$;
+COMMENT ON FUNCTION postrider.start_replay(jsonb, bigint) IS
+    'Stores a replay, see replay_plan, and gives its id. It goes on as somebody calls replay_batch.';
+
+-- Doing it --------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.replay_wait(r postrider.webhook_replays) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT greatest(0, ceil(extract(epoch FROM nullif(r.due_to, '-infinity') - interval '0.5 seconds' - clock_timestamp()) * 1000))::bigint
+$$;
+COMMENT ON FUNCTION postrider.replay_wait(postrider.webhook_replays) IS
+    'Part of replay_next: milliseconds until so little is scheduled in advance that another batch should come.';
+
+-- Reads upwards from the place: at most 5,000 events or dead letters, of which as many deliveries are taken as the rate lets
+-- become due within a second. Locks the replay until the end of the transaction.
+CREATE FUNCTION postrider.replay_next(replay bigint, most integer,
+    OUT state text, OUT wait_ms bigint, OUT events uuid[], OUT destinations integer[], OUT attempts smallint[],
+    OUT without_payload integer, OUT done_event uuid, OUT done_destination integer, OUT is_last boolean)
+    LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    r       postrider.webhook_replays;
+    room    bigint;
+    last_id uuid;
+    looked  bigint := 0;
+    c       record;
+BEGIN
+    IF NOT coalesce(most BETWEEN 1 AND 10000, false) THEN
+        RAISE EXCEPTION 'a batch has 1 to 10000 deliveries, not %', most USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- A driver that is stopped in the middle must not keep the others out.
+    PERFORM pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true);
+    PERFORM pg_catalog.pg_advisory_xact_lock(7745, 1);
+    SELECT p.* INTO r FROM postrider.webhook_replays AS p WHERE p.id = replay FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no replay %', replay USING ERRCODE = 'no_data_found';
+    END IF;
+    state := r.state;
+    events := '{}';
+    destinations := '{}';
+    attempts := '{}';
+    without_payload := 0;
+    is_last := false;
+    wait_ms := postrider.replay_wait(r);
+    room := floor(extract(epoch FROM clock_timestamp() + interval '1 second' - greatest(r.due_to, clock_timestamp())) * r.per_second) + 1;
+    room := least(room, most);
+    done_event := r.done_event_id;
+    done_destination := r.done_destination_id;
+    IF state <> 'running' THEN
+        RETURN;
+    END IF;
+    UPDATE postrider.webhook_replays AS p SET driven_at = clock_timestamp() WHERE p.id = replay;
+    IF wait_ms > 0 OR room <= 0 THEN
+        RETURN;
+    END IF;
+    IF r.what = 'dead_letters' THEN
+        SELECT l.event_id INTO last_id FROM postrider.webhook_dead_letters AS l
+        WHERE l.event_id >= r.done_event_id AND l.event_id <= r.to_id
+          AND (l.event_id, l.destination_id) > (r.done_event_id, r.done_destination_id)
+        ORDER BY l.event_id, l.destination_id OFFSET 5000 LIMIT 1;
+    ELSE
+        SELECT e.id INTO last_id FROM postrider.webhook_event_log AS e
+        WHERE e.id >= r.done_event_id AND e.id <= r.to_id
+        ORDER BY e.id OFFSET 5000 LIMIT 1;
+    END IF;
+    FOR c IN SELECT * FROM postrider.replay_candidates(r, coalesce(last_id, r.to_id), room) LOOP
+        IF c.is_in_flight THEN
+            -- The place stays before it; soon it will be known who got it.
+            wait_ms := 100;
+            RETURN;
+        ELSIF c.has_payload THEN
+            events := events || c.event_id;
+            destinations := destinations || c.destination_id;
+            attempts := attempts || c.attempt_number;
+        ELSE
+            without_payload := without_payload + 1;
+        END IF;
+        looked := looked + 1;
+        done_event := c.event_id;
+        done_destination := c.destination_id;
+    END LOOP;
+    -- Fewer than there was room for: there are no more up to there.
+    IF looked < room THEN
+        is_last := last_id IS NULL;
+        done_event := coalesce(last_id, r.to_id);
+        done_destination := 2147483647;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.replay_next(bigint, integer) IS
+    'The next deliveries of a replay, to be handed to replay_schedule in the same transaction; none while it must wait for wait_ms.';
+
+CREATE FUNCTION postrider.replay_schedule(replay bigint, events uuid[], destinations integer[], attempts smallint[],
+    without_payload integer, filtered integer, done_event uuid, done_destination integer, is_last boolean,
+    OUT scheduled integer, OUT replay_state text, OUT wait_ms bigint)
+    LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    r     postrider.webhook_replays;
+    start timestamptz;
+    lost  integer;
+BEGIN
+    SELECT p.* INTO r FROM postrider.webhook_replays AS p WHERE p.id = replay AND p.state = 'running' FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'replay % is not running', replay USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    start := greatest(r.due_to, clock_timestamp());
+    WITH chosen AS MATERIALIZED (
+        SELECT u.* FROM unnest(events, destinations, attempts) WITH ORDINALITY AS u (event_id, destination_id, number, place)
+    ), held AS MATERIALIZED (
+        -- Retention must wait until this is committed, and what it removed first is looked at again under the lock.
+        SELECT e.id FROM postrider.webhook_event_log AS e
+        -- The bounds spare the other weeks a probe for each event.
+        WHERE e.id = ANY (events) AND e.id >= events[1] AND e.id <= events[cardinality(events)]
+          AND NOT postrider.is_removed(e.data)
+        FOR SHARE OF e
+    ), buried AS (
+        DELETE FROM postrider.webhook_dead_letters AS l USING chosen AS c
+        WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id AND c.event_id IN (SELECT h.id FROM held AS h)
+        RETURNING l.event_id, l.destination_id
+    ), sent AS (
+        INSERT INTO postrider.webhook_retries AS t (event_id, due_at, destination_id, attempt_number, is_replay)
+        SELECT c.event_id, start + (row_number() OVER (ORDER BY c.place) - 1) / r.per_second * interval '1 second',
+               c.destination_id, c.number, true
+        FROM chosen AS c
+        WHERE c.event_id IN (SELECT h.id FROM held AS h)
+          AND (r.what <> 'dead_letters' OR (c.event_id, c.destination_id) IN (SELECT b.event_id, b.destination_id FROM buried AS b))
+        -- A retry that waits for later comes now. Parked ones stay parked: their destination is inactive.
+        ON CONFLICT (event_id, destination_id) DO UPDATE SET due_at = least(t.due_at, excluded.due_at), is_replay = true
+            WHERE t.due_at <> 'infinity'
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM sent), (SELECT count(*) FROM chosen AS c WHERE c.event_id NOT IN (SELECT h.id FROM held AS h))
+    INTO scheduled, lost;
+    UPDATE postrider.webhook_replays AS p
+    SET scheduled = p.scheduled + replay_schedule.scheduled,
+        without_payload = p.without_payload + replay_schedule.without_payload + lost,
+        filtered = p.filtered + replay_schedule.filtered,
+        done_event_id = done_event, done_destination_id = done_destination,
+        due_to = CASE WHEN replay_schedule.scheduled = 0 THEN p.due_to
+                      ELSE start + replay_schedule.scheduled / p.per_second * interval '1 second' END,
+        state = CASE WHEN is_last THEN 'done' ELSE p.state END,
+        ended_at = CASE WHEN is_last THEN clock_timestamp() END
+    WHERE p.id = replay RETURNING p.* INTO r;
+    replay_state := r.state;
+    wait_ms := CASE WHEN is_last THEN 0 ELSE postrider.replay_wait(r) END;
+    IF scheduled > 0 THEN
+        PERFORM pg_catalog.pg_notify('postrider_wake', 'retries');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.replay_schedule(bigint, uuid[], integer[], smallint[], integer, integer, uuid, integer, boolean) IS
+    'Puts what replay_next gave, less what a payload filter does not want, into webhook_retries and moves the replay''s place.';
+
+CREATE FUNCTION postrider.replay_batch(replay bigint, most integer DEFAULT 1000,
+    OUT scheduled integer, OUT replay_state text, OUT wait_ms bigint)
+    LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    n record;
+BEGIN
+    IF EXISTS (SELECT FROM postrider.webhook_replays AS r JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id
+               WHERE r.id = replay AND r.what = 'backfill' AND d.options ? 'filter') THEN
+        RAISE EXCEPTION 'the endpoint of replay % has a payload filter, which SQL cannot evaluate', replay
+            USING ERRCODE = 'feature_not_supported', HINT = format('postrider replay resume %s', replay);
+    END IF;
+    SELECT x.* INTO n FROM postrider.replay_next(replay, most) AS x;
+    scheduled := 0;
+    replay_state := n.state;
+    wait_ms := n.wait_ms;
+    IF n.state = 'running' AND (n.is_last OR n.wait_ms = 0 OR cardinality(n.events) + n.without_payload > 0) THEN
+        SELECT s.scheduled, s.replay_state, greatest(s.wait_ms, n.wait_ms) INTO scheduled, replay_state, wait_ms
+        FROM postrider.replay_schedule(replay, n.events, n.destinations, n.attempts, n.without_payload, 0,
+                                       n.done_event, n.done_destination, n.is_last) AS s;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.replay_batch(bigint, integer) IS
+    'One batch of a replay, resumable: gives how many deliveries it scheduled, the replay''s state, and how long to wait before the next.';
+
+-- Dead letters ----------------------------------------------------------------------------------------------------------
+
+-- Every death leaves an attempt with outcome 2, and attempts of a dead letter are kept: so how often it died is known
+-- without a counter that would have to travel with every retry.
+CREATE FUNCTION postrider.dead_letter_marks(event uuid, destination integer,
+    OUT is_critical boolean, OUT replays smallint, OUT archived_at timestamptz)
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+    is_critical := coalesce((SELECT e.priority = 0 FROM postrider.webhook_event_log AS e WHERE e.id = event), false)
+        OR coalesce((SELECT d.options @> '{"critical": true}' FROM postrider.webhook_destinations AS d
+                     WHERE d.id = destination), false);
+    replays := (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
+                WHERE a.event_id = event AND a.destination_id = destination AND a.outcome = 2);
+    archived_at := CASE WHEN replays >= 5 AND NOT is_critical THEN clock_timestamp() END;
+END
+$$;
+COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
+    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
+
+-- Rights ------------------------------------------------------------------------------------------------------------------
+
+DO $$
+BEGIN
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'dead_letter_marks');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_replays');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_replays');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_replay', 'count_replay', 'find_delivery',
+        'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan', 'replay_schedule',
+        'replay_wait', 'start_replay');
+    UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, UPDATE (is_critical, archived_at), DELETE'
+    WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';
+END
+$$;
+SELECT postrider.grant_roles();
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (11, 'replays');
+
+"""#, down: #"""
+-- Undoes 0011. Lost: the list of replays and how far they are. What they scheduled is sent.
+DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.replay_batch(bigint, integer),
+    postrider.replay_schedule(bigint, uuid[], integer[], smallint[], integer, integer, uuid, integer, boolean),
+    postrider.replay_next(bigint, integer), postrider.replay_wait(postrider.webhook_replays),
+    postrider.start_replay(jsonb, bigint), postrider.count_replay(jsonb),
+    postrider.replay_candidates(postrider.webhook_replays, uuid, bigint), postrider.replay_plan(jsonb),
+    postrider.check_replay(jsonb), postrider.find_delivery(uuid), postrider.replay_destination(text);
+UPDATE postrider.webhook_grants SET privileges = 'SELECT, INSERT, DELETE'
+WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'dead_letter_marks', 'check_replay', 'count_replay',
+    'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan',
+    'replay_schedule', 'replay_wait', 'start_replay');
+DROP TABLE postrider.webhook_replays;
+SELECT postrider.grant_roles();
+
+DELETE FROM postrider.webhook_migrations WHERE version = 11;
 
 """#),
     ]
@@ -5011,15 +5555,20 @@ ORDER BY 1;
 --
 --   psql -f 09_dead_letters.sql
 --
--- Columns: destination, failure, dead_letters, first_at, last_at, example_event, example_error.
+-- Columns: destination, failure, dead_letters, critical, archived, first_at, last_at, example_event, example_error.
+-- dead_letters and critical count those about which somebody should decide; archived those about which somebody did, or
+-- that died again after five replays.
 -- Cost: reads all dead letters.
-SELECT d.name AS destination, l.failure, count(*) AS dead_letters, min(l.dead_at) AS first_at, max(l.dead_at) AS last_at,
+SELECT d.name AS destination, l.failure, count(*) FILTER (WHERE l.archived_at IS NULL) AS dead_letters,
+       count(*) FILTER (WHERE l.is_critical AND l.archived_at IS NULL) AS critical,
+       count(*) FILTER (WHERE l.archived_at IS NOT NULL) AS archived,
+       min(l.dead_at) AS first_at, max(l.dead_at) AS last_at,
        (array_agg(l.event_id ORDER BY l.dead_at DESC))[1] AS example_event,
        (array_agg(l.error_message ORDER BY l.dead_at DESC))[1] AS example_error
 FROM postrider.webhook_dead_letters AS l
 JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
 GROUP BY d.id, l.failure
-ORDER BY dead_letters DESC;
+ORDER BY critical DESC, dead_letters DESC;
 
 """#,
         "10_success_rate_by_hour.sql": #"""
@@ -5260,6 +5809,7 @@ ORDER BY t.events DESC;
 -- First the queue (one row), then every destination (one row each, the busiest troubles first).
 -- Cost: reads the queue, the claims, the retries and the dead letters.
 SELECT waiting, oldest_waiting_age, in_flight, retries_due, retries_later, retries_parked, next_retry_at, dead_letters,
+       critical_dead_letters,
        workers_alive
 FROM postrider.webhook_queue_status;
 SELECT name, kind, is_active, inactive_reason, success_count, failure_count, retries_due, retries_later, retries_parked,
@@ -5545,87 +6095,6 @@ WHERE d.webhook_event_id >= (left($1::jsonb ->> 'id', 18) || '-0000-000000000000
   AND d.id = ($1::jsonb ->> 'id')::uuid
 """#)
 
-    /// `DeadLetterList`; rows: dead letters, newest first
-    /// - params: $1 {"endpoint", "type", "since_s", "limit"} jsonb
-    /// - index: webhook_dead_letters_pkey
-    static let deadLetterList = Statement(
-        name: "DeadLetterList",
-        sql: #"""
-SELECT jsonb_build_object('id', postrider.delivery_id(l.event_id, l.destination_id), 'event_id', l.event_id,
-    'event_type', e.event_type, 'endpoint', d.name, 'attempts', l.attempts, 'failure', l.failure,
-    'error_message', l.error_message, 'dead_at', l.dead_at)::text
-FROM postrider.webhook_dead_letters AS l
-JOIN postrider.webhook_event_log AS e ON e.id = l.event_id
-JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
-WHERE l.dead_at >= now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'
-  AND ($1::jsonb ->> 'endpoint' IS NULL OR d.public_id::text = $1::jsonb ->> 'endpoint'
-       OR d.name = $1::jsonb ->> 'endpoint')
-  AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], e.event_type))
-ORDER BY l.dead_at DESC
-LIMIT ($1::jsonb ->> 'limit')::bigint
-"""#)
-
-    /// `ReplayPlan`; rows: 1, how many deliveries a replay would send, and how many cannot be sent: no payload any more
-    /// - params: $1 {"delivery", "event", "endpoint", "type", "since_s", "dead_letters": bool} jsonb
-    /// - index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey
-    static let replayPlan = Statement(
-        name: "ReplayPlan",
-        sql: #"""
-SELECT jsonb_build_object('count', count(*) FILTER (WHERE NOT coalesce(postrider.is_removed(d.payload), true)),
-    'without_payload', count(*) FILTER (WHERE coalesce(postrider.is_removed(d.payload), true)))::text
-FROM postrider.webhook_deliveries AS d
-WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
-          (left($1::jsonb ->> 'delivery', 18) || '-0000-000000000000')::uuid,
-          postrider.event_id_at(now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'))
-  AND d.webhook_event_id <= coalesce(($1::jsonb ->> 'event')::uuid,
-          (left($1::jsonb ->> 'delivery', 18) || '-ffff-ffffffffffff')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-  AND ($1::jsonb ->> 'delivery' IS NULL OR d.id = ($1::jsonb ->> 'delivery')::uuid)
-  AND ($1::jsonb ->> 'endpoint' IS NULL OR d.webhook_endpoint_id::text = $1::jsonb ->> 'endpoint'
-       OR d.destination_name = $1::jsonb ->> 'endpoint')
-  AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], d.event_type))
-  AND (NOT ($1::jsonb ->> 'dead_letters')::boolean OR d.status = 'failed')
-"""#)
-
-    /// `ReplayRun`; rows: 1, how many deliveries were scheduled
-    /// - params: as ReplayPlan
-    /// - index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey
-    static let replayRun = Statement(
-        name: "ReplayRun",
-        sql: #"""
-WITH chosen AS MATERIALIZED (
-    SELECT d.webhook_event_id AS event_id, d.destination_id, d.attempt_number
-    FROM postrider.webhook_deliveries AS d
-    WHERE d.webhook_event_id >= coalesce(($1::jsonb ->> 'event')::uuid,
-              (left($1::jsonb ->> 'delivery', 18) || '-0000-000000000000')::uuid,
-              postrider.event_id_at(now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'))
-      AND d.webhook_event_id <= coalesce(($1::jsonb ->> 'event')::uuid,
-              (left($1::jsonb ->> 'delivery', 18) || '-ffff-ffffffffffff')::uuid,
-              'ffffffff-ffff-ffff-ffff-ffffffffffff')
-      AND ($1::jsonb ->> 'delivery' IS NULL OR d.id = ($1::jsonb ->> 'delivery')::uuid)
-      AND ($1::jsonb ->> 'endpoint' IS NULL OR d.webhook_endpoint_id::text = $1::jsonb ->> 'endpoint'
-           OR d.destination_name = $1::jsonb ->> 'endpoint')
-      AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], d.event_type))
-      AND (NOT ($1::jsonb ->> 'dead_letters')::boolean OR d.status = 'failed')
-), held AS MATERIALIZED (
-    -- Retention must wait until this is committed, and what it removed first is looked at again under the lock.
-    SELECT e.id FROM postrider.webhook_event_log AS e
-    WHERE e.id IN (SELECT event_id FROM chosen) AND NOT postrider.is_removed(e.data)
-    FOR SHARE OF e
-), buried AS (
-    DELETE FROM postrider.webhook_dead_letters AS l USING chosen AS c
-    WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id AND c.event_id IN (SELECT id FROM held)
-), scheduled AS (
-    -- Parked deliveries stay parked: their destination is inactive.
-    INSERT INTO postrider.webhook_retries AS r (event_id, due_at, destination_id, attempt_number, is_replay)
-    SELECT c.event_id, clock_timestamp(), c.destination_id, c.attempt_number + 1, true FROM chosen AS c
-    WHERE c.event_id IN (SELECT id FROM held)
-    ON CONFLICT (event_id, destination_id) DO UPDATE SET due_at = excluded.due_at, is_replay = true
-        WHERE r.due_at <> 'infinity'
-    RETURNING 1
-)
-SELECT jsonb_build_object('count', (SELECT count(*) FROM scheduled), 'rang', pg_catalog.pg_notify('postrider_wake', 'retries') IS NULL)::text
-"""#)
-
     /// `RetentionShow`; rows: 1
     /// - params: $1 ignored jsonb
     /// - index: none: one row
@@ -5719,6 +6188,9 @@ SELECT jsonb_build_object(
     'oldest_waiting_s', (SELECT extract(epoch FROM s.oldest_waiting_age) FROM postrider.webhook_queue_status AS s),
     'blocked_keys', (SELECT count(*) FROM postrider.webhook_keys AS k JOIN postrider.webhook_dead_letters AS l
                      ON l.event_id = k.head AND l.destination_id = k.destination_id),
+    'replays_left', (SELECT count(*) FROM postrider.webhook_replays AS r
+                     WHERE r.state = 'running' AND coalesce(r.driven_at, r.created_at)
+                           < clock_timestamp() - interval '30 seconds'),
     'attachments', (SELECT count(*) FROM postrider.webhook_attachments),
     'faults', (SELECT coalesce(jsonb_agg(to_jsonb(c)), '[]') FROM postrider.webhook_attachment_check AS c),
     'enqueue_enabled', (SELECT tgenabled <> 'D' FROM pg_catalog.pg_trigger
@@ -5851,13 +6323,17 @@ WITH held AS MATERIALIZED (
     ON CONFLICT (event_id, destination_id) DO NOTHING
     RETURNING 1
 ), letter AS (
-    INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
+    INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message,
+                                                is_critical, replays, archived_at)
     -- ON CONFLICT cannot change one row twice in a statement, so a pair that stands here twice counts once.
-    SELECT DISTINCT ON (event_id, destination_id) event_id, destination_id, number, failure, message
-    FROM facts WHERE is_held AND wait IS NULL ORDER BY event_id, destination_id, number DESC
+    SELECT d.event_id, d.destination_id, d.number, d.failure, d.message, m.is_critical, m.replays, m.archived_at
+    FROM (SELECT DISTINCT ON (event_id, destination_id) event_id, destination_id, number, failure, message
+          FROM facts WHERE is_held AND wait IS NULL ORDER BY event_id, destination_id, number DESC) AS d,
+         LATERAL postrider.dead_letter_marks(d.event_id, d.destination_id) AS m
     ON CONFLICT (event_id, destination_id) DO UPDATE
         SET dead_at = excluded.dead_at, attempts = excluded.attempts, failure = excluded.failure,
-            error_message = excluded.error_message
+            error_message = excluded.error_message, is_critical = excluded.is_critical, replays = excluded.replays,
+            archived_at = excluded.archived_at
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM attempt), (SELECT count(*) FROM retry), (SELECT count(*) FROM letter)
@@ -5865,21 +6341,22 @@ SELECT (SELECT count(*) FROM attempt), (SELECT count(*) FROM retry), (SELECT cou
 
     /// `DeliverySnooze`; rows: none
     /// - params: $1 worker bigint, then one element for each delivery: $2 events uuid[], $3 destinations int[],
-    ///   $4 attempt numbers smallint[], $5 waits in ms bigint[] (-1 to park), $6 claims bigint[]
+    ///   $4 attempt numbers smallint[], $5 waits in ms bigint[] (-1 to park), $6 claims bigint[], $7 whether each is a
+    ///   replay boolean[]
     /// - index: webhook_claims_pkey
-    /// - Puts deliveries back that were not attempted: their attempt number stays.
+    /// - Puts deliveries back that were not attempted: their attempt number stays, and replays stay behind first attempts.
     static let deliverySnooze = Statement(
         name: "DeliverySnooze",
         sql: #"""
 WITH held AS MATERIALIZED (
     SELECT id FROM postrider.webhook_claims WHERE id = ANY ($6) AND worker_id = $1 ORDER BY id FOR UPDATE
 )
-INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, is_replay)
 SELECT f.event_id,
        CASE f.wait WHEN -1 THEN 'infinity' ELSE clock_timestamp() + f.wait * interval '1 millisecond' END,
-       f.destination_id, f.number
-FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::bigint[], $6::bigint[])
-    AS f (event_id, destination_id, number, wait, claim_id)
+       f.destination_id, f.number, f.is_replay
+FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::bigint[], $6::bigint[], $7::boolean[])
+    AS f (event_id, destination_id, number, wait, claim_id, is_replay)
 JOIN held ON held.id = f.claim_id
 ON CONFLICT (event_id, destination_id) DO NOTHING
 """#)
@@ -6172,7 +6649,7 @@ WITH picked AS MATERIALIZED (
     WHERE EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = $1 AND w.alive)
 ), taken AS (
     DELETE FROM postrider.webhook_retries WHERE ctid = ANY (ARRAY(SELECT tid FROM picked))
-    RETURNING event_id, destination_id, attempt_number, due_at
+    RETURNING event_id, destination_id, attempt_number, due_at, is_replay
 ), claim AS (
     INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers)
     SELECT $1, array_agg(event_id ORDER BY due_at, event_id), array_agg(destination_id ORDER BY due_at, event_id),
@@ -6183,10 +6660,11 @@ WITH picked AS MATERIALIZED (
 )
 SELECT claim.id, e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
        e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384 THEN e.data::text END,
-       u.destination_id, u.attempt_number
+       u.destination_id, u.attempt_number, taken.is_replay
 FROM claim,
      LATERAL unnest(claim.event_ids, claim.destination_ids, claim.attempt_numbers)
-         WITH ORDINALITY AS u (id, destination_id, attempt_number, place),
+         WITH ORDINALITY AS u (id, destination_id, attempt_number, place)
+     JOIN taken ON taken.event_id = u.id AND taken.destination_id = u.destination_id,
      LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
 ORDER BY u.place
 """#)
@@ -6510,6 +6988,190 @@ ORDER BY 1
         name: "KeySweep",
         sql: #"""
 SELECT postrider.sweep_keys()
+"""#)
+
+    /// `ReplayPlan`; rows: 1: how many deliveries a replay would send, how many it cannot: no payload any more; its criteria
+    /// - params: $1 the criteria of postrider.replay_plan jsonb
+    /// - index: webhook_attempts_delivery_idx, webhook_dead_letters_pkey or webhook_event_log_pkey, within the function
+    static let replayPlan = Statement(
+        name: "ReplayPlan",
+        sql: #"""
+SELECT jsonb_build_object('count', c.count, 'without_payload', c.without_payload, 'criteria', (c.plan).criteria,
+    'rate', (c.plan).per_second, 'endpoint', d.name, 'is_inactive', NOT d.is_active,
+    'filter', CASE WHEN (c.plan).what = 'backfill' THEN (d.options -> 'filter')::text END)::text
+FROM postrider.count_replay($1::jsonb) AS c
+LEFT JOIN postrider.webhook_destinations AS d ON d.id = (c.plan).destination_id
+"""#)
+
+    /// `ReplayStart`; rows: 1
+    /// - params: $1 {"criteria", "planned"} jsonb
+    /// - index: none
+    static let replayStart = Statement(
+        name: "ReplayStart",
+        sql: #"""
+SELECT jsonb_build_object('id', postrider.start_replay($1::jsonb -> 'criteria', ($1::jsonb ->> 'planned')::bigint))::text
+"""#)
+
+    /// `ReplayBatch`; rows: 1: deliveries scheduled int, the replay's state, milliseconds to wait bigint
+    /// - params: $1 replay bigint, $2 most int
+    /// - index: as ReplayPlan
+    static let replayBatch = Statement(
+        name: "ReplayBatch",
+        sql: #"""
+SELECT scheduled, replay_state, wait_ms FROM postrider.replay_batch($1, $2)
+"""#)
+
+    /// `ReplayNext`; rows: 1, locked until the end of the transaction
+    /// - params: $1 replay bigint, $2 most int
+    /// - index: as ReplayPlan
+    static let replayNext = Statement(
+        name: "ReplayNext",
+        sql: #"""
+SELECT state, wait_ms, events, destinations, attempts, without_payload, done_event, done_destination, is_last
+FROM postrider.replay_next($1, $2)
+"""#)
+
+    /// `ReplaySchedule`; rows: 1, as ReplayBatch
+    /// - params: $1 replay bigint, then of what ReplayNext gave, without what a filter left out: $2 events uuid[],
+    ///   $3 destinations int[], $4 attempt numbers smallint[]; $5 without payload int, $6 left out by the filter int,
+    ///   $7 the place: event uuid, $8 destination int, $9 whether it is the last boolean
+    /// - index: webhook_event_log_pkey, webhook_retries_pkey, within the function
+    static let replaySchedule = Statement(
+        name: "ReplaySchedule",
+        sql: #"""
+SELECT scheduled, replay_state, wait_ms FROM postrider.replay_schedule($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""#)
+
+    /// `ReplayList`; rows: replays, newest first; one when id is given
+    /// - params: $1 {"id", "limit"} jsonb
+    /// - index: webhook_replays_pkey
+    static let replayList = Statement(
+        name: "ReplayList",
+        sql: #"""
+SELECT (jsonb_build_object('id', r.id, 'state', r.state, 'what', r.what, 'endpoint', d.name, 'criteria', r.criteria,
+    'rate', r.per_second, 'planned', r.planned, 'scheduled', r.scheduled, 'without_payload', r.without_payload,
+    'filtered', r.filtered, 'done_event_id', r.done_event_id, 'done_to', postrider.event_id_time(r.done_event_id),
+    'created_at', r.created_at, 'created_by', r.created_by, 'driven_at', r.driven_at, 'ended_at', r.ended_at,
+    'filter', CASE WHEN r.what = 'backfill' THEN (d.options -> 'filter')::text END,
+    -- A driver asks at least once a second.
+    'is_driven', r.state = 'running' AND coalesce(r.driven_at, r.created_at) > clock_timestamp() - interval '30 seconds'))::text
+FROM postrider.webhook_replays AS r
+LEFT JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id
+WHERE $1::jsonb ->> 'id' IS NULL OR r.id = ($1::jsonb ->> 'id')::bigint
+ORDER BY r.id DESC
+LIMIT ($1::jsonb ->> 'limit')::bigint
+"""#)
+
+    /// `ReplaySwitch`; rows: 0..1, with the state before
+    /// - params: $1 {"id", "state": running, paused or cancelled, "rate": number or null} jsonb
+    /// - index: webhook_replays_pkey
+    /// - What has ended stays as it is.
+    static let replaySwitch = Statement(
+        name: "ReplaySwitch",
+        sql: #"""
+UPDATE postrider.webhook_replays AS r
+SET state = CASE WHEN b.state IN ('done', 'cancelled') THEN b.state ELSE $1::jsonb ->> 'state' END,
+    per_second = coalesce(($1::jsonb ->> 'rate')::float8, r.per_second),
+    ended_at = CASE WHEN b.state IN ('running', 'paused') AND $1::jsonb ->> 'state' = 'cancelled' THEN clock_timestamp()
+                    ELSE r.ended_at END
+FROM (SELECT id, state FROM postrider.webhook_replays WHERE id = ($1::jsonb ->> 'id')::bigint FOR UPDATE) AS b
+WHERE r.id = b.id
+RETURNING jsonb_build_object('id', r.id, 'state', r.state, 'before', b.state, 'scheduled', r.scheduled,
+    'planned', r.planned)::text
+"""#)
+
+    /// `DeadLetterList`; rows: dead letters, newest first
+    /// - params: $1 {"endpoint", "type", "failure", "since_s", "limit", "archived": bool, "critical": bool} jsonb
+    /// - index: webhook_dead_letters_pkey
+    static let deadLetterList = Statement(
+        name: "DeadLetterList",
+        sql: #"""
+SELECT jsonb_build_object('id', postrider.delivery_id(l.event_id, l.destination_id), 'event_id', l.event_id,
+    'event_type', e.event_type, 'endpoint', d.name, 'attempts', l.attempts, 'failure', l.failure,
+    'error_message', l.error_message, 'dead_at', l.dead_at, 'is_critical', l.is_critical, 'replays', l.replays,
+    'archived_at', l.archived_at, 'organization_id', e.organization_id)::text
+FROM postrider.webhook_dead_letters AS l
+JOIN postrider.webhook_event_log AS e ON e.id = l.event_id
+JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
+WHERE l.dead_at >= now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'
+  AND (l.archived_at IS NOT NULL) = coalesce(($1::jsonb ->> 'archived')::boolean, false)
+  AND (l.is_critical OR NOT coalesce(($1::jsonb ->> 'critical')::boolean, false))
+  AND ($1::jsonb ->> 'failure' IS NULL OR l.failure = $1::jsonb ->> 'failure')
+  AND ($1::jsonb ->> 'endpoint' IS NULL OR d.public_id::text = $1::jsonb ->> 'endpoint'
+       OR d.name = $1::jsonb ->> 'endpoint')
+  AND ($1::jsonb ->> 'type' IS NULL OR postrider.matches(ARRAY[$1::jsonb ->> 'type'], e.event_type))
+ORDER BY l.dead_at DESC
+LIMIT ($1::jsonb ->> 'limit')::bigint
+"""#)
+
+    /// `DeadLetterShow`; rows: 0..1, with its attempts and how its destination is doing
+    /// - params: $1 {"id": uuid of the delivery} jsonb
+    /// - index: webhook_dead_letters_pkey, webhook_attempts_delivery_idx
+    /// - A delivery's id begins with the first 8 bytes of its event's id.
+    static let deadLetterShow = Statement(
+        name: "DeadLetterShow",
+        sql: #"""
+SELECT jsonb_build_object('id', $1::jsonb ->> 'id', 'event_id', l.event_id, 'event_type', e.event_type,
+    'priority', e.priority, 'organization_id', e.organization_id, 'created_at', e.created_at, 'endpoint', d.name,
+    'attempts', l.attempts, 'failure', l.failure, 'error_message', l.error_message, 'dead_at', l.dead_at,
+    'is_critical', l.is_critical, 'replays', l.replays, 'archived_at', l.archived_at,
+    'has_payload', NOT postrider.is_removed(e.data),
+    'is_deleted', d.deleted_at IS NOT NULL, 'is_active', d.is_active, 'inactive_reason', d.inactive_reason,
+    'failing_since', b.failing_since, 'failing_with', b.failure,
+    'delivered_lately', lately.delivered, 'failed_lately', lately.failed,
+    'history', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' - 'destination_id' ORDER BY a.attempted_at), '[]')
+                FROM postrider.webhook_attempts AS a
+                WHERE a.event_id = l.event_id AND a.destination_id = l.destination_id))::text
+FROM postrider.webhook_dead_letters AS l
+JOIN postrider.webhook_event_log AS e ON e.id = l.event_id
+JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
+LEFT JOIN postrider.webhook_breakers AS b ON b.destination_id = l.destination_id,
+     -- The newest attempts of all destinations: an hour of a busy outbox may have millions.
+     LATERAL (SELECT count(*) FILTER (WHERE n.outcome = 0) AS delivered, count(*) FILTER (WHERE n.outcome <> 0) AS failed
+              FROM (SELECT a.destination_id, a.outcome FROM postrider.webhook_attempts AS a
+                    WHERE a.event_id >= postrider.event_id_at(now() - interval '1 hour')
+                    ORDER BY a.event_id DESC LIMIT 20000) AS n
+              WHERE n.destination_id = l.destination_id) AS lately
+WHERE l.event_id >= (left($1::jsonb ->> 'id', 18) || '-0000-000000000000')::uuid
+  AND l.event_id <= (left($1::jsonb ->> 'id', 18) || '-ffff-ffffffffffff')::uuid
+  AND postrider.delivery_id(l.event_id, l.destination_id) = ($1::jsonb ->> 'id')::uuid
+"""#)
+
+    /// `DeadLetterArchive`; rows: 1, how many were archived, or would be, and how many critical ones were left alone
+    /// - params: $1 {"id", "endpoint", "type", "failure", "older_s", "critical": bool, "dry_run": bool} jsonb
+    /// - index: webhook_dead_letters_pkey for one; several read all dead letters
+    static let deadLetterArchive = Statement(
+        name: "DeadLetterArchive",
+        sql: #"""
+WITH wanted AS MATERIALIZED (
+    SELECT l.event_id, l.destination_id, l.is_critical
+    FROM postrider.webhook_dead_letters AS l
+    JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
+    WHERE l.archived_at IS NULL
+      AND l.event_id >= coalesce((left($1::jsonb ->> 'id', 18) || '-0000-000000000000')::uuid, '00000000-0000-0000-0000-000000000000')
+      AND l.event_id <= coalesce((left($1::jsonb ->> 'id', 18) || '-ffff-ffffffffffff')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+      AND ($1::jsonb ->> 'id' IS NULL OR postrider.delivery_id(l.event_id, l.destination_id) = ($1::jsonb ->> 'id')::uuid)
+      AND ($1::jsonb ->> 'endpoint' IS NULL OR d.public_id::text = $1::jsonb ->> 'endpoint'
+           OR d.name = $1::jsonb ->> 'endpoint')
+      AND ($1::jsonb ->> 'failure' IS NULL OR l.failure = $1::jsonb ->> 'failure')
+      AND ($1::jsonb ->> 'older_s' IS NULL
+           OR l.dead_at < clock_timestamp() - ($1::jsonb ->> 'older_s')::float8 * interval '1 second')
+      AND ($1::jsonb ->> 'type' IS NULL OR EXISTS (
+          SELECT FROM postrider.webhook_event_log AS e
+          WHERE e.id = l.event_id AND postrider.matches(ARRAY[$1::jsonb ->> 'type'], e.event_type)))
+), chosen AS MATERIALIZED (
+    SELECT event_id, destination_id FROM wanted
+    WHERE NOT is_critical OR $1::jsonb ->> 'id' IS NOT NULL OR ($1::jsonb ->> 'critical')::boolean
+), archived AS (
+    UPDATE postrider.webhook_dead_letters AS l SET archived_at = clock_timestamp()
+    FROM chosen AS c
+    WHERE l.event_id = c.event_id AND l.destination_id = c.destination_id AND l.archived_at IS NULL
+      AND NOT ($1::jsonb ->> 'dry_run')::boolean
+    RETURNING 1
+)
+SELECT jsonb_build_object(
+    'count', CASE WHEN ($1::jsonb ->> 'dry_run')::boolean THEN (SELECT count(*) FROM chosen) ELSE (SELECT count(*) FROM archived) END,
+    'critical_left', (SELECT count(*) FROM wanted) - (SELECT count(*) FROM chosen))::text
 """#)
 
     /// `SealsBegin`; rows: 1

@@ -69,13 +69,14 @@ public struct Settlement: Sendable {
         touch(claim: claim)
     }
 
-    /// Puts a delivery back that was not attempted; its attempt number stays.
+    /// Puts a delivery back that was not attempted; its attempt number stays, and a replay stays one.
     public mutating func snooze(event: EventID, target: Claim.Target, next: NextStep, claim: Int64) {
         snoozed.events.append(event.uuid)
         snoozed.destinations.append(target.destination)
         snoozed.numbers.append(target.attempt)
         snoozed.waits.append(next.milliseconds)
         snoozed.claims.append(claim)
+        snoozed.replays.append(target.isReplay)
         touch(claim: claim)
     }
 

@@ -56,12 +56,16 @@ struct SnoozedColumns: Sendable {
     var numbers: [Int16] = []
     var waits: [Int64?] = []
     var claims: [Int64] = []
+    var replays: [Bool] = []
 
     /// The step that writes them.
     func step(worker: Int64) -> Step {
         Step(
             Queries.deliverySnooze,
-            [.int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int8s(waits), .int8s(claims)])
+            [
+                .int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int8s(waits), .int8s(claims),
+                .bools(replays),
+            ])
     }
 }
 

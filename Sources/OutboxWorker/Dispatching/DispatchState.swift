@@ -93,7 +93,10 @@ struct DispatchState: Sendable {
         if let target = work.target {
             // A destination that was deleted meanwhile gets nothing more.
             guard let destination = routing[target.destination] else { return [] }
-            return [Delivery(parcel: parcel, destination: destination.id, attempt: target.attempt)]
+            return [
+                Delivery(
+                    parcel: parcel, destination: destination.id, attempt: target.attempt, isReplay: target.isReplay)
+            ]
         }
         return routing.destinations(for: work.event).lazy.map(\.id)
             .filter { settled.isEmpty || !settled.contains(DeliveryKey(event: work.event.id, destination: $0)) }
@@ -136,8 +139,9 @@ struct DispatchState: Sendable {
     mutating func snooze(_ delivery: Delivery, _ next: NextStep) {
         settlement.snooze(
             event: delivery.parcel.event.id,
-            target: Claim.Target(destination: delivery.destination, attempt: delivery.attempt), next: next,
-            claim: delivery.parcel.claim)
+            target: Claim.Target(
+                destination: delivery.destination, attempt: delivery.attempt, isReplay: delivery.isReplay),
+            next: next, claim: delivery.parcel.claim)
         hint(delivery.destination, next)
     }
 

@@ -20,7 +20,7 @@ struct Lane: Sendable {
     private(set) var breaker = Breaker()
     /// First attempts that wait, by the priority of their events.
     private var firsts = Ranked<Delivery>()
-    /// Further attempts that wait, in order: behind the first ones, which must not wait for what has failed before.
+    /// Further attempts and replays that wait, in order: behind the first ones, which must not wait for what has failed before.
     private var retries = Deque<Delivery>()
     /// How many starts ago a retry had its turn.
     private var startsSinceRetry = 0
@@ -143,7 +143,7 @@ struct Lane: Sendable {
     }
 
     mutating func append(_ delivery: Delivery, at now: Int64) {
-        if delivery.attempt > 1 {
+        if delivery.attempt > 1 || delivery.isReplay {
             retries.append(delivery)
         } else {
             firsts.append(delivery, rank: Int(delivery.parcel.event.priority))
@@ -179,7 +179,7 @@ struct Lane: Sendable {
     }
 
     private mutating func popCompanion(of first: Delivery, within bytes: Int) -> Delivery? {
-        if first.attempt == 1 { return firsts.popFirst { $0.parcel.event.data.count <= bytes } }
+        if first.attempt == 1, !first.isReplay { return firsts.popFirst { $0.parcel.event.data.count <= bytes } }
         guard let next = retries.first, next.attempt == first.attempt, next.parcel.event.data.count <= bytes else {
             return nil
         }

@@ -19,4 +19,6 @@ struct Delivery: Sendable {
     let destination: Int32
     /// The number of the attempt that is due, from 1.
     let attempt: Int16
+    /// Whether an operator asked for it: behind first attempts, whatever its number.
+    var isReplay = false
 }

@@ -13,7 +13,8 @@ struct Diagnosis {
     /// Everything that was looked at, in the order of the road of an event.
     func findings() -> [Finding] {
         [
-            server(), clock(), rights(), roles(), producing(), partitions(), retention(), queue(), order(), workers(),
+            server(), clock(), rights(), roles(), producing(), partitions(), retention(), queue(), deadLetters(),
+            replays(), order(), workers(),
             snapshots(), plainHTTP(),
         ] + attachments()
     }
@@ -90,8 +91,7 @@ struct Diagnosis {
     private func queue() -> Finding {
         let oldest = record.number("oldest_waiting_s") ?? 0
         let waiting = record.record("queue")["waiting"]
-        let text =
-            "\(waiting) waiting, the oldest for \(Int(oldest)) s; \(record.record("queue")["dead_letters"]) dead letters"
+        let text = "\(waiting) waiting, the oldest for \(Int(oldest)) s"
         return oldest > 60 ? Finding(.warn, "queue", text, "start more workers") : Finding(.ok, "queue", text)
     }
 
@@ -102,6 +102,24 @@ struct Diagnosis {
             ? Finding(.ok, "ordering keys", "none is blocked")
             : Finding(
                 .warn, "ordering keys", "\(blocked) are blocked by a dead letter", "postrider order list --blocked")
+    }
+
+    private func deadLetters() -> Finding {
+        let count = record.record("queue")["dead_letters"]
+        let critical = Int(record.record("queue").number("critical_dead_letters") ?? 0)
+        return critical > 0
+            ? Finding(
+                .warn, "dead letters", "\(count), \(critical) of them critical",
+                "postrider dead-letters --critical --since 365d")
+            : Finding(.ok, "dead letters", "\(count), none of them critical")
+    }
+
+    private func replays() -> Finding {
+        let left = Int(record.number("replays_left") ?? 0)
+        return left > 0
+            ? Finding(
+                .warn, "replays", "\(left) run and nobody drives them", "postrider replay list, and replay resume")
+            : Finding(.ok, "replays", "none is left half-way")
     }
 
     private func workers() -> Finding {

@@ -1,4 +1,4 @@
-// `postrider events`, `deliveries`, `dead-letters`, `stats`.
+// `postrider events`, `deliveries`, `stats`.
 
 internal import ArgumentParser
 internal import OutboxStore
@@ -149,36 +149,6 @@ enum Attempts {
     }
 }
 
-/// Dead letters.
-struct DeadLetters: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "dead-letters", abstract: "Deliveries that are not tried again by themselves.",
-        subcommands: [List.self], defaultSubcommand: List.self)
-
-    /// `postrider dead-letters list`.
-    struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List dead letters, newest first.")
-        @Option(help: "Of one endpoint or workflow: id or name.") var endpoint: String?
-        @Option(help: "A type, or a pattern.") var type: String?
-        @OptionGroup var list: ListOptions
-        @OptionGroup var output: OutputOptions
-
-        func run() async throws {
-            try await Session.with { session in
-                let records = try await session.run(
-                    .deadLetterList,
-                    ["since_s": list.since.seconds, "limit": list.limit, "endpoint": endpoint, "type": type])
-                Session.show(
-                    records,
-                    [
-                        ("delivery", "id"), ("type", "event_type"), ("endpoint", "endpoint"), ("attempts", "attempts"),
-                        ("failure", "failure"), ("dead at", "dead_at"), ("message", "error_message"),
-                    ], json: output.json)
-            }
-        }
-    }
-}
-
 /// What waits.
 struct Stats: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Tell what waits, is in flight, is due and is dead.")
@@ -194,6 +164,7 @@ struct Stats: AsyncParsableCommand {
                     ("oldest", "oldest_waiting_age"), ("in flight", "in_flight"), ("due", "retries_due"),
                     ("later", "retries_later"), ("parked", "retries_parked"), ("in order", "retries_in_order"),
                     ("dead", "dead_letters"),
+                    ("critical", "critical_dead_letters"),
                     ("workers", "workers_alive"),
                 ], json: output.json)
         }

@@ -44,6 +44,9 @@ struct Record {
     /// A member object.
     func record(_ name: String) -> Record { Record(members: members[name] as? [String: Any] ?? [:]) }
 
+    /// A member object as it is, to be sent back.
+    func members(_ name: String) -> [String: Any] { members[name] as? [String: Any] ?? [:] }
+
     private static func readable(_ value: Any?) -> String {
         switch value {
         case nil, is NSNull: ""

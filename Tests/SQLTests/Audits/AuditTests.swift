@@ -114,8 +114,8 @@ import Testing
                     == ["certificate|∅|1|1|0|1", "server_error|500|2|1|2|0", "timeout|∅|1|1|1|0"])
             let letters = try await ask(9, db)
             #expect(
-                letters.lines("destination", "failure", "dead_letters", "example_event", "example_error")
-                    == ["billing|certificate|1|\(morning.dead)|the receiver answered certificate"])
+                letters.lines("destination", "failure", "dead_letters", "critical", "archived", "example_event", "example_error")
+                    == ["billing|certificate|1|0|0|\(morning.dead)|the receiver answered certificate"])
             let rates = try await ask(10, db)
             #expect(
                 rates.lines("destination", "attempts", "delivered", "failed", "success_percent").sorted()

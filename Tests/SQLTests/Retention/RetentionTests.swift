@@ -121,10 +121,13 @@ import Testing
         try await withDatabase { db in
             let old = try await age(db)
             try await keep(settings, db)
-            let request = Array(#"{"event": "\#(old.id)", "dead_letters": false, "since_s": 1}"#.utf8)
+            try await db.endpoint()
+            let replay = { (event: String) in
+                "SELECT postrider.replay_batch(postrider.start_replay('{\"what\": \"deliveries\", \"event\": \"\(event)\"}'))"
+            }
             let replayer = try await db.connect()
             try await replayer.run("BEGIN")
-            _ = try await AdminStore.run(.replayRun, request, on: replayer)
+            try await replayer.run(replay(old.id))
             // It holds the rows: retention gives up after 200 ms, and begins with the table as it was.
             let calls = settings.contains("payloads") ? ["remove_payloads"] : ["empty_partition", "thin_partition"]
             for call in calls {
@@ -136,8 +139,12 @@ import Testing
             #expect(try await db.line("SELECT data FROM postrider.webhook_events WHERE id = '\(old.id)'") == #"{"x": 1}"#)
             // The other event went, and a replay of it schedules nothing.
             let other = try await db.line("SELECT event_id FROM postrider.webhook_attempts WHERE event_id <> '\(old.id)'")
-            let late = Array(#"{"event": "\#(other)", "dead_letters": false, "since_s": 1}"#.utf8)
-            _ = try await AdminStore.run(.replayRun, late, on: db.connection)
+            if settings.contains("payloads") {
+                try await db.run(replay(other))
+                #expect(try await db.line("SELECT scheduled, without_payload FROM postrider.webhook_replays ORDER BY id DESC") == "0|1")
+            } else {
+                #expect(try await db.refusal(replay(other)).sqlState == "P0002")
+            }
             #expect(try await db.count("postrider.webhook_retries") == 1)
         }
     }

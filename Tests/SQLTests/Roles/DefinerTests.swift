@@ -6,8 +6,8 @@ import Testing
 @Suite struct DefinerTests {
     /// What lends the rights of Postrider's owner, and to whom.
     private static let known = [
-        "check_destination", "emit", "empty_partition", "ensure_partitions", "fold_partitions", "is_own", "is_waiting",
-        "remove_payloads", "retention_plan", "secret_hint", "thin_partition",
+        "check_destination", "check_replay", "emit", "empty_partition", "ensure_partitions", "fold_partitions", "is_own",
+        "is_waiting", "remove_payloads", "retention_plan", "secret_hint", "thin_partition",
         "webhook_destination_gate", "webhook_routing_changed",
     ]
 

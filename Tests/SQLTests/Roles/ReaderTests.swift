@@ -118,12 +118,16 @@ import Testing
             let morning = try await morning(db)
             let admin = try await members.connect(.admin)
             let queries = try NamedQuery.all()
-            let filter = #"{"event": "\#(morning.dead)", "dead_letters": true}"#
-            for name in ["ReplayPlan", "ReplayRun"] {
+            let criteria = #"{"event": "\#(morning.dead)", "what": "dead_letters"}"#
+            for (name, document, answer) in [
+                ("ReplayPlan", criteria, "\"count\": 1"), ("ReplayStart", #"{"criteria": \#(criteria), "planned": 1}"#, "\"id\": 1"),
+            ] {
                 let query = try #require(queries[name])
-                let rows = try await admin.query(Statement(name: "test", sql: query.sql, prepare: false), [.text(filter)])
-                #expect(try rows[0].string(0).contains("\"count\": 1"))
+                let rows = try await admin.query(Statement(name: "test", sql: query.sql, prepare: false), [.text(document)])
+                #expect(try rows[0].string(0).contains(answer))
             }
+            let step = try await ReplayStore.next(1, on: admin)
+            #expect(step == ReplayStore.Step(scheduled: 1, state: "done", wait: .zero))
             #expect(try await db.count("postrider.webhook_dead_letters") == 0)
             #expect(try await db.count("postrider.webhook_retries WHERE is_replay") == 1)
         }

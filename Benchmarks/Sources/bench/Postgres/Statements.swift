@@ -42,6 +42,19 @@ enum Statements {
         SELECT id, created_at, 0, 1, 1000, 1, 0, 200 FROM added
         """
 
+    /// Events that nobody got, for a replay: numbers `$1` to `$2`. The queue must be emptied afterwards.
+    static let fillUnsent = """
+        INSERT INTO postrider.webhook_event_log (event_type, data)
+        SELECT 'bench.t0', \(payload)
+        FROM generate_series($1::bigint, $2::bigint) AS n
+        """
+
+    /// Takes away what waits.
+    static let emptyQueue = "TRUNCATE postrider.webhook_queue"
+
+    /// What replays have scheduled so far.
+    static let replayed = "SELECT coalesce(sum(scheduled), 0) FROM postrider.webhook_replays"
+
     /// Begins a transaction that writes and does not end: no row that dies from now on is cleaned up.
     static let holdTransaction = "BEGIN; SELECT pg_current_xact_id()"
 

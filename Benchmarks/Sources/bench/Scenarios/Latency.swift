@@ -10,6 +10,8 @@ struct Latency {
     let rate: Int
     let seconds: Int
     let workers: Int
+    /// Events that were never sent and are replayed meanwhile at the default rate; none by default.
+    var replayed = 0
 
     /// Inserts on schedule while workers deliver, and joins both records by event id.
     ///
@@ -19,14 +21,22 @@ struct Latency {
         defer { receiver.end() }
         try stage.createEndpoints(receiver, fanOut: 1)
         try stage.createDomainTable(attached: true)
+        if replayed > 0 {
+            try stage.database.rows(Statements.fillUnsent, "1", "\(replayed)")
+            try stage.database.run(Statements.emptyQueue)
+        }
         let workers = try stage.startWorkers(workers, receiver)
         defer { workers.end() }
+        let replay = replayed > 0 ? try stage.startReplay() : nil
+        defer { replay?.end() }
         let producer = try Producer(
             stage.toolbox, databaseURL: stage.url, statement: Statements.insertLead, clients: 16, rate: rate,
             seconds: seconds + Latency.warmUpSeconds)
         defer { producer.end() }
         let produced = try producer.finish()
-        _ = try receiver.waits(for: produced.commits + 1, within: 10)
+        replay?.end()
+        let expected = produced.commits + 1 + Int(try stage.database.number(Statements.replayed))
+        _ = try receiver.waits(for: expected, within: 10)
         let arrived = try receiver.figures()
         let samples = try join(stage, producer.commits(), receiver.arrivals())
         let planned = rate * (seconds + Latency.warmUpSeconds)
@@ -34,7 +44,7 @@ struct Latency {
             Sample("commit p50", produced.commit_p50_us / 1000, "ms"),
             Sample("sent late p99", produced.late_p99_us / 1000, "ms"),
             Sample("kept of the schedule", Double(produced.commits) / Double(planned) * 100, "%"),
-            Sample("not delivered after 10 s", Double(produced.commits + 1 - arrived.distinct)),
+            Sample("not delivered after 10 s", Double(expected - arrived.distinct)),
             Sample("duplicates", Double(arrived.duplicates)),
         ]
     }

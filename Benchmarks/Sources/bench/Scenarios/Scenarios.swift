@@ -22,6 +22,12 @@ struct Scenarios {
                 let variant = "\(Table.number(Double(rate))) events/s, \(options.workers) workers"
                 report.add(name, variant, try Stage.with(toolbox, server, latency.measure))
             }
+        case "replay":
+            for replayed in [0, options.events] {
+                let latency = Latency(rate: 200, seconds: options.seconds, workers: options.workers, replayed: replayed)
+                let variant = replayed == 0 ? "alone" : "during a replay of \(Table.number(Double(replayed))) events"
+                report.add(name, "200 events/s, \(variant)", try Stage.with(toolbox, server, latency.measure))
+            }
         case "producers":
             for variant in ProducerVariant.allCases {
                 let producers = Producers(

@@ -37,6 +37,13 @@ struct Stage {
         }
     }
 
+    /// Starts a replay of everything that the first endpoint never got, at the default rate. It ends with the child.
+    ///
+    /// - Throws: ``BenchError`` when it cannot be started.
+    func startReplay() throws -> Child {
+        try toolbox.startPostrider(["replay", "--backfill", "--endpoint", "bench 0", "--yes"], databaseURL: url)
+    }
+
     /// Makes the domain table, with its attachment if asked.
     ///
     /// - Throws: ``BenchError`` with the server's message.
