@@ -4150,8 +4150,11 @@ BEGIN
         WHERE e.id >= r.done_event_id AND e.id <= r.to_id
         ORDER BY e.id OFFSET 5000 LIMIT 1;
     END IF;
-    FOR c IN SELECT * FROM postrider.replay_candidates(r, coalesce(last_id, r.to_id), room) LOOP
-        IF c.is_in_flight THEN
+    -- One more than there is room for tells whether there is more.
+    FOR c IN SELECT * FROM postrider.replay_candidates(r, coalesce(last_id, r.to_id), room + 1) LOOP
+        IF looked = room THEN
+            RETURN;
+        ELSIF c.is_in_flight THEN
             -- The place stays before it; soon it will be known who got it.
             wait_ms := 100;
             RETURN;
@@ -4166,12 +4169,9 @@ BEGIN
         done_event := c.event_id;
         done_destination := c.destination_id;
     END LOOP;
-    -- Fewer than there was room for: there are no more up to there.
-    IF looked < room THEN
-        is_last := last_id IS NULL;
-        done_event := coalesce(last_id, r.to_id);
-        done_destination := 2147483647;
-    END IF;
+    is_last := last_id IS NULL;
+    done_event := coalesce(last_id, r.to_id);
+    done_destination := 2147483647;
 END
 $$;
 COMMENT ON FUNCTION postrider.replay_next(bigint, integer) IS

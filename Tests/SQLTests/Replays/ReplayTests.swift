@@ -340,6 +340,21 @@ extension TestDatabase {
         }
     }
 
+    @Test func slowReplayEndsWithItsLastDelivery() async throws {
+        try await withDatabase { db in
+            try await db.history(2)
+            try await db.endpoint("late")
+            let replay = try await db.replay(#""what": "backfill", "endpoint": "late", "rate": 0.02"#)
+            // One in 50 seconds: the second one must wait, and behind it there is nothing to wait for.
+            let first = try await ReplayStore.next(replay, on: db.connection)
+            #expect(first.scheduled == 1 && first.state == "running" && first.wait > .seconds(40))
+            try await db.run("UPDATE postrider.webhook_replays SET due_to = now()")
+            #expect(
+                try await ReplayStore.next(replay, on: db.connection)
+                    == ReplayStore.Step(scheduled: 1, state: "done", wait: .zero))
+        }
+    }
+
     // MARK: Resuming
 
     @Test(arguments: ["deliveries", "dead_letters", "backfill"])
