@@ -62,15 +62,16 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
-        .target(name: "TestSupport", dependencies: ["Postgres"], path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["Postgres"], path: "Tests/TestSupport", exclude: ["verify.py"],
+            swiftSettings: settings),
         .testTarget(
             name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "HTTPExchangeTests", dependencies: ["HTTPExchange", "CLibCurl", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
-            name: "OutboxTests", dependencies: ["Outbox", "TestSupport"], exclude: ["verify.py"],
-            swiftSettings: settings),
+            name: "OutboxTests", dependencies: ["Outbox", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"],
             swiftSettings: settings),

@@ -1,5 +1,6 @@
 // The canonical form of profile crm: by example, and by thousands of generated documents that Python verifies.
 
+import TestSupport
 import Testing
 
 @testable import Outbox
@@ -30,7 +31,7 @@ import Testing
         let destination = try Fixture.destination("crm")
         let secret = Fixture.secretText(for: destination.profile)
         var builder = RequestBuilder()
-        for seed in 0..<2500 as Range<UInt64> {
+        for seed in 0..<6000 as Range<UInt64> {
             var random = RandomJSON(seed: seed)
             let event = Fixture.event(random.document())
             let request = try builder.request(
@@ -40,7 +41,7 @@ import Testing
             cases.append(PythonVerifier.Case(request, profile: "crm", secret: secret, event: event))
         }
         let verdicts = try PythonVerifier.verify(cases)
-        #expect(verdicts.count == 2500)
+        #expect(verdicts.count == 6000)
         for (verdict, item) in zip(verdicts, cases) where verdict != "ok" {
             Issue.record("\(verdict) for \(String(decoding: item.body, as: UTF8.self).prefix(600))")
         }
@@ -59,6 +60,35 @@ import Testing
         let item = PythonVerifier.Case(
             request, profile: "crm", secret: Fixture.secretText(for: destination.profile), event: event
         )
+        #expect(try PythonVerifier.verify([item]) == ["ok"])
+    }
+
+    /// Each number as it is, and negative.
+    @Test func hardNumbersVerifyInPython() throws {
+        let destination = try Fixture.destination("crm")
+        let secret = Fixture.secretText(for: destination.profile)
+        let texts = RandomJSON.hardNumbers + RandomJSON.hardNumbers.filter { !$0.hasPrefix("-") }.map { "-\($0)" }
+        let cases = try texts.map { text in
+            let event = Fixture.event(text)
+            return PythonVerifier.Case(
+                try Fixture.request(event, destination), profile: "crm", secret: secret, event: event)
+        }
+        for (verdict, text) in zip(try PythonVerifier.verify(cases), texts) { #expect(verdict == "ok", "\(text)") }
+    }
+
+    @Test func documentOfMegabytesVerifiesInPython() throws {
+        let parts = (0..<20_000 as Range<UInt64>).map { seed in
+            var random = RandomJSON(seed: seed &* 7919)
+            // Each key four times; the last counts.
+            return #""\#(seed % 5000 &* 104_729)": "# + random.document()
+        }
+        let text = "{" + parts.joined(separator: ",") + "}"
+        #expect(text.utf8.count > 1_000_000)
+        let event = Fixture.event(text)
+        let destination = try Fixture.destination("crm")
+        let item = PythonVerifier.Case(
+            try Fixture.request(event, destination), profile: "crm",
+            secret: Fixture.secretText(for: destination.profile), event: event)
         #expect(try PythonVerifier.verify([item]) == ["ok"])
     }
 

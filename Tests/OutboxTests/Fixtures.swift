@@ -1,5 +1,6 @@
 // Events and destinations for tests.
 
+import TestSupport
 import Testing
 
 @testable import Outbox
@@ -58,6 +59,18 @@ enum Fixture {
         return try builder.request(
             event: event, destination: destination, deliveryID: deliveryID, attempt: 1, unixSeconds: unixSeconds
         )
+    }
+}
+
+extension PythonVerifier.Case {
+    /// A request of the fixture, twelve seconds after it was sent.
+    init(_ request: PreparedRequest, profile: String, secret: String, event: Event) {
+        self.init(
+            profile: profile, secret: secret, headers: request.headers, body: request.body,
+            unixSeconds: Fixture.unixSeconds + 12,
+            event: Known(
+                id: event.id.description, type: event.type, delivery: Fixture.deliveryID,
+                destination: Fixture.destinationID))
     }
 }
 

@@ -303,7 +303,7 @@ COMMENT ON COLUMN postrider.webhook_destinations.kind IS 'endpoint or n8n.';
 COMMENT ON COLUMN postrider.webhook_destinations.name IS 'Name for people, 1 to 200 characters.';
 COMMENT ON COLUMN postrider.webhook_destinations.url IS 'http or https URL without user information; plain http is sent to only when the worker allows it.';
 COMMENT ON COLUMN postrider.webhook_destinations.event_types IS 'Patterns: an exact type, message.* for every type below message, * for all.';
-COMMENT ON COLUMN postrider.webhook_destinations.profile IS 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.';
+COMMENT ON COLUMN postrider.webhook_destinations.profile IS 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura, or a row of webhook_profiles.';
 COMMENT ON COLUMN postrider.webhook_destinations.organization_id IS 'Only events of this organization; null for all.';
 COMMENT ON COLUMN postrider.webhook_destinations.user_id IS 'Only events of this user; null for all.';
 COMMENT ON COLUMN postrider.webhook_destinations.workflow_id IS 'n8n''s own id of the workflow, for people; null for endpoints.';
@@ -336,12 +336,12 @@ CREATE TABLE postrider.webhook_secrets (
         REFERENCES postrider.webhook_destinations (id) ON DELETE CASCADE,
     CONSTRAINT secret_is_not_empty CHECK (secret <> '')
 );
-COMMENT ON TABLE postrider.webhook_secrets IS 'Signing secrets. All that have not expired sign together, the newest first.';
+COMMENT ON TABLE postrider.webhook_secrets IS 'Signing secrets. The newest signs whatever its date says; older ones sign beside it until they expire.';
 COMMENT ON COLUMN postrider.webhook_secrets.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_secrets.version IS '1 for the first; raised by each rotation.';
 COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers and administrators may read this table.';
 COMMENT ON COLUMN postrider.webhook_secrets.created_at IS 'When it was made.';
-COMMENT ON COLUMN postrider.webhook_secrets.expires_at IS 'Until when it signs; null for no end.';
+COMMENT ON COLUMN postrider.webhook_secrets.expires_at IS 'Of the newest: by when it should be replaced, since it signs on after it. Of older ones: until when they sign. Null for never.';
 
 -- Workers keep all destinations in memory and reload them when this number moves. A row, not a sequence: a sequence
 -- would show the new number before the change that it announces is visible.

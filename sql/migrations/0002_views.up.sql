@@ -227,9 +227,10 @@ COMMENT ON FUNCTION postrider.random_bytes_32() IS '32 bytes for a secret, from 
 
 CREATE FUNCTION postrider.new_secret(profile text) RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT CASE WHEN profile IN ('standard', 'supabase', 'hasura') THEN 'whsec_' || encode(postrider.random_bytes_32(), 'base64')
+                WHEN profile = 'stripe' THEN 'whsec_' || encode(postrider.random_bytes_32(), 'hex')
                 ELSE encode(postrider.random_bytes_32(), 'hex') END
 $$;
-COMMENT ON FUNCTION postrider.new_secret(text) IS 'A new secret in the form of a profile: whsec_ and base64 for standard, supabase and hasura, 64 hex digits for all others.';
+COMMENT ON FUNCTION postrider.new_secret(text) IS 'A new secret in the form of a profile: whsec_ and base64 for standard, supabase and hasura, whsec_ and hex for stripe, 64 hex digits for all others.';
 
 -- Runs as its owner, because those who may see endpoints need not read the secrets: they see the last four characters,
 -- and of a secret shorter than 16 none, since four would be too large a part of it.
@@ -237,7 +238,7 @@ CREATE FUNCTION postrider.secret_hint(destination_id integer) RETURNS text
     LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT '••••' || CASE WHEN length(s.secret) >= 16 THEN right(s.secret, 4) ELSE '' END
     FROM postrider.webhook_secrets AS s
-    WHERE s.destination_id = secret_hint.destination_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    WHERE s.destination_id = secret_hint.destination_id
     ORDER BY s.version DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION postrider.secret_hint(integer) IS
@@ -245,8 +246,11 @@ COMMENT ON FUNCTION postrider.secret_hint(integer) IS
 
 CREATE FUNCTION postrider.set_secret(destination integer, new_secret text, overlap interval) RETURNS void
     LANGUAGE sql VOLATILE AS $$
-    UPDATE postrider.webhook_secrets SET expires_at = clock_timestamp() + overlap
-    WHERE destination_id = destination AND (expires_at IS NULL OR expires_at > clock_timestamp() + overlap);
+    -- The one that is replaced signs for the whole overlap, also when its own date was earlier or is past.
+    UPDATE postrider.webhook_secrets AS s SET expires_at = clock_timestamp() + overlap
+    WHERE s.destination_id = destination
+      AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp() + overlap
+           OR s.version = (SELECT max(n.version) FROM postrider.webhook_secrets AS n WHERE n.destination_id = destination));
     INSERT INTO postrider.webhook_secrets (destination_id, version, secret)
     SELECT destination, coalesce(max(version), 0) + 1, new_secret
     FROM postrider.webhook_secrets WHERE destination_id = destination
@@ -381,7 +385,7 @@ BEGIN
             ('success_count', 'Attempts that delivered. Read-only.'),
             ('failure_count', 'Attempts that failed. Read-only.'),
             ('inactive_reason', 'Why it is inactive; null when active.'),
-            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.'),
+            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura, or a row of webhook_profiles.'),
             ('headers', 'Extra request headers, a JSON object of names and strings.'),
             ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
             ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),

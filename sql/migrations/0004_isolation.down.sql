@@ -70,7 +70,7 @@ BEGIN
             ('success_count', 'Attempts that delivered. Read-only.'),
             ('failure_count', 'Attempts that failed. Read-only.'),
             ('inactive_reason', 'Why it is inactive; null when active.'),
-            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.'),
+            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura, or a row of webhook_profiles.'),
             ('headers', 'Extra request headers, a JSON object of names and strings.'),
             ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
             ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),

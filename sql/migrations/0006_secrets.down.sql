@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION postrider.secret_hint(destination_id integer) RETURNS
     LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT '••••' || CASE WHEN length(s.secret) >= 16 THEN right(s.secret, 4) ELSE '' END
     FROM postrider.webhook_secrets AS s
-    WHERE s.destination_id = secret_hint.destination_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    WHERE s.destination_id = secret_hint.destination_id
     ORDER BY s.version DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION postrider.secret_hint(integer) IS

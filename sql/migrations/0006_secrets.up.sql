@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION postrider.secret_hint(destination_id integer) RETURNS
     SELECT '••••' || CASE WHEN starts_with(s.secret, 'sealed:') THEN ' sealed with ' || split_part(s.secret, ':', 3)
                           WHEN length(s.secret) >= 16 THEN right(s.secret, 4) ELSE '' END
     FROM postrider.webhook_secrets AS s
-    WHERE s.destination_id = secret_hint.destination_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    WHERE s.destination_id = secret_hint.destination_id
     ORDER BY s.version DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION postrider.secret_hint(integer) IS

@@ -30,7 +30,8 @@ RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events
 -- name: EndpointList   rows: endpoints by name; one when id (a uuid or a name) is given
 -- params: $1 {"id"} jsonb
 -- index: none: administration reads them all
-SELECT (to_jsonb(e) || jsonb_build_object('headers', postrider.shown_headers(e.headers)))::text
+SELECT (to_jsonb(e) || jsonb_build_object('headers', postrider.shown_headers(e.headers),
+    'secret_expires_at', postrider.secret_expires_at(e.destination_id)))::text
 FROM postrider.webhook_endpoints AS e
 WHERE $1::jsonb ->> 'id' IS NULL OR e.id::text = $1::jsonb ->> 'id' OR e.name = $1::jsonb ->> 'id'
 ORDER BY e.name, e.id;
@@ -39,7 +40,8 @@ ORDER BY e.name, e.id;
 -- params: $1 {"id"} jsonb
 -- index: none: administration reads them all
 SELECT (to_jsonb(w) || jsonb_build_object('url', w.webhook_url, 'events', w.event_types,
-    'headers', postrider.shown_headers(w.headers)))::text
+    'headers', postrider.shown_headers(w.headers),
+    'secret_expires_at', postrider.secret_expires_at(w.destination_id)))::text
 FROM postrider.n8n_workflows AS w
 WHERE $1::jsonb ->> 'id' IS NULL OR w.id::text = $1::jsonb ->> 'id' OR w.name = $1::jsonb ->> 'id'
 ORDER BY w.name, w.id;
@@ -286,3 +288,56 @@ SELECT jsonb_build_object('event_id', postrider.skip_key(d.public_id, $1::jsonb 
 FROM postrider.webhook_destinations AS d
 WHERE d.deleted_at IS NULL AND (d.public_id::text = $1::jsonb ->> 'endpoint' OR d.name = $1::jsonb ->> 'endpoint')
 ORDER BY d.public_id::text = $1::jsonb ->> 'endpoint' DESC LIMIT 1;
+
+-- name: SecretExpire   rows: 1, with the date
+-- params: $1 {"id": uuid, "expires_in_ms": number} jsonb
+-- index: webhook_secrets_pkey
+SELECT jsonb_build_object('id', $1::jsonb ->> 'id', 'expires_at', postrider.expire_secret(($1::jsonb ->> 'id')::uuid,
+    ($1::jsonb ->> 'expires_in_ms')::float8 * interval '1 millisecond'))::text;
+
+-- name: SecretExpiryList   rows: 0..n destinations whose newest secret has a date, the earliest first
+-- params: $1 ignored jsonb
+-- index: none: administration reads them all
+SELECT jsonb_build_object('name', d.name, 'kind', d.kind, 'expires_at', s.at,
+    'left_s', extract(epoch FROM s.at - clock_timestamp()))::text
+FROM postrider.webhook_destinations AS d, LATERAL (SELECT postrider.secret_expires_at(d.id) AS at) AS s
+WHERE d.deleted_at IS NULL AND s.at IS NOT NULL AND $1::jsonb IS NOT NULL
+ORDER BY s.at, d.id;
+
+-- name: ProfileList   rows: profiles that are rows or are used, by name; built-in ones have no profile
+-- params: $1 ignored jsonb
+-- index: none: administration reads them all
+SELECT jsonb_build_object('name', n.name, 'destinations', (
+    SELECT count(*) FROM postrider.webhook_destinations AS d WHERE d.profile = n.name AND d.deleted_at IS NULL),
+    'profile', (SELECT to_jsonb(p) FROM postrider.webhook_profiles AS p WHERE p.name = n.name))::text
+FROM (SELECT p.name FROM postrider.webhook_profiles AS p
+      UNION SELECT d.profile FROM postrider.webhook_destinations AS d WHERE d.deleted_at IS NULL) AS n
+WHERE $1::jsonb IS NOT NULL
+ORDER BY n.name;
+
+-- name: ProfileCreate   rows: 1
+-- params: $1 all columns but the times jsonb
+-- index: none
+INSERT INTO postrider.webhook_profiles (name, purpose, content_type, user_agent, envelope, headers, signs, encoding,
+    prefix, ed25519_prefix, separator, secret_form)
+SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, purpose text, content_type text, user_agent text,
+    envelope text, headers text[], signs text, encoding text, prefix text, ed25519_prefix text, separator text,
+    secret_form text)
+RETURNING jsonb_build_object('name', name)::text;
+
+-- name: ProfileUpdate   rows: 0..1
+-- params: $1 all columns but the times jsonb
+-- index: webhook_profiles_pkey
+UPDATE postrider.webhook_profiles AS o
+SET purpose = p.purpose, content_type = p.content_type, user_agent = p.user_agent, envelope = p.envelope,
+    headers = p.headers, signs = p.signs, encoding = p.encoding, prefix = p.prefix, ed25519_prefix = p.ed25519_prefix,
+    separator = p.separator, secret_form = p.secret_form
+FROM jsonb_to_record($1::jsonb) AS p (name text, purpose text, content_type text, user_agent text, envelope text,
+    headers text[], signs text, encoding text, prefix text, ed25519_prefix text, separator text, secret_form text)
+WHERE o.name = p.name
+RETURNING jsonb_build_object('name', o.name)::text;
+
+-- name: ProfileDelete   rows: 0..1
+-- params: $1 {"name"} jsonb
+-- index: webhook_profiles_pkey
+DELETE FROM postrider.webhook_profiles WHERE name = $1::jsonb ->> 'name' RETURNING jsonb_build_object('name', name)::text;

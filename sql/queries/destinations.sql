@@ -39,16 +39,32 @@ FROM postrider.webhook_destinations
 WHERE deleted_at IS NULL AND ($1::integer[] IS NULL OR id = ANY ($1))
 ORDER BY id;
 
--- name: SecretLoad   rows: secrets that sign now, newest first for each destination
+-- name: SecretLoad   rows: secrets that sign now, newest first for each destination; with the seconds to their expiry
 -- params: $1 destinations int[], null for all
 -- index: webhook_secrets_pkey
-SELECT s.destination_id, s.version, s.secret FROM postrider.webhook_secrets AS s
+SELECT s.destination_id, s.version, s.secret, extract(epoch FROM s.expires_at - clock_timestamp())::float8
+FROM postrider.webhook_secrets AS s
 JOIN postrider.webhook_destinations AS d ON d.id = s.destination_id AND d.deleted_at IS NULL
-WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp()) AND ($1::integer[] IS NULL OR s.destination_id = ANY ($1))
+WHERE ($1::integer[] IS NULL OR s.destination_id = ANY ($1))
+  AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp()
+       -- The newest signs whatever its date says: nothing goes out unsigned because nobody rotated in time.
+       OR NOT EXISTS (SELECT FROM postrider.webhook_secrets AS n
+                      WHERE n.destination_id = s.destination_id AND n.version > s.version))
 ORDER BY s.destination_id, s.version DESC;
+
+-- name: SecretNextExpiry   rows: 1, the seconds until the next date of a secret passes; null when there is none
+-- params: none
+-- index: webhook_secrets_expiry_idx
+SELECT extract(epoch FROM min(expires_at) - statement_timestamp())::float8
+FROM postrider.webhook_secrets WHERE expires_at > statement_timestamp();
 
 -- name: DestinationDisable   rows: none
 -- params: $1 destination int, $2 reason text
 -- index: webhook_destinations_pkey
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
 WHERE id = $1 AND is_active;
+
+-- name: ProfileLoad   rows: all profiles that are rows, each as a JSON object
+-- params: none
+-- index: none: read whole
+SELECT name, (to_jsonb(p) - '{created_at,updated_at}'::text[])::text FROM postrider.webhook_profiles AS p ORDER BY name;

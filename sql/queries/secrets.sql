@@ -57,7 +57,8 @@ SELECT coalesce(max(version), 0) + 1 FROM postrider.webhook_secrets WHERE destin
 SELECT u.key_name, count(*) FILTER (WHERE u.place = 'secret'), count(*) FILTER (WHERE u.place = 'expired'),
        count(*) FILTER (WHERE u.place = 'header')
 FROM (SELECT CASE WHEN starts_with(secret, 'sealed:') THEN split_part(secret, ':', 3) END AS key_name,
-             CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'secret' END AS place
+             CASE WHEN expires_at <= clock_timestamp() AND version < max(version) OVER (PARTITION BY destination_id)
+                  THEN 'expired' ELSE 'secret' END AS place
       FROM postrider.webhook_secrets
       UNION ALL
       SELECT CASE WHEN starts_with(h.value, 'sealed:') THEN split_part(h.value, ':', 3) END, 'header'

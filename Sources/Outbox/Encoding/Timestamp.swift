@@ -31,6 +31,25 @@ enum Timestamp {
         appendDigits(value.magnitude, width: 1, to: &output)
     }
 
+    /// Reads what `appendISO8601` writes, rounded down to seconds; nil for every other form.
+    static func unixSeconds(iso8601 text: ArraySlice<UInt8>) -> Int64? {
+        let form = "0000-00-00T00:00:00.000Z".utf8
+        guard text.count == form.count else { return nil }
+        var numbers: [Int64] = [0]
+        for (byte, mark) in zip(text, form) {
+            if mark == UInt8(ascii: "0") {
+                guard (0x30...0x39).contains(byte) else { return nil }
+                numbers[numbers.count - 1] = numbers[numbers.count - 1] * 10 + Int64(byte - 0x30)
+            } else {
+                guard byte == mark else { return nil }
+                numbers.append(0)
+            }
+        }
+        let (month, day, hour, minute, second) = (numbers[1], numbers[2], numbers[3], numbers[4], numbers[5])
+        guard (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 60 else { return nil }
+        return self.day(year: numbers[0], month: month, day: day) * 86_400 + hour * 3600 + minute * 60 + second
+    }
+
     /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
     static func day(year: Int64, month: Int64, day: Int64) -> Int64 {
         // The year is taken to begin in March, so that the leap day is its last; eras are 400 years.

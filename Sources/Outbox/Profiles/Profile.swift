@@ -4,10 +4,11 @@
 /// Everything a receiver can see of a sender, except URL, secret and payload.
 ///
 /// Templates name variables in braces: `{event.id}`, `{event.type}`, `{event.created_at}` (ISO 8601 UTC with
-/// milliseconds), `{event.created_unix}` (seconds), `{event.organization}`, `{event.user}`, `{event.record_id}`
-/// everywhere; `{data}` in the envelope; `{delivery.id}`, `{delivery.attempt}`, `{destination.id}`, `{timestamp}` (unix
-/// seconds of this attempt) and `{timestamp.iso}` in headers and in the signed string; `{body}` and `{body.canonical}`
-/// in the signed string; `{signature}` in headers.
+/// milliseconds), `{event.created_unix}` (seconds), `{event.created_ms}` (milliseconds), `{event.organization}`,
+/// `{event.user}`, `{event.record_id}` everywhere; `{data}` in the envelope; `{delivery.id}`, `{delivery.attempt}`,
+/// `{destination.id}`, `{timestamp}` (unix seconds of this attempt), `{timestamp.ms}` (the same in milliseconds) and
+/// `{timestamp.iso}` in headers and in the signed string; `{body}` and `{body.canonical}` in the signed string;
+/// `{signature}` in headers.
 ///
 /// A body never depends on the attempt or the destination: a retry repeats the bytes of the first attempt.
 ///
@@ -15,6 +16,8 @@
 public final class Profile: Sendable {
     /// Its name, unique among built-in and added profiles.
     public let name: String
+    /// What it is for, for people; nil when nobody said.
+    public let purpose: String?
     /// The value of `Content-Type`.
     public let contentType: String
     /// The value of `User-Agent`.
@@ -39,6 +42,7 @@ public final class Profile: Sendable {
     ///   cannot be sent.
     public init(
         name: String,
+        purpose: String? = nil,
         contentType: String = "application/json",
         userAgent: String = Profile.ownUserAgent,
         envelope: String,
@@ -47,6 +51,7 @@ public final class Profile: Sendable {
         secretForm: SecretForm = .text
     ) throws(ProfileError) {
         self.name = name
+        self.purpose = purpose
         self.contentType = contentType
         self.userAgent = userAgent
         self.envelope = envelope
@@ -57,6 +62,7 @@ public final class Profile: Sendable {
         signedTemplate = if let signature { try Template(signature.signs, role: .signed) } else { nil }
         if let signedTemplate, signedTemplate.segments.filter(Self.isBody).count != 1 { throw .bodyNotSignedOnce }
         headerTemplates = try Self.compile(headers, hasSignature: signature != nil)
+        if let signature { try Self.check(signature, headers: headerTemplates, secretForm: secretForm) }
         try Self.checkValue(contentType, of: "Content-Type")
         try Self.checkValue(userAgent, of: "User-Agent")
         try Self.checkEnvelope(envelopeTemplate)
@@ -92,6 +98,18 @@ public final class Profile: Sendable {
         return templates
     }
 
+    /// Checks that signatures reach the receiver, and that what surrounds them can stand in a header.
+    private static func check(
+        _ recipe: SignatureRecipe, headers: [HeaderTemplate], secretForm: SecretForm
+    ) throws(ProfileError) {
+        if !headers.contains(where: { $0.value.uses(.signature) }) { throw .signatureNotSent }
+        if recipe.ed25519Prefix != nil, secretForm != .standard { throw .ed25519WithoutStandardSecrets }
+        if recipe.separator == "" { throw .emptySeparator }
+        for text in [recipe.prefix, recipe.ed25519Prefix ?? "", recipe.separator ?? ""] {
+            for byte in text.utf8 where !HeaderField.isValueByte(byte) { throw .header("signature", .valueByte(byte)) }
+        }
+    }
+
     private static func checkValue(_ value: String, of name: String) throws(ProfileError) {
         do {
             try HeaderField.validateValue(value)
@@ -100,10 +118,11 @@ public final class Profile: Sendable {
         }
     }
 
-    /// Renders the envelope with a sample, whose every value is absent or hostile, and parses the result.
+    /// Renders the envelope with a sample, whose every value is absent or hostile, and parses the result. The payload
+    /// has quotes, because `{data}` within quotes would break with the first payload that has them.
     private static func checkEnvelope(_ template: Template) throws(ProfileError) {
         let event = Event(
-            id: EventID(high: 0, low: 0), type: "a\"\\\n", createdAtMicroseconds: 0, data: Array("null".utf8)
+            id: EventID(high: 0, low: 0), type: "a\"\\\n", createdAtMicroseconds: 0, data: Array(#"["a"]"#.utf8)
         )
         do {
             _ = try JSONDocument(parsing: Envelope.render(template, event))
@@ -137,7 +156,7 @@ struct HeaderTemplate: Sendable, Hashable {
 /// How a signature is made: which bytes, with which algorithm's text around it.
 public struct SignatureRecipe: Sendable, Hashable {
     /// How the bytes of a signature become text.
-    public enum Encoding: String, Sendable, Hashable {
+    public enum Encoding: String, Sendable, Hashable, CaseIterable {
         /// Lower-case hexadecimal digits.
         case hex
         /// Standard padded base64.

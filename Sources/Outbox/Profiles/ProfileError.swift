@@ -18,6 +18,16 @@ public enum ProfileError: Error, Equatable, CustomStringConvertible {
     case bodyNotSignedOnce
     /// The envelope, rendered, is not JSON.
     case envelopeIsNotJSON(reason: String)
+    /// The profile signs, and no header carries the signature.
+    case signatureNotSent
+    /// An Ed25519 prefix, and secrets of a form that has no Ed25519 keys.
+    case ed25519WithoutStandardSecrets
+    /// A separator of nothing, which would glue signatures together.
+    case emptySeparator
+    /// A name that is not 1 to 64 of `a-z 0-9 _ -`, the first a letter.
+    case name(String)
+    /// A member of a profile's JSON form that is missing, unknown or of the wrong type.
+    case member(String, reason: String)
 
     /// The reason in one line.
     public var description: String {
@@ -33,6 +43,12 @@ public enum ProfileError: Error, Equatable, CustomStringConvertible {
             "header \(name.debugDescription) uses {signature}, but the profile does not sign"
         case .bodyNotSignedOnce: "the signed string must contain {body} or {body.canonical} exactly once"
         case .envelopeIsNotJSON(let reason): "the envelope does not become JSON: \(reason)"
+        case .signatureNotSent: "no header has {signature}, so receivers would not get what is signed"
+        case .ed25519WithoutStandardSecrets: "an Ed25519 prefix needs secrets of the form standard"
+        case .emptySeparator: "the separator must not be empty; without one the newest secret alone signs"
+        case .name(let name):
+            "\(name.debugDescription) is no name of a profile: 1 to 64 of a-z 0-9 _ -, the first a letter"
+        case .member(let member, let reason): "\(member): \(reason)"
         }
     }
 }

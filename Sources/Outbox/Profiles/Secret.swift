@@ -3,11 +3,11 @@
 import Crypto
 
 /// How secrets of a profile are written, which decides their key bytes.
-public enum SecretForm: String, Sendable, Hashable {
+public enum SecretForm: String, Sendable, Hashable, CaseIterable {
     /// The key is the text itself, in UTF-8. Generated as 64 hexadecimal digits.
     case text
     /// The same, generated with `whsec_` before it: Stripe keys with the whole text.
-    case prefixedText
+    case prefixedText = "prefixed_text"
     /// Standard Webhooks: `whsec_` and base64, whose decoded bytes are the key (the prefix and the padding may be
     /// missing); or `whsk_` and base64 of an Ed25519 private key, 32 bytes of seed with or without 32 of public key.
     case standard

@@ -9,6 +9,7 @@ struct Template: Sendable, Hashable {
         case eventType = "event.type"
         case createdAt = "event.created_at"
         case createdUnix = "event.created_unix"
+        case createdMilliseconds = "event.created_ms"
         case organization = "event.organization"
         case user = "event.user"
         case recordID = "event.record_id"
@@ -17,6 +18,7 @@ struct Template: Sendable, Hashable {
         case attempt = "delivery.attempt"
         case destinationID = "destination.id"
         case timestamp
+        case timestampMilliseconds = "timestamp.ms"
         case timestampISO = "timestamp.iso"
         case body
         case canonicalBody = "body.canonical"
@@ -29,9 +31,11 @@ struct Template: Sendable, Hashable {
 
         func allows(_ variable: Variable) -> Bool {
             switch variable {
-            case .eventID, .eventType, .createdAt, .createdUnix, .organization, .user, .recordID: true
+            case .eventID, .eventType, .createdAt, .createdUnix, .createdMilliseconds, .organization, .user, .recordID:
+                true
             case .data: self == .envelope
-            case .deliveryID, .attempt, .destinationID, .timestamp, .timestampISO: self != .envelope
+            case .deliveryID, .attempt, .destinationID, .timestamp, .timestampMilliseconds, .timestampISO:
+                self != .envelope
             case .body, .canonicalBody: self == .signed
             case .signature: self == .header
             }

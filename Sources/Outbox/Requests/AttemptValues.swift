@@ -31,6 +31,8 @@ struct AttemptValues {
         case .createdUnix:
             let seconds = Timestamp.floorDivide(event.createdAtMicroseconds, 1_000_000)
             Timestamp.appendDecimal(seconds, to: &output)
+        case .createdMilliseconds:
+            Timestamp.appendDecimal(Timestamp.floorDivide(event.createdAtMicroseconds, 1000), to: &output)
         case .organization: output.append(contentsOf: (event.organization ?? "").utf8)
         case .user: output.append(contentsOf: (event.user ?? "").utf8)
         case .recordID: output.append(contentsOf: (event.recordID ?? "").utf8)
@@ -38,6 +40,7 @@ struct AttemptValues {
         case .attempt: Timestamp.appendDecimal(Int64(attempt), to: &output)
         case .destinationID: output.append(contentsOf: destinationID)
         case .timestamp: output.append(contentsOf: timestamp)
+        case .timestampMilliseconds: Timestamp.appendDecimal(unixSeconds &* 1000, to: &output)
         case .timestampISO:
             Timestamp.appendISO8601(microseconds: unixSeconds &* 1_000_000, to: &output)
         case .signature: output.append(contentsOf: signature)

@@ -37,12 +37,16 @@ enum Envelope {
         case .createdUnix:
             let seconds = Timestamp.floorDivide(event.createdAtMicroseconds, 1_000_000)
             Timestamp.appendDecimal(seconds, to: &output)
+        case .createdMilliseconds:
+            Timestamp.appendDecimal(Timestamp.floorDivide(event.createdAtMicroseconds, 1000), to: &output)
         case .eventID, .createdAt: appendQuotable(variable, placement, of: event, to: &output)
         case .eventType: append(event.type, placement, to: &output)
         case .organization: append(event.organization, placement, to: &output)
         case .user: append(event.user, placement, to: &output)
         case .recordID: append(event.recordID, placement, to: &output)
-        case .deliveryID, .attempt, .destinationID, .timestamp, .timestampISO, .body, .canonicalBody, .signature: break
+        case .deliveryID, .attempt, .destinationID, .timestamp, .timestampMilliseconds, .timestampISO, .body,
+            .canonicalBody, .signature:
+            break
         }
     }
 

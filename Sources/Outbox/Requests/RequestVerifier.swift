@@ -37,8 +37,7 @@ public struct RequestVerifier: Sendable {
     ) throws(VerificationError) {
         guard let signed = profile.signedTemplate, let recipe = profile.signature else { throw .unsignedProfile }
         let values = try read(headers)
-        if let timestamp = values[.timestamp] {
-            guard let seconds = Int64(String(decoding: timestamp, as: UTF8.self)) else { throw .timestamp }
+        if let seconds = try Self.sentAt(values) {
             let (distance, overflow) = seconds.subtractingReportingOverflow(unixSeconds)
             guard !overflow, distance.magnitude <= toleranceSeconds.magnitude else { throw .timestamp }
         }
@@ -55,6 +54,33 @@ public struct RequestVerifier: Sendable {
             if entries.contains(where: { Self.isEqual($0, expected) }) { return }
         }
         throw .signature
+    }
+
+    /// The bytes that a receiver signs to compare, made of what it received.
+    ///
+    /// - Throws: `VerificationError` when a header is missing, or a value that is signed is in none of them.
+    public func signedBytes(
+        headers: some Sequence<(name: String, value: String)>, body: [UInt8]
+    ) throws(VerificationError) -> [UInt8] {
+        guard let signed = profile.signedTemplate else { throw .unsignedProfile }
+        return try message(signed, try read(headers), body)
+    }
+
+    /// The time that the headers tell, in unix seconds; nil when they tell none.
+    private static func sentAt(
+        _ values: [Template.Variable: ArraySlice<UInt8>]
+    ) throws(VerificationError) -> Int64? {
+        if let text = values[.timestamp] {
+            guard let seconds = Int64(String(decoding: text, as: UTF8.self)) else { throw .timestamp }
+            return seconds
+        }
+        if let text = values[.timestampMilliseconds] {
+            guard let milliseconds = Int64(String(decoding: text, as: UTF8.self)) else { throw .timestamp }
+            return Timestamp.floorDivide(milliseconds, 1000)
+        }
+        guard let text = values[.timestampISO] else { return nil }
+        guard let seconds = Timestamp.unixSeconds(iso8601: text) else { throw .timestamp }
+        return seconds
     }
 
     /// The values that the profile's headers carry.

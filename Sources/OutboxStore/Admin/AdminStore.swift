@@ -70,6 +70,18 @@ public struct AdminRequest: Sendable {
     public static let orderSkip = AdminRequest(Queries.orderSkip)
     /// Looks at everything that may be wrong.
     public static let diagnosis = AdminRequest(Queries.diagnosis)
+    /// Says by when the newest secret of a destination should be replaced.
+    public static let secretExpire = AdminRequest(Queries.secretExpire)
+    /// Lists destinations whose newest secret has a date.
+    public static let secretExpiryList = AdminRequest(Queries.secretExpiryList)
+    /// Lists profiles that are rows or are used.
+    public static let profileList = AdminRequest(Queries.profileList)
+    /// Adds a profile.
+    public static let profileCreate = AdminRequest(Queries.profileCreate)
+    /// Changes a profile.
+    public static let profileUpdate = AdminRequest(Queries.profileUpdate)
+    /// Removes a profile.
+    public static let profileDelete = AdminRequest(Queries.profileDelete)
 }
 
 /// Runs requests of administrators.

@@ -60,8 +60,10 @@ struct DestinationRow {
     /// The destination, checked in every part.
     ///
     /// - Throws: what is wrong with the row, never with a secret in it; `SealingError` when one does not open.
-    func destination(secrets: [StoredSecret], opener: inout SecretOpener) throws -> Destination {
-        guard let profile = Profile.builtIn[profile] else { throw DestinationRowError.unknownProfile(profile) }
+    func destination(
+        secrets: [StoredSecret], profiles: ProfileCatalog, opener: inout SecretOpener
+    ) throws -> Destination {
+        let profile = try profiles.profile(profile)
         let form = profile.secretForm
         let opened = try secrets.map { secret in
             try Secret(
@@ -107,14 +109,10 @@ struct DestinationRow {
 
 /// What only a row can have wrong; the rest is told by the domain's own errors.
 enum DestinationRowError: Error, CustomStringConvertible {
-    case unknownProfile(String)
     case headerValue(String)
 
     var description: String {
         switch self {
-        case .unknownProfile(let name):
-            "there is no profile \(name.debugDescription); there are "
-                + Profile.builtIn.keys.sorted().joined(separator: ", ")
         case .headerValue(let name): "the value of header \(name.debugDescription) is no string"
         }
     }

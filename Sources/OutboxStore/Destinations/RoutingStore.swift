@@ -22,6 +22,12 @@ public struct Routing: Sendable {
     /// Active destinations whose secrets this process cannot open, for want of the key. Each stands among
     /// ``destinations`` as an inactive one and in ``faults``; workers that have the key send to it.
     public var locked: Set<Int32> = []
+    /// Destinations whose newest secret has a date, in seconds from this load, negative when it is past. It signs on
+    /// after it; somebody should be told in time.
+    public var secretExpiries: [(destination: Int32, seconds: Double)] = []
+    /// After how many seconds the next date of a secret passes, so that this is no longer how things stand; nil when there
+    /// is none.
+    public var secondsToExpiry: Double?
 
     /// A row that cannot be used.
     public struct Fault: Sendable {
@@ -82,18 +88,20 @@ public enum RoutingStore {
         let chosen: Value = ids.map { .int4s($0) } ?? .null
         let results = try await connection.pipeline([
             Step(Queries.destinationLoad.plannedAnew, [chosen]), Step(Queries.secretLoad.plannedAnew, [chosen]),
+            ProfileStore.step, Step(Queries.secretNextExpiry),
         ])
         var secrets: [Int32: [StoredSecret]] = [:]
         for row in results[1] {
-            secrets[Int32(try row.int(0)), default: []].append(
-                StoredSecret(version: Int32(try row.int(1)), text: try row.string(2)))
+            secrets[Int32(try row.int(0)), default: []].append(try StoredSecret(row))
         }
-        var load = RoutingLoad(keys: keys)
+        var load = RoutingLoad(keys: keys, profiles: try ProfileStore.catalog(results[2]))
         for row in results[0] {
             let row = try DestinationRow(row)
             load.add(row, secrets: secrets[row.id] ?? [])
         }
-        return load.routing(version: try version[0].int64(0), loadedAt: try version[0].timestamp(1))
+        var routing = load.routing(version: try version[0].int64(0), loadedAt: try version[0].timestamp(1))
+        routing.secondsToExpiry = try results[3][0].doubleOrNil(0)
+        return routing
     }
 
     /// Makes a destination inactive, if it is active (`DestinationDisable`).
@@ -108,22 +116,36 @@ public enum RoutingStore {
 struct StoredSecret {
     let version: Int32
     let text: String
+    /// Until it expires; negative when it has, nil when it never does.
+    let secondsLeft: Double?
+
+    init(_ row: Row) throws {
+        version = Int32(try row.int(1))
+        text = try row.string(2)
+        secondsLeft = try row.doubleOrNil(3)
+    }
 }
 
 /// What a load has found so far.
 private struct RoutingLoad {
+    private let profiles: ProfileCatalog
     private var opener: SecretOpener
     private var destinations: [Destination] = []
     private var kept: [Int32: Int] = [:]
     private var faults: [Routing.Fault] = []
     private var locked: Set<Int32> = []
+    private var expiries: [(destination: Int32, seconds: Double)] = []
 
-    init(keys: KeyRing?) { opener = SecretOpener(keys: keys) }
+    init(keys: KeyRing?, profiles: ProfileCatalog) {
+        opener = SecretOpener(keys: keys)
+        self.profiles = profiles
+    }
 
     mutating func add(_ row: DestinationRow, secrets: [StoredSecret]) {
         kept[row.id] = row.keptResponseBytes
+        note(secrets, of: row)
         do {
-            destinations.append(try row.destination(secrets: secrets, opener: &opener))
+            destinations.append(try row.destination(secrets: secrets, profiles: profiles, opener: &opener))
         } catch {
             let isLocal = Self.isLocal(error)
             faults.append(
@@ -131,6 +153,11 @@ private struct RoutingLoad {
             if isLocal, row.isActive { locked.insert(row.id) }
             if let parked = row.parkedDestination() { destinations.append(parked) }
         }
+    }
+
+    /// Of the newest secret its date is news for people; of the others it is when they stop signing.
+    private mutating func note(_ secrets: [StoredSecret], of row: DestinationRow) {
+        if row.isActive, let seconds = secrets.first?.secondsLeft { expiries.append((row.id, seconds)) }
     }
 
     /// A worker without the key, or with another one under its name, must not stop those that have it.
@@ -144,6 +171,6 @@ private struct RoutingLoad {
     func routing(version: Int64, loadedAt: Int64) -> Routing {
         Routing(
             version: version, loadedAt: loadedAt, destinations: destinations, keptResponseBytes: kept, faults: faults,
-            census: opener.census, locked: locked)
+            census: opener.census, locked: locked, secretExpiries: expiries)
     }
 }

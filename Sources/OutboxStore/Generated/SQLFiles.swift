@@ -313,7 +313,7 @@ COMMENT ON COLUMN postrider.webhook_destinations.kind IS 'endpoint or n8n.';
 COMMENT ON COLUMN postrider.webhook_destinations.name IS 'Name for people, 1 to 200 characters.';
 COMMENT ON COLUMN postrider.webhook_destinations.url IS 'http or https URL without user information; plain http is sent to only when the worker allows it.';
 COMMENT ON COLUMN postrider.webhook_destinations.event_types IS 'Patterns: an exact type, message.* for every type below message, * for all.';
-COMMENT ON COLUMN postrider.webhook_destinations.profile IS 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.';
+COMMENT ON COLUMN postrider.webhook_destinations.profile IS 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura, or a row of webhook_profiles.';
 COMMENT ON COLUMN postrider.webhook_destinations.organization_id IS 'Only events of this organization; null for all.';
 COMMENT ON COLUMN postrider.webhook_destinations.user_id IS 'Only events of this user; null for all.';
 COMMENT ON COLUMN postrider.webhook_destinations.workflow_id IS 'n8n''s own id of the workflow, for people; null for endpoints.';
@@ -346,12 +346,12 @@ CREATE TABLE postrider.webhook_secrets (
         REFERENCES postrider.webhook_destinations (id) ON DELETE CASCADE,
     CONSTRAINT secret_is_not_empty CHECK (secret <> '')
 );
-COMMENT ON TABLE postrider.webhook_secrets IS 'Signing secrets. All that have not expired sign together, the newest first.';
+COMMENT ON TABLE postrider.webhook_secrets IS 'Signing secrets. The newest signs whatever its date says; older ones sign beside it until they expire.';
 COMMENT ON COLUMN postrider.webhook_secrets.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_secrets.version IS '1 for the first; raised by each rotation.';
 COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers and administrators may read this table.';
 COMMENT ON COLUMN postrider.webhook_secrets.created_at IS 'When it was made.';
-COMMENT ON COLUMN postrider.webhook_secrets.expires_at IS 'Until when it signs; null for no end.';
+COMMENT ON COLUMN postrider.webhook_secrets.expires_at IS 'Of the newest: by when it should be replaced, since it signs on after it. Of older ones: until when they sign. Null for never.';
 
 -- Workers keep all destinations in memory and reload them when this number moves. A row, not a sequence: a sequence
 -- would show the new number before the change that it announces is visible.
@@ -792,9 +792,10 @@ COMMENT ON FUNCTION postrider.random_bytes_32() IS '32 bytes for a secret, from 
 
 CREATE FUNCTION postrider.new_secret(profile text) RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT CASE WHEN profile IN ('standard', 'supabase', 'hasura') THEN 'whsec_' || encode(postrider.random_bytes_32(), 'base64')
+                WHEN profile = 'stripe' THEN 'whsec_' || encode(postrider.random_bytes_32(), 'hex')
                 ELSE encode(postrider.random_bytes_32(), 'hex') END
 $$;
-COMMENT ON FUNCTION postrider.new_secret(text) IS 'A new secret in the form of a profile: whsec_ and base64 for standard, supabase and hasura, 64 hex digits for all others.';
+COMMENT ON FUNCTION postrider.new_secret(text) IS 'A new secret in the form of a profile: whsec_ and base64 for standard, supabase and hasura, whsec_ and hex for stripe, 64 hex digits for all others.';
 
 -- Runs as its owner, because those who may see endpoints need not read the secrets: they see the last four characters,
 -- and of a secret shorter than 16 none, since four would be too large a part of it.
@@ -802,7 +803,7 @@ CREATE FUNCTION postrider.secret_hint(destination_id integer) RETURNS text
     LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT '••••' || CASE WHEN length(s.secret) >= 16 THEN right(s.secret, 4) ELSE '' END
     FROM postrider.webhook_secrets AS s
-    WHERE s.destination_id = secret_hint.destination_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    WHERE s.destination_id = secret_hint.destination_id
     ORDER BY s.version DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION postrider.secret_hint(integer) IS
@@ -810,8 +811,11 @@ COMMENT ON FUNCTION postrider.secret_hint(integer) IS
 
 CREATE FUNCTION postrider.set_secret(destination integer, new_secret text, overlap interval) RETURNS void
     LANGUAGE sql VOLATILE AS $$
-    UPDATE postrider.webhook_secrets SET expires_at = clock_timestamp() + overlap
-    WHERE destination_id = destination AND (expires_at IS NULL OR expires_at > clock_timestamp() + overlap);
+    -- The one that is replaced signs for the whole overlap, also when its own date was earlier or is past.
+    UPDATE postrider.webhook_secrets AS s SET expires_at = clock_timestamp() + overlap
+    WHERE s.destination_id = destination
+      AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp() + overlap
+           OR s.version = (SELECT max(n.version) FROM postrider.webhook_secrets AS n WHERE n.destination_id = destination));
     INSERT INTO postrider.webhook_secrets (destination_id, version, secret)
     SELECT destination, coalesce(max(version), 0) + 1, new_secret
     FROM postrider.webhook_secrets WHERE destination_id = destination
@@ -946,7 +950,7 @@ BEGIN
             ('success_count', 'Attempts that delivered. Read-only.'),
             ('failure_count', 'Attempts that failed. Read-only.'),
             ('inactive_reason', 'Why it is inactive; null when active.'),
-            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.'),
+            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura, or a row of webhook_profiles.'),
             ('headers', 'Extra request headers, a JSON object of names and strings.'),
             ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
             ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),
@@ -2205,7 +2209,7 @@ BEGIN
             ('success_count', 'Attempts that delivered. Read-only.'),
             ('failure_count', 'Attempts that failed. Read-only.'),
             ('inactive_reason', 'Why it is inactive; null when active.'),
-            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura.'),
+            ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura, or a row of webhook_profiles.'),
             ('headers', 'Extra request headers, a JSON object of names and strings.'),
             ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
             ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),
@@ -2364,7 +2368,7 @@ CREATE OR REPLACE FUNCTION postrider.secret_hint(destination_id integer) RETURNS
     SELECT '••••' || CASE WHEN starts_with(s.secret, 'sealed:') THEN ' sealed with ' || split_part(s.secret, ':', 3)
                           WHEN length(s.secret) >= 16 THEN right(s.secret, 4) ELSE '' END
     FROM postrider.webhook_secrets AS s
-    WHERE s.destination_id = secret_hint.destination_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    WHERE s.destination_id = secret_hint.destination_id
     ORDER BY s.version DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION postrider.secret_hint(integer) IS
@@ -2399,7 +2403,7 @@ CREATE OR REPLACE FUNCTION postrider.secret_hint(destination_id integer) RETURNS
     LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT '••••' || CASE WHEN length(s.secret) >= 16 THEN right(s.secret, 4) ELSE '' END
     FROM postrider.webhook_secrets AS s
-    WHERE s.destination_id = secret_hint.destination_id AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+    WHERE s.destination_id = secret_hint.destination_id
     ORDER BY s.version DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION postrider.secret_hint(integer) IS
@@ -4319,6 +4323,268 @@ SELECT postrider.grant_roles();
 DELETE FROM postrider.webhook_migrations WHERE version = 11;
 
 """#),
+        (version: 12, name: "profiles", up: #"""
+-- Postrider 0012: profiles as rows, and secrets with a date.
+--
+-- A profile is a wire format: headers, signed bytes, body. The built-in ones are part of the program; operators add theirs
+-- here, and workers use them from the next event on. The program compiles what stands in a row. Here are refused the
+-- mistakes that SQL can see; what gets through regardless parks the destinations that use it, with a reason that names it.
+
+-- Profiles ------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE postrider.webhook_profiles (
+    name           text        NOT NULL,
+    purpose        text,
+    content_type   text        NOT NULL DEFAULT 'application/json',
+    user_agent     text        NOT NULL DEFAULT 'Postrider/1.0 (webhooks)',
+    envelope       text        NOT NULL,
+    headers        text[]      NOT NULL DEFAULT '{}',
+    signs          text,
+    encoding       text        NOT NULL DEFAULT 'hex',
+    prefix         text        NOT NULL DEFAULT '',
+    ed25519_prefix text,
+    separator      text,
+    secret_form    text        NOT NULL DEFAULT 'text',
+    created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_profiles_pkey PRIMARY KEY (name),
+    CONSTRAINT name_is_a_lower_case_word CHECK (name COLLATE "C" ~ '^[a-z][a-z0-9_-]{0,63}$'),
+    CONSTRAINT encoding_is_hex_or_base64 CHECK (encoding IN ('hex', 'base64')),
+    CONSTRAINT secret_form_is_known CHECK (secret_form IN ('text', 'prefixed_text', 'standard')),
+    CONSTRAINT separator_is_not_empty CHECK (separator <> ''),
+    CONSTRAINT ed25519_needs_standard_secrets CHECK (ed25519_prefix IS NULL OR secret_form = 'standard'),
+    CONSTRAINT headers_are_lines CHECK (array_position(headers, NULL) IS NULL)
+);
+COMMENT ON TABLE postrider.webhook_profiles IS
+    'Wire formats that operators added: docs/profiles.md. A change counts from the next delivery of every destination that uses it.';
+COMMENT ON COLUMN postrider.webhook_profiles.name IS 'The name that destinations have in their column profile; not that of a built-in profile.';
+COMMENT ON COLUMN postrider.webhook_profiles.purpose IS 'What it is for, for people.';
+COMMENT ON COLUMN postrider.webhook_profiles.content_type IS 'Content-Type of requests.';
+COMMENT ON COLUMN postrider.webhook_profiles.user_agent IS 'User-Agent of requests.';
+COMMENT ON COLUMN postrider.webhook_profiles.envelope IS 'The body as a template of JSON: {data} alone, or around it what receivers expect.';
+COMMENT ON COLUMN postrider.webhook_profiles.headers IS 'Further header lines as templates, "Name: value". Lines with {signature} are left out for destinations without a secret.';
+COMMENT ON COLUMN postrider.webhook_profiles.signs IS 'The signed bytes as a template: {timestamp}.{body}. Null: requests are not signed.';
+COMMENT ON COLUMN postrider.webhook_profiles.encoding IS 'How signatures are written: hex or base64.';
+COMMENT ON COLUMN postrider.webhook_profiles.prefix IS 'What stands before each HMAC-SHA256 signature: sha256=.';
+COMMENT ON COLUMN postrider.webhook_profiles.ed25519_prefix IS 'What stands before each Ed25519 signature; null when the format knows none.';
+COMMENT ON COLUMN postrider.webhook_profiles.separator IS 'What stands between the signatures of several secrets; null when there is room for one: the newest secret alone signs then.';
+COMMENT ON COLUMN postrider.webhook_profiles.secret_form IS 'text: the key is the secret''s text. prefixed_text: the same, generated with whsec_. standard: whsec_ and base64 of the key, or whsk_ for Ed25519.';
+COMMENT ON COLUMN postrider.webhook_profiles.created_at IS 'When it was added.';
+COMMENT ON COLUMN postrider.webhook_profiles.updated_at IS 'When it was last changed.';
+
+CREATE TRIGGER webhook_routing_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON postrider.webhook_profiles
+    FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed();
+
+CREATE FUNCTION postrider.is_built_in_profile(name text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT name IN ('standard', 'companion', 'agentes', 'crm', 'fenix', 'bird', 'github', 'stripe', 'n8n', 'supabase', 'hasura')
+$$;
+COMMENT ON FUNCTION postrider.is_built_in_profile(text) IS 'Is it the name of a profile that is part of the program?';
+
+CREATE FUNCTION postrider.template_fault(template text, VARIADIC allowed text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT format('there is no variable {%s} here', left(v.name[1], 64))
+    FROM regexp_matches(template, '\{([a-z_.]+)\}', 'g') AS v (name)
+    WHERE v.name[1] <> ALL (allowed) AND v.name[1] <> ALL (ARRAY['event.id', 'event.type', 'event.created_at',
+        'event.created_unix', 'event.created_ms', 'event.organization', 'event.user', 'event.record_id'])
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION postrider.template_fault(text, text[]) IS
+    'Names the first variable of a template that is none of the event''s and none of a list; null when there is none.';
+
+CREATE FUNCTION postrider.profile_fault(p postrider.webhook_profiles) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    line  text;
+    fault text;
+    names text[] := '{content-type,user-agent}';
+BEGIN
+    IF postrider.is_built_in_profile(p.name) THEN
+        RETURN format('%s is the name of a built-in profile', p.name);
+    END IF;
+    fault := postrider.template_fault(p.envelope, 'data');
+    IF fault IS NOT NULL THEN
+        RETURN 'envelope: ' || fault;
+    END IF;
+    BEGIN
+        -- A value with quotes for {data}, which must not stand within quotes; a number for all others, which may.
+        PERFORM regexp_replace(replace(p.envelope, '{data}', '["x"]'), '\{[a-z_.]+\}', '0', 'g')::jsonb;
+    EXCEPTION WHEN data_exception OR statement_too_complex THEN
+        RETURN 'envelope: it does not become JSON';
+    END;
+    fault := postrider.template_fault(p.signs, 'delivery.id', 'delivery.attempt', 'destination.id', 'timestamp',
+        'timestamp.ms', 'timestamp.iso', 'body', 'body.canonical');
+    IF fault IS NOT NULL THEN
+        RETURN 'signs: ' || fault;
+    ELSIF (SELECT count(*) FROM regexp_matches(p.signs, '\{body(\.canonical)?\}', 'g')) <> 1 AND p.signs IS NOT NULL THEN
+        RETURN 'signs: it must contain {body} or {body.canonical} exactly once';
+    END IF;
+    FOREACH line IN ARRAY p.headers LOOP
+        IF position(':' IN line) = 0 THEN
+            RETURN format('header %s has no colon', quote_literal(left(line, 64)));
+        END IF;
+        fault := coalesce(
+            postrider.header_fault(jsonb_build_object(split_part(line, ':', 1), ltrim(substr(line, position(':' IN line) + 1), ' '))),
+            postrider.template_fault(line, 'delivery.id', 'delivery.attempt', 'destination.id', 'timestamp',
+                'timestamp.ms', 'timestamp.iso', 'signature'));
+        IF fault IS NOT NULL THEN
+            RETURN 'headers: ' || fault;
+        ELSIF p.signs IS NULL AND position('{signature}' IN line) > 0 THEN
+            RETURN 'headers: {signature} needs signs, which says what is signed';
+        ELSIF lower(split_part(line, ':', 1)) = ANY (names) THEN
+            RETURN format('headers: %s is there twice', split_part(line, ':', 1));
+        END IF;
+        names := names || lower(split_part(line, ':', 1));
+    END LOOP;
+    IF p.signs IS NOT NULL AND array_to_string(p.headers, ' ') !~ '\{signature\}' THEN
+        RETURN 'headers: none carries {signature}';
+    END IF;
+    fault := postrider.header_fault(jsonb_build_object('Content-Type', p.content_type, 'User-Agent', p.user_agent));
+    RETURN coalesce(fault, CASE WHEN concat(p.prefix, p.ed25519_prefix, p.separator) COLLATE "C" ~ '[\x01-\x1f\x7f]'
+        THEN 'prefixes and separator must not hold control characters' END);
+END
+$$;
+COMMENT ON FUNCTION postrider.profile_fault(postrider.webhook_profiles) IS
+    'What is wrong with a profile; null when nothing is that SQL can see. The program compiles it as well.';
+
+CREATE FUNCTION postrider.webhook_profile_gate() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    users integer;
+    fault text;
+BEGIN
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND NEW.name <> OLD.name THEN
+        SELECT count(*) INTO users FROM postrider.webhook_destinations
+        WHERE profile = OLD.name AND deleted_at IS NULL;
+        IF users > 0 THEN
+            RAISE EXCEPTION 'profile % is used by % destinations', OLD.name, users
+                USING ERRCODE = 'object_in_use', HINT = 'Give them another profile first.';
+        ELSIF TG_OP = 'DELETE' THEN
+            RETURN OLD;
+        END IF;
+    END IF;
+    fault := postrider.profile_fault(NEW);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION 'profile %: %', NEW.name, fault
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'docs/profiles.md tells how to write one.';
+    END IF;
+    NEW.updated_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_profile_gate() IS
+    'Trigger: refuses a profile that cannot work, and to remove or rename one that is used.';
+CREATE TRIGGER webhook_profile_gate BEFORE INSERT OR UPDATE OR DELETE ON postrider.webhook_profiles
+    FOR EACH ROW EXECUTE FUNCTION postrider.webhook_profile_gate();
+
+-- The lock keeps the row until this transaction has ended: whoever deletes it waits and then sees the destination.
+CREATE FUNCTION postrider.webhook_destination_profile_gate() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF postrider.is_built_in_profile(NEW.profile) THEN
+        RETURN NEW;
+    END IF;
+    PERFORM FROM postrider.webhook_profiles WHERE name = NEW.profile FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no profile %', quote_literal(left(NEW.profile, 64))
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'profile',
+                  HINT = 'postrider profiles list shows them; docs/profiles.md tells how to add one.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_destination_profile_gate() IS
+    'Trigger: refuses a destination whose profile is neither built in nor a row of webhook_profiles.';
+CREATE TRIGGER webhook_destination_profile_gate BEFORE INSERT OR UPDATE OF profile ON postrider.webhook_destinations
+    FOR EACH ROW EXECUTE FUNCTION postrider.webhook_destination_profile_gate();
+
+-- Secrets -------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION postrider.secret_form(profile text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN profile IN ('standard', 'supabase', 'hasura') THEN 'standard' WHEN profile = 'stripe' THEN 'prefixed_text'
+        ELSE coalesce((SELECT p.secret_form FROM postrider.webhook_profiles AS p WHERE p.name = profile), 'text') END
+$$;
+COMMENT ON FUNCTION postrider.secret_form(text) IS 'The form of a profile''s secrets: text, prefixed_text or standard.';
+
+CREATE OR REPLACE FUNCTION postrider.new_secret(profile text) RETURNS text LANGUAGE sql VOLATILE AS $$
+    SELECT CASE postrider.secret_form(profile)
+        WHEN 'standard' THEN 'whsec_' || encode(postrider.random_bytes_32(), 'base64')
+        WHEN 'prefixed_text' THEN 'whsec_' || encode(postrider.random_bytes_32(), 'hex')
+        ELSE encode(postrider.random_bytes_32(), 'hex') END
+$$;
+COMMENT ON FUNCTION postrider.new_secret(text) IS
+    'A new secret in the form of a profile: 64 hex digits, the same after whsec_, or whsec_ and base64.';
+
+CREATE FUNCTION postrider.expire_secret(endpoint uuid, expires_in interval) RETURNS timestamptz
+    LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    expiry timestamptz := clock_timestamp() + expires_in;
+BEGIN
+    IF expires_in <= interval '0' THEN
+        RAISE EXCEPTION 'a secret cannot expire in the past' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    UPDATE postrider.webhook_secrets AS s SET expires_at = expiry
+    FROM postrider.webhook_destinations AS d
+    WHERE d.public_id = endpoint AND d.deleted_at IS NULL AND s.destination_id = d.id
+      AND s.version = (SELECT max(n.version) FROM postrider.webhook_secrets AS n WHERE n.destination_id = d.id);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no endpoint %, or it has no secret', endpoint USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN expiry;
+END
+$$;
+COMMENT ON FUNCTION postrider.expire_secret(uuid, interval) IS
+    'Says by when the newest secret of an endpoint or workflow should be replaced (null: never), and returns the date. It signs on after it; doctor and workers warn from 14 days before.';
+
+-- Runs as its owner: whoever may see destinations may know when their secrets expire.
+CREATE FUNCTION postrider.secret_expires_at(destination_id integer) RETURNS timestamptz
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.expires_at FROM postrider.webhook_secrets AS s
+    WHERE s.destination_id = secret_expires_at.destination_id ORDER BY s.version DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION postrider.secret_expires_at(integer) IS
+    'By when the newest secret of a destination should be replaced; null for never, and when it has none.';
+
+-- Rights --------------------------------------------------------------------------------------------------------------
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT', 'webhook_profiles');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_profiles');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_profiles');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'secret_form', 'expire_secret');
+    FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'secret_expires_at');
+    END LOOP;
+END
+$$;
+SELECT postrider.grant_roles();
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (12, 'profiles');
+
+"""#, down: #"""
+-- Undoes 0012. Lost: the profiles that operators added; destinations that use one are made inactive by the next worker and
+-- what waits for them is parked. Secrets keep their dates.
+DROP TRIGGER webhook_destination_profile_gate ON postrider.webhook_destinations;
+DROP FUNCTION postrider.webhook_destination_profile_gate();
+CREATE OR REPLACE FUNCTION postrider.new_secret(profile text) RETURNS text LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN profile IN ('standard', 'supabase', 'hasura') THEN 'whsec_' || encode(postrider.random_bytes_32(), 'base64')
+                WHEN profile = 'stripe' THEN 'whsec_' || encode(postrider.random_bytes_32(), 'hex')
+                ELSE encode(postrider.random_bytes_32(), 'hex') END
+$$;
+COMMENT ON FUNCTION postrider.new_secret(text) IS 'A new secret in the form of a profile: whsec_ and base64 for standard, supabase and hasura, whsec_ and hex for stripe, 64 hex digits for all others.';
+DROP FUNCTION postrider.secret_expires_at(integer), postrider.expire_secret(uuid, interval), postrider.secret_form(text);
+DELETE FROM postrider.webhook_grants
+WHERE object IN ('webhook_profiles', 'secret_form', 'expire_secret', 'secret_expires_at');
+DROP FUNCTION postrider.profile_fault(postrider.webhook_profiles);
+DROP TABLE postrider.webhook_profiles;
+DROP FUNCTION postrider.webhook_profile_gate(), postrider.template_fault(text, text[]), postrider.is_built_in_profile(text);
+SELECT postrider.grant_roles();
+
+DELETE FROM postrider.webhook_migrations WHERE version = 12;
+
+"""#),
     ]
 
     /// The example systems, by path below `sql/examples`: `agentes/domain.sql`.
@@ -5864,6 +6130,25 @@ FROM postrider.webhook_breakers AS b JOIN postrider.webhook_destinations AS d ON
 ORDER BY b.failing_since;
 
 """#,
+        "23_expiring_secrets.sql": #"""
+-- Which secrets should be replaced soon, or should have been?
+--
+--   psql [-v days=14] -f 23_expiring_secrets.sql
+--
+-- Columns: destination, kind, profile, is_active, secret_expires_at, days_left (negative: overdue; it signs on), state.
+-- Cost: one look at the secrets of each destination.
+\if :{?days}
+\else
+    \set days 14
+\endif
+SELECT d.name AS destination, d.kind, d.profile, d.is_active, s.at AS secret_expires_at,
+       round((extract(epoch FROM s.at - clock_timestamp()) / 86400)::numeric, 1) AS days_left,
+       CASE WHEN s.at <= clock_timestamp() THEN 'expired' ELSE 'expires soon' END AS state
+FROM postrider.webhook_destinations AS d, LATERAL (SELECT postrider.secret_expires_at(d.id) AS at) AS s
+WHERE d.deleted_at IS NULL AND s.at < clock_timestamp() + :'days'::float8 * interval '1 day'
+ORDER BY s.at, d.name;
+
+"""#,
     ]
 }
 
@@ -5909,7 +6194,8 @@ RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events
     static let endpointList = Statement(
         name: "EndpointList",
         sql: #"""
-SELECT (to_jsonb(e) || jsonb_build_object('headers', postrider.shown_headers(e.headers)))::text
+SELECT (to_jsonb(e) || jsonb_build_object('headers', postrider.shown_headers(e.headers),
+    'secret_expires_at', postrider.secret_expires_at(e.destination_id)))::text
 FROM postrider.webhook_endpoints AS e
 WHERE $1::jsonb ->> 'id' IS NULL OR e.id::text = $1::jsonb ->> 'id' OR e.name = $1::jsonb ->> 'id'
 ORDER BY e.name, e.id
@@ -5922,7 +6208,8 @@ ORDER BY e.name, e.id
         name: "WorkflowList",
         sql: #"""
 SELECT (to_jsonb(w) || jsonb_build_object('url', w.webhook_url, 'events', w.event_types,
-    'headers', postrider.shown_headers(w.headers)))::text
+    'headers', postrider.shown_headers(w.headers),
+    'secret_expires_at', postrider.secret_expires_at(w.destination_id)))::text
 FROM postrider.n8n_workflows AS w
 WHERE $1::jsonb ->> 'id' IS NULL OR w.id::text = $1::jsonb ->> 'id' OR w.name = $1::jsonb ->> 'id'
 ORDER BY w.name, w.id
@@ -6249,6 +6536,83 @@ SELECT jsonb_build_object('event_id', postrider.skip_key(d.public_id, $1::jsonb 
 FROM postrider.webhook_destinations AS d
 WHERE d.deleted_at IS NULL AND (d.public_id::text = $1::jsonb ->> 'endpoint' OR d.name = $1::jsonb ->> 'endpoint')
 ORDER BY d.public_id::text = $1::jsonb ->> 'endpoint' DESC LIMIT 1
+"""#)
+
+    /// `SecretExpire`; rows: 1, with the date
+    /// - params: $1 {"id": uuid, "expires_in_ms": number} jsonb
+    /// - index: webhook_secrets_pkey
+    static let secretExpire = Statement(
+        name: "SecretExpire",
+        sql: #"""
+SELECT jsonb_build_object('id', $1::jsonb ->> 'id', 'expires_at', postrider.expire_secret(($1::jsonb ->> 'id')::uuid,
+    ($1::jsonb ->> 'expires_in_ms')::float8 * interval '1 millisecond'))::text
+"""#)
+
+    /// `SecretExpiryList`; rows: 0..n destinations whose newest secret has a date, the earliest first
+    /// - params: $1 ignored jsonb
+    /// - index: none: administration reads them all
+    static let secretExpiryList = Statement(
+        name: "SecretExpiryList",
+        sql: #"""
+SELECT jsonb_build_object('name', d.name, 'kind', d.kind, 'expires_at', s.at,
+    'left_s', extract(epoch FROM s.at - clock_timestamp()))::text
+FROM postrider.webhook_destinations AS d, LATERAL (SELECT postrider.secret_expires_at(d.id) AS at) AS s
+WHERE d.deleted_at IS NULL AND s.at IS NOT NULL AND $1::jsonb IS NOT NULL
+ORDER BY s.at, d.id
+"""#)
+
+    /// `ProfileList`; rows: profiles that are rows or are used, by name; built-in ones have no profile
+    /// - params: $1 ignored jsonb
+    /// - index: none: administration reads them all
+    static let profileList = Statement(
+        name: "ProfileList",
+        sql: #"""
+SELECT jsonb_build_object('name', n.name, 'destinations', (
+    SELECT count(*) FROM postrider.webhook_destinations AS d WHERE d.profile = n.name AND d.deleted_at IS NULL),
+    'profile', (SELECT to_jsonb(p) FROM postrider.webhook_profiles AS p WHERE p.name = n.name))::text
+FROM (SELECT p.name FROM postrider.webhook_profiles AS p
+      UNION SELECT d.profile FROM postrider.webhook_destinations AS d WHERE d.deleted_at IS NULL) AS n
+WHERE $1::jsonb IS NOT NULL
+ORDER BY n.name
+"""#)
+
+    /// `ProfileCreate`; rows: 1
+    /// - params: $1 all columns but the times jsonb
+    /// - index: none
+    static let profileCreate = Statement(
+        name: "ProfileCreate",
+        sql: #"""
+INSERT INTO postrider.webhook_profiles (name, purpose, content_type, user_agent, envelope, headers, signs, encoding,
+    prefix, ed25519_prefix, separator, secret_form)
+SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, purpose text, content_type text, user_agent text,
+    envelope text, headers text[], signs text, encoding text, prefix text, ed25519_prefix text, separator text,
+    secret_form text)
+RETURNING jsonb_build_object('name', name)::text
+"""#)
+
+    /// `ProfileUpdate`; rows: 0..1
+    /// - params: $1 all columns but the times jsonb
+    /// - index: webhook_profiles_pkey
+    static let profileUpdate = Statement(
+        name: "ProfileUpdate",
+        sql: #"""
+UPDATE postrider.webhook_profiles AS o
+SET purpose = p.purpose, content_type = p.content_type, user_agent = p.user_agent, envelope = p.envelope,
+    headers = p.headers, signs = p.signs, encoding = p.encoding, prefix = p.prefix, ed25519_prefix = p.ed25519_prefix,
+    separator = p.separator, secret_form = p.secret_form
+FROM jsonb_to_record($1::jsonb) AS p (name text, purpose text, content_type text, user_agent text, envelope text,
+    headers text[], signs text, encoding text, prefix text, ed25519_prefix text, separator text, secret_form text)
+WHERE o.name = p.name
+RETURNING jsonb_build_object('name', o.name)::text
+"""#)
+
+    /// `ProfileDelete`; rows: 0..1
+    /// - params: $1 {"name"} jsonb
+    /// - index: webhook_profiles_pkey
+    static let profileDelete = Statement(
+        name: "ProfileDelete",
+        sql: #"""
+DELETE FROM postrider.webhook_profiles WHERE name = $1::jsonb ->> 'name' RETURNING jsonb_build_object('name', name)::text
 """#)
 
     /// `SettlementBegin`; rows: 1; raises WH001 when the settlement is recorded already
@@ -6892,16 +7256,31 @@ WHERE deleted_at IS NULL AND ($1::integer[] IS NULL OR id = ANY ($1))
 ORDER BY id
 """#)
 
-    /// `SecretLoad`; rows: secrets that sign now, newest first for each destination
+    /// `SecretLoad`; rows: secrets that sign now, newest first for each destination; with the seconds to their expiry
     /// - params: $1 destinations int[], null for all
     /// - index: webhook_secrets_pkey
     static let secretLoad = Statement(
         name: "SecretLoad",
         sql: #"""
-SELECT s.destination_id, s.version, s.secret FROM postrider.webhook_secrets AS s
+SELECT s.destination_id, s.version, s.secret, extract(epoch FROM s.expires_at - clock_timestamp())::float8
+FROM postrider.webhook_secrets AS s
 JOIN postrider.webhook_destinations AS d ON d.id = s.destination_id AND d.deleted_at IS NULL
-WHERE (s.expires_at IS NULL OR s.expires_at > clock_timestamp()) AND ($1::integer[] IS NULL OR s.destination_id = ANY ($1))
+WHERE ($1::integer[] IS NULL OR s.destination_id = ANY ($1))
+  AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp()
+       -- The newest signs whatever its date says: nothing goes out unsigned because nobody rotated in time.
+       OR NOT EXISTS (SELECT FROM postrider.webhook_secrets AS n
+                      WHERE n.destination_id = s.destination_id AND n.version > s.version))
 ORDER BY s.destination_id, s.version DESC
+"""#)
+
+    /// `SecretNextExpiry`; rows: 1, the seconds until the next date of a secret passes; null when there is none
+    /// - params: none
+    /// - index: webhook_secrets_expiry_idx
+    static let secretNextExpiry = Statement(
+        name: "SecretNextExpiry",
+        sql: #"""
+SELECT extract(epoch FROM min(expires_at) - statement_timestamp())::float8
+FROM postrider.webhook_secrets WHERE expires_at > statement_timestamp()
 """#)
 
     /// `DestinationDisable`; rows: none
@@ -6912,6 +7291,15 @@ ORDER BY s.destination_id, s.version DESC
         sql: #"""
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
 WHERE id = $1 AND is_active
+"""#)
+
+    /// `ProfileLoad`; rows: all profiles that are rows, each as a JSON object
+    /// - params: none
+    /// - index: none: read whole
+    static let profileLoad = Statement(
+        name: "ProfileLoad",
+        sql: #"""
+SELECT name, (to_jsonb(p) - '{created_at,updated_at}'::text[])::text FROM postrider.webhook_profiles AS p ORDER BY name
 """#)
 
     /// `UpkeepBegin`; rows: none
@@ -7262,7 +7650,8 @@ SELECT coalesce(max(version), 0) + 1 FROM postrider.webhook_secrets WHERE destin
 SELECT u.key_name, count(*) FILTER (WHERE u.place = 'secret'), count(*) FILTER (WHERE u.place = 'expired'),
        count(*) FILTER (WHERE u.place = 'header')
 FROM (SELECT CASE WHEN starts_with(secret, 'sealed:') THEN split_part(secret, ':', 3) END AS key_name,
-             CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'secret' END AS place
+             CASE WHEN expires_at <= clock_timestamp() AND version < max(version) OVER (PARTITION BY destination_id)
+                  THEN 'expired' ELSE 'secret' END AS place
       FROM postrider.webhook_secrets
       UNION ALL
       SELECT CASE WHEN starts_with(h.value, 'sealed:') THEN split_part(h.value, ':', 3) END, 'header'

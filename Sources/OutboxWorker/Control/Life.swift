@@ -28,7 +28,8 @@ struct Life: Sendable {
         links.register(worker: worker)
         var logger = logger
         logger[metadataKey: "worker.id"] = "\(worker)"
-        let keeper = RoutingKeeper(links: links, keys: settings.secretKeys, logger: logger)
+        let keeper = RoutingKeeper(
+            links: links, keys: settings.secretKeys, secretWarning: settings.secretWarning, logger: logger)
         let table: RoutingTable
         do {
             table = try await keeper.first(needsKeys: needsKeys)

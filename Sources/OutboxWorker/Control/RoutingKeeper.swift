@@ -9,20 +9,28 @@ internal import OutboxStore
 actor RoutingKeeper {
     private let links: Links
     private let keys: KeyRing?
+    private let secretWarning: Duration
     private let logger: Logger
     private var table: RoutingTable?
     private var loadedAt = ContinuousClock.now
+    /// When the next date of a secret passes; nil when there is none.
+    private var secretEndsAt: ContinuousClock.Instant?
     private var dispatcher: Dispatcher?
     private var isSealing = false
     /// What was told of secrets that do not open, so that it is told once and not with every load.
     private var toldFaults: Set<String> = []
+    /// When the newest secrets expire that have a date.
+    private var expiries: [Int32: ContinuousClock.Instant] = [:]
+    /// Destinations of whose secret's date was told, before it and after it.
+    private var toldExpiries: Set<String> = []
 
-    /// Secrets may expire without any change of a row; 60 s.
+    /// Dates of secrets come near without any change of a row; 60 s.
     static let longestAge = Duration.seconds(60)
 
-    init(links: Links, keys: KeyRing?, logger: Logger) {
+    init(links: Links, keys: KeyRing?, secretWarning: Duration, logger: Logger) {
         self.links = links
         self.keys = keys
+        self.secretWarning = secretWarning
         self.logger = logger
     }
 
@@ -31,9 +39,9 @@ actor RoutingKeeper {
     /// - Parameter needsKeys: whether to refuse when a key is missing or is another one of the same name.
     /// - Throws: `PostgresError`; ``SecretKeyError``.
     func first(needsKeys: Bool) async throws -> RoutingTable {
-        let (routing, table) = try await fetch()
+        let (routing, table, _) = try await fetch()
         if needsKeys, let error = SecretKeyError(routing.census) { throw error }
-        try await use(routing, table)
+        try await use(routing, table, changes: nil)
         return table
     }
 
@@ -44,34 +52,40 @@ actor RoutingKeeper {
     ///
     /// - Throws: `PostgresError`.
     func ensure(version wanted: Int64) async throws {
-        let isOld = ContinuousClock.now - loadedAt > Self.longestAge
+        let now = ContinuousClock.now
+        let isOld = now - loadedAt > Self.longestAge || secretEndsAt.map { $0 <= now } ?? false
         guard (table?.version ?? -1) < wanted || isOld else { return }
-        let (routing, table) = try await fetch()
-        try await use(routing, table)
+        let (routing, table, changes) = try await fetch()
+        try await use(routing, table, changes: changes)
         dispatcher?.setRouting(table)
     }
 
     /// Loads what has changed since the last time, or everything.
     ///
     /// Reading a hundred thousand destinations takes long: not on the thread on which heartbeats are answered.
-    private func fetch() async throws -> (Routing, RoutingTable) {
+    private func fetch() async throws -> (Routing, RoutingTable, changes: [Int32]?) {
         try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, links, table] in
             try await links.aside { connection in
                 if let table,
                     let (ids, routing) = try await RoutingStore.loadChanges(
                         since: table.version, loadedAt: table.loadedAt, on: connection, keys: keys)
                 {
-                    return (routing, table.changed(routing, ids))
+                    return (routing, table.changed(routing, ids), ids)
                 }
                 let routing = try await RoutingStore.load(on: connection, keys: keys)
-                return (routing, RoutingTable(routing))
+                return (routing, RoutingTable(routing), nil)
             }
         }
     }
 
-    private func use(_ routing: Routing, _ table: RoutingTable) async throws {
+    /// - Parameter changes: what was loaded; nil for everything.
+    private func use(_ routing: Routing, _ table: RoutingTable, changes: [Int32]?) async throws {
         if table.version >= self.table?.version ?? -1 { self.table = table }
         loadedAt = .now
+        secretEndsAt = routing.secondsToExpiry.map { loadedAt + .seconds($0) }
+        for id in changes ?? Array(expiries.keys) { expiries[id] = nil }
+        for (id, seconds) in routing.secretExpiries { expiries[id] = loadedAt + .seconds(seconds) }
+        tellExpiries()
         tell(routing.faults.filter { $0.isLocal && $0.wasActive })
         if routing.census.plain > 0 { sealPlain() }
         for fault in routing.faults where fault.wasActive && !fault.isLocal {
@@ -100,7 +114,32 @@ actor RoutingKeeper {
             logger.error(
                 "deliveries of more destinations wait", metadata: ["destinations": "\(new.count - 10)"])
         }
-        toldFaults = Set(faults.map { "\($0.destination) \($0.reason)" })
+        toldFaults.formUnion(faults.map { "\($0.destination) \($0.reason)" })
+    }
+
+    /// Logs secrets whose date is near or past, each once; most ten of a load. They sign on.
+    private func tellExpiries() {
+        let now = ContinuousClock.now
+        let near = expiries.filter { $0.value - now < secretWarning }.sorted { $0.key < $1.key }.map { id, date in
+            let item = (destination: id, seconds: (date - now) / .seconds(1))
+            return (item, key: "\(id) \(item.seconds > 0)")
+        }
+        let new = near.filter { !toldExpiries.contains($0.key) }
+        for (item, _) in new.prefix(10) {
+            let metadata: Logger.Metadata = [
+                "destination.id": "\(item.destination)",
+                "days.left": "\((item.seconds / 86_400 * 10).rounded() / 10)",
+            ]
+            if item.seconds > 0 {
+                logger.warning("secret expires soon: it should be rotated", metadata: metadata)
+            } else {
+                logger.error("secret has expired and signs on: it should be rotated", metadata: metadata)
+            }
+        }
+        if new.count > 10 {
+            logger.warning("more secrets expire soon", metadata: ["destinations": "\(new.count - 10)"])
+        }
+        toldExpiries = Set(near.map(\.key))
     }
 
     /// Seals what stands readable: it came through plain SQL, or from before there were keys. Beside the road of events,

@@ -28,6 +28,8 @@ public struct WorkerSettings: Sendable {
     public var shutdownGrace = Duration.seconds(25)
     /// The keys that secrets are sealed with; nil (the default) leaves them as they stand.
     public var secretKeys: KeyRing?
+    /// How long before the date of a secret somebody is told; 14 days.
+    public var secretWarning = Duration.seconds(14 * 86_400)
     /// Whether to refrain from NOTIFY, LISTEN and session locks altogether: only polling and leases; false. A worker
     /// without a direct connection does so by itself.
     public var isDeaf = false

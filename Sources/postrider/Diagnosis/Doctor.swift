@@ -41,6 +41,15 @@ struct Doctor: AsyncParsableCommand {
                 findings.append(
                     Finding(.ok, "secrets", "not looked at: this login may not read them, which is as it should be"))
             }
+            do {
+                findings += SecretExpiry.findings(
+                    try await session.run(.secretExpiryList), within: session.secretWarning)
+                findings += ProfileFindings.all(
+                    try await ProfileStore.load(on: session.raw), try await session.run(.profileList))
+            } catch let error as PostgresError where error.sqlState == "42501" {
+                findings.append(
+                    Finding(.ok, "secret expiry and profiles", "not looked at: this login may not read them"))
+            }
         }
         for finding in findings { print(output.json ? finding.json : finding.line) }
         if findings.contains(where: { $0.level == .fail }) { throw ExitCode(1) }

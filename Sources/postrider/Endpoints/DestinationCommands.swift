@@ -21,17 +21,6 @@ struct DestinationKind: Sendable {
         noun: "n8n workflow", create: .workflowCreate, list: .workflowList, update: .workflowUpdate,
         delete: .workflowDelete)
 
-    /// The profile of a name.
-    ///
-    /// - Throws: ``CommandFailure`` that names the profiles there are.
-    static func profile(_ name: String) throws -> Profile {
-        guard let profile = Profile.builtIn[name] else {
-            let names = Profile.builtIn.keys.sorted().joined(separator: ", ")
-            throw CommandFailure.failed("there is no profile \(name.debugDescription); there are \(names)")
-        }
-        return profile
-    }
-
     /// A URL that may be stored.
     ///
     /// - Throws: ``CommandFailure`` with the rule that it breaks.
@@ -109,6 +98,9 @@ struct DestinationKind: Sendable {
         if !hadSecret, !record["secret"].isEmpty {
             Session.remark("secret, shown this once: \(record["secret"])")
         }
+        if !record["public_key"].isEmpty {
+            Session.remark("public key, for the receiver: \(record["public_key"])")
+        }
     }
 
     /// Switches a destination on or off.
@@ -123,7 +115,17 @@ struct DestinationKind: Sendable {
     /// Sends one signed request from this process, under the rules of workers.
     func test(_ name: String) async throws {
         let settings = try await Settings.load()
-        let (id, destination) = try await Session.with { session in
+        let (id, destination) = try await load(name)
+        let exchange = try await DestinationTest.send(to: destination, settings)
+        print("\(noun) \(id): \(exchange.summary)")
+        guard exchange.isDelivered else { throw CommandFailure.failed("the test request was not accepted") }
+    }
+
+    /// The id and the whole destination, with its secrets opened, as workers load it.
+    ///
+    /// - Throws: ``CommandFailure`` when there is none, or it cannot be used.
+    func load(_ name: String) async throws -> (id: String, destination: Destination) {
+        try await Session.with { session in
             let record = try await find(name, session)
             let routing = try await RoutingStore.load(on: session.raw, keys: session.keys)
             let found = routing.destinations.first { $0.uuid == record["id"] }
@@ -133,8 +135,5 @@ struct DestinationKind: Sendable {
             }
             return (record["id"], destination)
         }
-        let exchange = try await DestinationTest.send(to: destination, settings)
-        print("\(noun) \(id): \(exchange.summary)")
-        guard exchange.isDelivered else { throw CommandFailure.failed("the test request was not accepted") }
     }
 }

@@ -17,7 +17,6 @@ struct DestinationTest {
     ///
     /// - Throws: `RequestError` when it cannot be built; `ExchangerError`.
     static func send(to destination: Destination, _ settings: Settings) async throws -> DestinationTest {
-        let exchanger = try Exchanger(settings: settings.worker.exchanger) { _ in }
         let now = Date().timeIntervalSince1970
         var random = SystemRandomNumberGenerator()
         let id = EventID(
@@ -31,6 +30,16 @@ struct DestinationTest {
         let prepared = try builder.request(
             event: event, destination: destination, deliveryID: DeliveryID.text(event: id, destination: destination.id),
             attempt: 1, unixSeconds: Int64(now))
+        return try await send(prepared, to: destination, settings)
+    }
+
+    /// Sends a request that was built for a destination.
+    ///
+    /// - Throws: `ExchangerError`.
+    static func send(
+        _ prepared: PreparedRequest, to destination: Destination, _ settings: Settings
+    ) async throws -> DestinationTest {
+        let exchanger = try Exchanger(settings: settings.worker.exchanger) { _ in }
         let exchange = await exchanger.perform(
             Request(
                 url: destination.url.text, headers: prepared.headers, body: prepared.body,

@@ -10,7 +10,7 @@ struct Endpoints: AsyncParsableCommand {
         abstract: "Create, list and change webhook endpoints.",
         subcommands: [
             Create.self, List.self, Show.self, Update.self, Disable.self, Enable.self, Delete.self, Test.self,
-            RotateSecret.self,
+            RotateSecret.self, PublicKey.self,
         ])
 
     /// `postrider endpoints create`.
@@ -27,22 +27,22 @@ struct Endpoints: AsyncParsableCommand {
         @Option(help: ArgumentHelp("Types: a.b, a.*, *.", valueName: "list")) var events: String
         @Option(help: "Wire format.") var profile = "standard"
         @OptionGroup var secretOptions: SecretOptions
+        @OptionGroup var newSecretOptions: NewSecretOptions
         @OptionGroup var options: DestinationOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let known = try DestinationKind.profile(profile)
             var columns = try options.columns()
             columns["name"] = try DestinationKind.name(name)
             columns["url"] = try DestinationKind.url(url)
             columns["events"] = try DestinationKind.patterns(events)
             columns["profile"] = profile
-            let secret = try secretOptions.secret(for: known)
             let document = columns
             try await Session.with { session in
-                let record = try await SecretWriter(session).create(
-                    .endpointCreate, document, secret: secret, profile: known)
-                DestinationKind.tellCreated(record, hadSecret: secret != nil, json: output.json)
+                let known = try await session.profile(profile)
+                let secret = try newSecretOptions.secret(given: secretOptions.secret(for: known), for: known)
+                let record = try await SecretWriter(session).create(.endpointCreate, document, secret, known)
+                DestinationKind.tellCreated(record, hadSecret: secret.given != nil, json: output.json)
             }
         }
     }
@@ -54,7 +54,9 @@ struct Endpoints: AsyncParsableCommand {
 
         func run() async throws {
             try await Session.with { session in
-                DestinationKind.endpoint.show(try await session.run(.endpointList), json: output.json)
+                let found = try await session.run(.endpointList)
+                DestinationKind.endpoint.show(found, json: output.json)
+                SecretExpiry.remark(found, within: session.secretWarning)
             }
         }
     }
@@ -86,9 +88,10 @@ struct Endpoints: AsyncParsableCommand {
             if let name { columns["name"] = try DestinationKind.name(name) }
             if let url { columns["url"] = try DestinationKind.url(url) }
             if let events { columns["events"] = try DestinationKind.patterns(events) }
-            if let profile { columns["profile"] = try DestinationKind.profile(profile).name }
+            if let profile { columns["profile"] = profile }
             let changes = columns
             try await Session.with { session in
+                if let profile { _ = try await session.profile(profile) }
                 let found = try await DestinationKind.endpoint.find(endpoint, session)
                 for record in try await SecretWriter(session).update(.endpointUpdate, changes, of: found) {
                     print(record["id"])
@@ -142,17 +145,26 @@ struct Endpoints: AsyncParsableCommand {
         @Argument(help: "Id or name.") var endpoint: String
         @Option(help: "How long the old secret signs too.") var overlap = TimeArgument.day
         @OptionGroup var secretOptions: SecretOptions
+        @OptionGroup var newSecretOptions: NewSecretOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                let record = try await DestinationKind.endpoint.find(endpoint, session)
-                let profile = try DestinationKind.profile(record["profile"])
-                let secret = try secretOptions.secret(for: profile)
-                let answer = try await SecretWriter(session).rotate(
-                    id: record["id"], secret: secret, profile: profile, overlap: overlap.milliseconds)
-                DestinationKind.tellCreated(answer, hadSecret: secret != nil, json: output.json)
-            }
+            try await DestinationKind.endpoint.rotate(
+                endpoint, overlap: overlap, secretOptions, newSecretOptions, json: output.json)
+        }
+    }
+
+    /// `postrider endpoints public-key`.
+    struct PublicKey: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "public-key", abstract: "Print the public keys (whpk_…) of Ed25519 secrets, newest first.")
+        @Argument(help: "Id or name.") var endpoint: String
+
+        func run() async throws {
+            let destination = try await DestinationKind.endpoint.load(endpoint).destination
+            let keys = destination.secrets.compactMap(\.publicKeyText)
+            guard !keys.isEmpty else { throw CommandFailure.notFound("the endpoint has no Ed25519 secret") }
+            for key in keys { print(key) }
         }
     }
 }

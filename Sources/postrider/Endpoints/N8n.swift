@@ -9,6 +9,7 @@ struct N8n: AsyncParsableCommand {
         commandName: "n8n", abstract: "Create, list and change n8n workflows as destinations.",
         subcommands: [
             Create.self, List.self, Show.self, Update.self, Disable.self, Enable.self, Delete.self, Test.self,
+            RotateSecret.self,
         ])
 
     /// `postrider n8n create`.
@@ -27,26 +28,26 @@ struct N8n: AsyncParsableCommand {
         @Option(help: "n8n's own id of the workflow.") var workflowID: String?
         @Option(help: "Wire format.") var profile = "n8n"
         @OptionGroup var secretOptions: SecretOptions
+        @OptionGroup var newSecretOptions: NewSecretOptions
         @OptionGroup var options: DestinationOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let known = try DestinationKind.profile(profile)
             var columns = try options.columns()
             columns["name"] = try DestinationKind.name(name)
             columns["url"] = try DestinationKind.url(url)
             columns["events"] = try DestinationKind.patterns(events)
             columns["profile"] = profile
             columns["workflow_id"] = workflowID
-            let secret = try secretOptions.secret(for: known)
             if url.contains("/webhook-test/") {
                 Session.remark("note: a test URL answers one call after a click in the editor; use /webhook/ instead")
             }
             let document = columns
             try await Session.with { session in
-                let record = try await SecretWriter(session).create(
-                    .workflowCreate, document, secret: secret, profile: known)
-                DestinationKind.tellCreated(record, hadSecret: secret != nil, json: output.json)
+                let known = try await session.profile(profile)
+                let secret = try newSecretOptions.secret(given: secretOptions.secret(for: known), for: known)
+                let record = try await SecretWriter(session).create(.workflowCreate, document, secret, known)
+                DestinationKind.tellCreated(record, hadSecret: secret.given != nil, json: output.json)
             }
         }
     }
@@ -58,7 +59,9 @@ struct N8n: AsyncParsableCommand {
 
         func run() async throws {
             try await Session.with { session in
-                DestinationKind.workflow.show(try await session.run(.workflowList), json: output.json)
+                let found = try await session.run(.workflowList)
+                DestinationKind.workflow.show(found, json: output.json)
+                SecretExpiry.remark(found, within: session.secretWarning)
             }
         }
     }
@@ -135,5 +138,21 @@ struct N8n: AsyncParsableCommand {
         @Argument(help: "Id or name.") var workflow: String
 
         func run() async throws { try await DestinationKind.workflow.test(workflow) }
+    }
+
+    /// `postrider n8n rotate-secret`.
+    struct RotateSecret: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give a workflow a new secret, or its first one.")
+        @Argument(help: "Id or name.") var workflow: String
+        @Option(help: "How long the old secret signs too.") var overlap = TimeArgument.day
+        @OptionGroup var secretOptions: SecretOptions
+        @OptionGroup var newSecretOptions: NewSecretOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await DestinationKind.workflow.rotate(
+                workflow, overlap: overlap, secretOptions, newSecretOptions, json: output.json)
+        }
     }
 }

@@ -18,32 +18,42 @@ struct SecretWriter {
     ///
     /// - Parameters:
     ///   - document: the columns, without the secret.
-    ///   - secret: the secret; nil to generate one, unless the profile is n8n's, which checks none by itself.
-    /// - Returns: what was created, with its secret.
+    ///   - secret: the secret; one is generated when none is given, unless the profile is n8n's, which checks none by
+    ///     itself, and nobody asked for a certain one.
+    /// - Returns: what was created, with its secret and its public key.
     /// - Throws: ``CommandFailure``, `PostgresError`.
     func create(
-        _ request: AdminRequest, _ document: [String: Any?], secret: String?, profile: Profile
+        _ request: AdminRequest, _ document: [String: Any?], _ secret: NewSecret, _ profile: Profile
+    ) async throws -> Record {
+        let isUnsigned = profile.name == "n8n" && secret.given == nil && !secret.isAskedFor
+        let text = try isUnsigned ? nil : secret.text(for: profile)
+        return try await Transaction.run(on: session.raw) {
+            let record = try await create(request, document, text: text)
+            try await expire(secret, of: record["id"])
+            return try Self.withPublicKey(record, of: text, profile)
+        }
+    }
+
+    private func create(
+        _ request: AdminRequest, _ document: [String: Any?], text secret: String?
     ) async throws -> Record {
         var document = document
         guard let keys = session.keys else {
             document["secret"] = secret
             return try only(await session.run(request, document))
         }
-        let secret = secret ?? (profile.name == "n8n" ? nil : generated(for: profile))
         let headers = document["headers"] as? [String: String] ?? [:]
         let credentials = headers.filter { HeaderField.holdsCredential($0.key) && !$0.value.isEmpty }
         if !credentials.isEmpty { document["headers"] = headers.filter { credentials[$0.key] == nil } }
         document["secret"] = secret == nil ? nil : Self.placeholder
         let columns = document
-        return try await Transaction.run(on: session.raw) {
-            let record = try only(await session.run(request, columns))
-            guard let number = record.number("destination_id") else {
-                throw CommandFailure.failed("the destination has no number")
-            }
-            try await SecretStore.place(
-                destination: Int32(number), secret: secret, headers: credentials, with: keys, on: session.raw)
-            return try record.replacing("secret", with: secret)
+        let record = try only(await session.run(request, columns))
+        guard let number = record.number("destination_id") else {
+            throw CommandFailure.failed("the destination has no number")
         }
+        try await SecretStore.place(
+            destination: Int32(number), secret: secret, headers: credentials, with: keys, on: session.raw)
+        return try record.replacing("secret", with: secret)
     }
 
     /// Changes columns of a destination.
@@ -64,28 +74,36 @@ struct SecretWriter {
     /// Gives a destination a new secret beside the old one.
     ///
     /// - Parameters:
-    ///   - secret: the new secret; nil to generate one.
+    ///   - secret: the new secret; one is generated when none is given.
     ///   - overlap: how long the old one signs too, in milliseconds.
-    /// - Returns: a record with the new secret.
+    /// - Returns: a record with the new secret and its public key.
     /// - Throws: ``CommandFailure``, `PostgresError`.
-    func rotate(id: String, secret: String?, profile: Profile, overlap: Int64) async throws -> Record {
-        guard let keys = session.keys else {
-            return try only(
-                await session.run(.secretRotate, ["id": id, "secret": secret, "overlap_ms": overlap]))
-        }
-        let secret = secret ?? generated(for: profile)
+    func rotate(id: String, _ secret: NewSecret, _ profile: Profile, overlap: Int64) async throws -> Record {
+        let text = try secret.text(for: profile)
         return try await Transaction.run(on: session.raw) {
-            guard let sealed = try await SecretStore.sealNext(secret: secret, of: id, with: keys, on: session.raw)
-            else { throw CommandFailure.notFound("there is no endpoint \(id)") }
-            let answer = try await session.run(
-                .secretRotate, ["id": id, "secret": sealed, "overlap_ms": overlap])
-            return try only(answer).replacing("secret", with: secret)
+            var stored = text
+            if let keys = session.keys {
+                guard let sealed = try await SecretStore.sealNext(secret: text, of: id, with: keys, on: session.raw)
+                else { throw CommandFailure.notFound("there is no endpoint \(id)") }
+                stored = sealed
+            }
+            let answer = try only(
+                await session.run(.secretRotate, ["id": id, "secret": stored, "overlap_ms": overlap]))
+            try await expire(secret, of: id)
+            return try Self.withPublicKey(answer.replacing("secret", with: text), of: text, profile)
         }
     }
 
-    private func generated(for profile: Profile) -> String {
-        var generator = SystemRandomNumberGenerator()
-        return Secret.generate(form: profile.secretForm, using: &generator).reveal()
+    /// A record with what a receiver needs of an Ed25519 secret; as it is for all others.
+    private static func withPublicKey(_ record: Record, of secret: String?, _ profile: Profile) throws -> Record {
+        guard let secret, let key = try Secret(secret, form: profile.secretForm).publicKeyText else { return record }
+        return try record.replacing("public_key", with: key)
+    }
+
+    /// Writes down by when the newest secret should be replaced, when that was asked for.
+    private func expire(_ secret: NewSecret, of id: String) async throws {
+        guard let milliseconds = secret.expiresInMilliseconds else { return }
+        _ = try await session.run(.secretExpire, ["id": id, "expires_in_ms": milliseconds])
     }
 
     private func only(_ records: [Record]) throws -> Record {

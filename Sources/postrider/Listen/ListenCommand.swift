@@ -24,7 +24,8 @@ struct ListenCommand: AsyncParsableCommand {
     @Option(help: "Address to listen on.") var host = "127.0.0.1"
     @Option(
         help: ArgumentHelp(
-            "Wire format to expect: \(Profile.builtIn.keys.sorted().joined(separator: ", ")); default the one that fits.",
+            "Wire format to expect: \(Profile.builtIn.keys.sorted().joined(separator: ", ")), a row of webhook_profiles "
+                + "(with DATABASE_URL), or a path of a profile's JSON; default the built-in one that fits.",
             valueName: "name")) var profile: String?
     @Option(help: ArgumentHelp("Environment variable with a secret; can be repeated.", valueName: "variable"))
     var secretEnv: [String] = []
@@ -47,8 +48,10 @@ struct ListenCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try plan()
-        if let profile, Profile.builtIn[profile] == nil {
-            throw ValidationError("unknown profile \(profile.debugDescription)")
+        // Without a database there is nobody to ask about other names.
+        if let profile, Profile.builtIn[profile] == nil, !ProfileLookup.isPath(profile), !Self.hasDatabase {
+            throw ValidationError(
+                "unknown profile \(profile.debugDescription); one that was added needs DATABASE_URL")
         }
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
         if headers, !json { throw ValidationError("--headers needs --json") }
@@ -56,8 +59,10 @@ struct ListenCommand: AsyncParsableCommand {
 
     func run() async throws {
         let verifier: Verifier
+        var expected: Profile?
+        if let profile { expected = try await ProfileLookup.profile(profile) }
         do {
-            verifier = try Verifier(profile: profile.flatMap { Profile.builtIn[$0] }, secrets: secrets())
+            verifier = try Verifier(profile: expected, secrets: secrets())
         } catch let error as SecretError {
             throw ValidationError(error.description)
         }
@@ -71,6 +76,10 @@ struct ListenCommand: AsyncParsableCommand {
             throw CommandFailure.failed(error.description)
         }
         Self.tell(json ? listener.totals.json : listener.totals.line)
+    }
+
+    private static var hasDatabase: Bool {
+        ProcessInfo.processInfo.environment["DATABASE_URL"].map { !$0.isEmpty } ?? false
     }
 
     /// How requests are printed; nil for not at all.

@@ -153,8 +153,10 @@ private struct ProfileReader: Sendable {
                 message += Array(value.utf8)
             }
         }
-        if signed.pieces.contains(.variable("timestamp")) {
-            guard let text = values["timestamp"], let sent = Int64(text) else { return .bad("timestamp is no number") }
+        for name in ["timestamp", "timestamp.ms", "timestamp.iso"] where signed.pieces.contains(.variable(name)) {
+            guard let text = values[name], let sent = Self.unixSeconds(text, as: name) else {
+                return .bad(name == "timestamp.iso" ? "timestamp is no time" : "timestamp is no number")
+            }
             let age = unixSeconds.subtractingReportingOverflow(sent)
             guard !age.overflow, age.partialValue.magnitude <= Verifier.tolerance.magnitude else {
                 return .bad("timestamp is more than 5 minutes off")
@@ -162,6 +164,17 @@ private struct ProfileReader: Sendable {
         }
         let entries = recipe.separator.map { signature.components(separatedBy: $0) } ?? [signature]
         return checkers.contains { $0.accepts(anyOf: entries, message: message) } ? .ok : .bad("signature differs")
+    }
+}
+
+extension ProfileReader {
+    /// A timestamp in the form that a variable has, in unix seconds; nil for any other form.
+    fileprivate static func unixSeconds(_ text: String, as variable: String) -> Int64? {
+        switch variable {
+        case "timestamp.ms": Int64(text).map { $0 / 1000 }
+        case "timestamp.iso": Record.time(text).map { Int64($0.timeIntervalSince1970) }
+        default: Int64(text)
+        }
     }
 }
 

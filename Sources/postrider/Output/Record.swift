@@ -27,11 +27,31 @@ struct Record {
         text = ""
     }
 
+    /// A record of a command's own; members that are nil are null.
+    ///
+    /// - Throws: nothing that happens with texts, numbers, truth values and lists of them.
+    init(members: [String: Any?]) throws {
+        let object = members.mapValues { $0 ?? NSNull() }
+        try self.init([UInt8](JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])))
+    }
+
     /// A member as a person reads it: empty for null, lists with commas, times to the second.
     subscript(name: String) -> String { Self.readable(members[name]) }
 
     /// A number; nil for null and other types.
     func number(_ name: String) -> Double? { (members[name] as? NSNumber)?.doubleValue }
+
+    /// An instant; nil for null and other forms than that of Postgres.
+    func date(_ name: String) -> Date? {
+        return (members[name] as? String).flatMap { Self.time($0) }
+    }
+
+    /// An instant of ISO 8601 with or without a fraction of a second; nil for other texts.
+    static func time(_ text: String) -> Date? {
+        let style = Date.ISO8601FormatStyle().year().month().day().timeZone(separator: .colon)
+        return (try? style.time(includingFractionalSeconds: true).parse(text))
+            ?? (try? style.time(includingFractionalSeconds: false).parse(text))
+    }
 
     /// A truth value; false for everything else.
     func isTrue(_ name: String) -> Bool { (members[name] as? NSNumber)?.boolValue == true }

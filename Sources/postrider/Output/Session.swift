@@ -17,13 +17,18 @@ struct Session {
     private let connection: Connection
     /// The keys that secrets are sealed with; nil when there are none.
     let keys: KeyRing?
+    /// How long before the date of a secret somebody is told.
+    let secretWarning: Duration
 
     /// Connects, runs, closes.
     static func with<Result>(_ body: (Session) async throws -> Result) async throws -> Result {
         let settings = try await Settings.load()
         let connection = try await Connection.open(settings.database)
         do {
-            let result = try await body(Session(connection: connection, keys: settings.worker.secretKeys))
+            let result = try await body(
+                Session(
+                    connection: connection, keys: settings.worker.secretKeys,
+                    secretWarning: settings.worker.secretWarning))
             await connection.close()
             return result
         } catch {

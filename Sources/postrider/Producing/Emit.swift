@@ -34,8 +34,7 @@ struct Emit: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let payload = try payload()
-        try check(payload)
+        let payload = Data(try Payload.read(data))
         try await Session.with { session in
             let records = try await session.run(
                 .eventEmit,
@@ -44,24 +43,6 @@ struct Emit: AsyncParsableCommand {
                     "ordering_key": orderingKey, "priority": priority.number,
                 ], data: payload)
             for record in records { print(output.json ? record.text : record["id"]) }
-        }
-    }
-
-    private func payload() throws -> Data {
-        if data == "-" { return FileHandle.standardInput.readDataToEndOfFile() }
-        guard data.hasPrefix("@") else { return Data(data.utf8) }
-        guard let file = FileManager.default.contents(atPath: String(data.dropFirst())) else {
-            throw CommandFailure.failed("cannot read \(data.dropFirst())")
-        }
-        return file
-    }
-
-    /// The server would refuse it too, with a message about a larger document.
-    private func check(_ payload: Data) throws {
-        do {
-            _ = try JSONSerialization.jsonObject(with: payload, options: [.fragmentsAllowed])
-        } catch {
-            throw CommandFailure.failed("--data is no JSON")
         }
     }
 }

@@ -71,6 +71,9 @@ struct Setting: Sendable {
             variable: "POSTRIDER_LOG_LEVEL", form: "trace, debug, info, notice, warning, error, critical",
             standard: "info", purpose: "The least level that is logged."),
         Setting(
+            variable: "POSTRIDER_SECRET_WARNING", form: "time, 0s to 365d", standard: "14d",
+            purpose: "How long before the date of a secret workers, doctor and endpoints list warn."),
+        Setting(
             variable: "POSTRIDER_CONFIG_FILE", form: "path of a JSON file", standard: "none",
             purpose: "Further settings; the environment goes before it."),
     ]
@@ -127,6 +130,7 @@ private struct SettingReader {
         worker.maxOutstanding = whole("POSTRIDER_MAX_OUTSTANDING", 1...100_000) ?? worker.maxOutstanding
         worker.floorPoll = time("POSTRIDER_FLOOR_POLL", .milliseconds(1) ... .seconds(60)) ?? worker.floorPoll
         worker.shutdownGrace = time("POSTRIDER_SHUTDOWN_GRACE", .zero ... .seconds(600)) ?? worker.shutdownGrace
+        worker.secretWarning = time("POSTRIDER_SECRET_WARNING", .zero ... .seconds(31_536_000)) ?? worker.secretWarning
         var settings = Settings(worker: worker)
         if let level = text("POSTRIDER_LOG_LEVEL") {
             if let known = Logger.Level(rawValue: level.lowercased()) {

@@ -38,6 +38,7 @@ extension TestDatabase {
         try await run(
             """
             ALTER TABLE postrider.webhook_destinations DISABLE TRIGGER webhook_destination_gate;
+            ALTER TABLE postrider.webhook_destinations DISABLE TRIGGER webhook_destination_profile_gate;
             DO $$
             DECLARE name text;
             BEGIN

@@ -1,42 +1,59 @@
 // Starts verify.py, the receivers of the source systems in Python, and asks it about requests.
 
-import Foundation
-import Testing
+public import Foundation
 
-@testable import Outbox
+/// Receivers that were written without a look at the sender.
+public enum PythonVerifier {
+    /// Python could not be asked.
+    public struct Failure: Error, CustomStringConvertible {
+        /// What came of it.
+        public let description: String
+    }
 
-enum PythonVerifier {
     /// One request as its receiver sees it, and what the receiver knows.
-    struct Case: Encodable {
-        struct Known: Encodable {
+    public struct Case: Encodable, Sendable {
+        /// What the test knows of the event; the receivers compare it with what they got.
+        public struct Known: Encodable, Sendable {
             let id: String
             let type: String
             let delivery: String
             let destination: String
+
+            /// What is known.
+            public init(id: String, type: String, delivery: String, destination: String) {
+                self.id = id
+                self.type = type
+                self.delivery = delivery
+                self.destination = destination
+            }
         }
 
-        let profile: String
+        /// The name of the receiver in verify.py.
+        public let profile: String
         let secret: String
         let headers: [String]
-        let body: Data
+        /// The body.
+        public let body: Data
         let now: Int64
         let event: Known
 
-        init(_ request: PreparedRequest, profile: String, secret: String, event: Event) {
+        /// Makes a case of header lines and a body.
+        public init(
+            profile: String, secret: String, headers: [String], body: [UInt8], unixSeconds: Int64, event: Known
+        ) {
             self.profile = profile
             self.secret = secret
-            headers = request.headers
-            body = Data(request.body)
-            now = Fixture.unixSeconds + 12
-            self.event = Known(
-                id: event.id.description, type: event.type, delivery: Fixture.deliveryID,
-                destination: Fixture.destinationID
-            )
+            self.headers = headers
+            self.body = Data(body)
+            now = unixSeconds
+            self.event = event
         }
     }
 
     /// Gives a verdict for each case: `ok`, or what is wrong. One process for all of them.
-    static func verify(_ cases: [Case]) throws -> [String] {
+    ///
+    /// - Throws: ``Failure``, and what the file system says.
+    public static func verify(_ cases: [Case]) throws -> [String] {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("outbox-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -53,7 +70,9 @@ enum PythonVerifier {
         try process.run()
         let answer = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
-        try #require(process.terminationStatus == 0)
+        guard process.terminationStatus == 0 else {
+            throw Failure(description: "verify.py ended with status \(process.terminationStatus)")
+        }
         return try JSONDecoder().decode([String].self, from: answer)
     }
 }

@@ -131,7 +131,28 @@ def bare(prefix):
     return receiver
 
 
-VERIFIERS = {f.__name__: f for f in (standard, companion, agentes, crm, fenix, bird, github, stripe, n8n)}
+# Two of docs/profiles.md, which operators add as rows.
+
+
+def slack(headers, body, secret, now, event):
+    stamp = near(need(headers, "X-Slack-Request-Timestamp"), now)
+    base = b"v0:" + stamp.encode() + b":" + body
+    equal("v0=" + mac(secret.encode(), base).hexdigest(), need(headers, "X-Slack-Signature"))
+    wanted = {"type": "event_callback", "event_id": "Ev" + event["id"]}
+    return json.loads(body), ["type", "event_id", "event_time", "event"], wanted
+
+
+def shopify(headers, body, secret, now, event):
+    expected = base64.b64encode(mac(secret.encode(), body).digest()).decode()
+    equal(expected, need(headers, "X-Shopify-Hmac-Sha256"))
+    equal(event["type"], need(headers, "X-Shopify-Topic"))
+    equal(event["id"], need(headers, "X-Shopify-Webhook-Id"))
+    return {"data": json.loads(body)}, ["data"], {}
+
+
+VERIFIERS = {
+    f.__name__: f for f in (standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, slack, shopify)
+}
 VERIFIERS |= {"supabase": bare("pg_net/"), "hasura": bare("hasura-graphql-engine/")}
 
 

@@ -1,0 +1,36 @@
+// What `endpoints rotate-secret` and `n8n rotate-secret` do.
+
+internal import Foundation
+internal import Outbox
+
+extension DestinationKind {
+    /// Gives a destination a new secret and tells what its receiver has to know.
+    func rotate(
+        _ name: String, overlap: TimeArgument, _ options: SecretOptions, _ newOptions: NewSecretOptions, json: Bool
+    ) async throws {
+        try await Session.with { session in
+            let record = try await find(name, session)
+            let profile = try await session.profile(record["profile"])
+            guard profile.signature != nil else {
+                throw CommandFailure.failed("profile \(profile.name) does not sign, so a secret is of no use")
+            }
+            let secret = try newOptions.secret(given: options.secret(for: profile), for: profile)
+            let answer = try await SecretWriter(session).rotate(
+                id: record["id"], secret, profile, overlap: overlap.milliseconds)
+            Self.tellCreated(answer, hadSecret: secret.given != nil, json: json)
+            Session.remark(Self.consequence(profile, hadSecret: !record["secret"].isEmpty, overlap: overlap))
+        }
+    }
+
+    /// What receivers get from now on.
+    static func consequence(_ profile: Profile, hadSecret: Bool, overlap: TimeArgument) -> String {
+        guard hadSecret else { return "from now on requests are signed with it" }
+        guard profile.signature?.separator != nil else {
+            return "note: profile \(profile.name) has room for one signature: from now on the new secret alone signs, "
+                + "and the receiver must accept it at once"
+        }
+        guard overlap.milliseconds > 0 else { return "from now on the new secret alone signs" }
+        let end = Date().addingTimeInterval(overlap.seconds).formatted(.iso8601)
+        return "both secrets sign until \(end), then the new one alone"
+    }
+}
