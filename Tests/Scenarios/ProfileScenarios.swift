@@ -153,7 +153,7 @@ extension Scenarios {
         @Test func generatedDocumentsVerifyInPythonAfterTheirWayThroughPostgres() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver()
-            let count = 3000
+            let count = 5000
             try await outpost.endpoint(receiver.url(), profile: "crm", secret: "shared")
             let destination = try await outpost.text("SELECT id::text FROM postrider.webhook_endpoints")
             let documents =

@@ -153,8 +153,12 @@ import Testing
         let rotated = try postrider(["keys", "rotate"], database: database, environment: environment)
         #expect(rotated.status == 1)
         #expect(rotated.errors.contains("1 are sealed with key 'lost', which is not in POSTRIDER_SECRET_KEYS"))
-        // An expired secret needs no key.
+        // One that has expired still signs, and needs its key; one that expired behind a newer secret needs none.
         _ = try await connection.script("UPDATE postrider.webhook_secrets SET expires_at = now() WHERE destination_id = 1", name: "expire")
+        #expect(try postrider(["keys", "rotate"], database: database, environment: environment).status == 1)
+        let replaced = try postrider(
+            ["endpoints", "rotate-secret", "a", "--overlap", "0s"], database: database, environment: environment)
+        #expect(replaced.status == 0, "\(replaced.errors)")
         #expect(try postrider(["keys", "rotate"], database: database, environment: environment).status == 0)
         #expect(try postrider(["keys", "rotate"], database: database).errors.contains("there are no keys"))
         await connection.close()

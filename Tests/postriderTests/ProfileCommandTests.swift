@@ -10,6 +10,8 @@ import Testing
 @testable import postrider
 
 @Suite struct ProfileCommandTests {
+    /// Nobody is asked there: these commands need no database.
+    private static let nowhere = "postgres://nobody@127.0.0.1:1/none"
     private static let envelope = #"{"kind":"{event.type}","body":{data}}"#
     private static let own = [
         "--envelope", envelope, "--header", "X-Time: {timestamp.ms}", "--header", "X-Sig: {signature}", "--signs",
@@ -49,10 +51,30 @@ import Testing
 
         let refused = try postrider(["profiles", "remove", "own"], database: database)
         #expect(refused.status == 1 && refused.errors.contains("used by 1 destinations"))
-        #expect(try postrider(["endpoints", "update", "e", "--profile", "fenix"], database: database).status == 0)
+        let moved = try postrider(["endpoints", "update", "e", "--profile", "fenix"], database: database)
+        #expect(moved.status == 0 && moved.errors.isEmpty, "\(moved.errors)")
         #expect(try postrider(["profiles", "remove", "own"], database: database).text == "own")
         #expect(try postrider(["profiles", "remove", "own"], database: database).status == 3)
         #expect(try postrider(["endpoints", "update", "e", "--profile", "own"], database: database).status == 1)
+    }
+
+    @Test func profileThatReadsSecretsOtherwiseIsToldOf() async throws {
+        let database = try await migrated()
+        #expect(try postrider(["profiles", "add", "own"] + Self.own, database: database).status == 0)
+        let create = ["endpoints", "create", "--url", "https://example.com/", "--events", "*", "--name"]
+        #expect(try postrider(create + ["e"], database: database).status == 0)
+        let moved = try postrider(["endpoints", "update", "e", "--profile", "own"], database: database)
+        #expect(moved.status == 0 && moved.errors.contains("reads secrets in another form than standard"), "\(moved.errors)")
+        let changed = try postrider(["profiles", "update", "own", "--secret-form", "standard"], database: database)
+        #expect(changed.status == 0 && changed.errors.contains("read in another form too"), "\(changed.errors)")
+        // One that does not sign has no use for a secret.
+        #expect(try postrider(["profiles", "add", "bare", "--envelope", "{data}"], database: database).status == 0)
+        let bare = try postrider(create + ["b", "--profile", "bare"], database: database)
+        #expect(bare.status == 0 && bare.errors.isEmpty, "\(bare.errors)")
+        for command in [create + ["c", "--profile", "bare", "--expires-in", "9d"], ["endpoints", "rotate-secret", "b"]] {
+            let refused = try postrider(command, database: database)
+            #expect(refused.status == 1 && refused.errors.contains("does not sign"), "\(refused.errors)")
+        }
     }
 
     @Test func profileComesFromAFile() async throws {
@@ -78,10 +100,10 @@ import Testing
         (["add", "own", "--envelope", "{date}"], "unknown variable {date}"), (["add", "own"], "envelope: it is missing"),
         (["add", "own", "--file", "/nowhere.json"], "cannot read"), (["update", "stripe", "--prefix", "a"], "built in"),
         (["remove", "stripe"], "built in"), (["test", "./nowhere.json"], "cannot read"),
-        (["test", "standard", "--event-type", "a b"], "' '"), (["test", "standard", "--data", "{"], "no JSON"),
+        (["test", "standard", "--event-type", "a b"], "U+20"), (["test", "standard", "--data", "{"], "no JSON"),
         (["test", "fenix", "--signature", "ed25519"], "no Ed25519"), (["test", "standard", "--url", "ftp://x/"], "URL"),
     ]) func mistakesAreTold(_ arguments: [String], _ word: String) throws {
-        let result = try postrider(["profiles"] + arguments, database: "postgres://nobody@127.0.0.1:1/none")
+        let result = try postrider(["profiles"] + arguments, database: Self.nowhere)
         #expect(result.status == 1 && result.errors.contains(word), "\(arguments): \(result.errors)")
         #expect(result.errors.hasPrefix("postrider: "))
     }
@@ -90,7 +112,7 @@ import Testing
     @Test(arguments: Profile.builtIn.keys.sorted()) func testPrintsARequestThatAReceiverVerifies(_ name: String) throws {
         let result = try postrider(
             ["profiles", "test", name, "--data", #"{"total": 10.50, "π": 1e2}"#, "--event-type", "order.paid", "--json"],
-            database: "postgres://nobody@127.0.0.1:1/none")
+            database: Self.nowhere)
         #expect(result.status == 0, "\(result.errors)")
         let members = try #require(
             try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
@@ -99,7 +121,7 @@ import Testing
         let secret = try #require(members["secret"] as? String)
         let headers = try #require(members["headers"] as? [String])
         #expect(body.contains(#"{"total": 10.50, "π": 1e2}"#))
-        let id = try #require((headers.joined() + body).firstMatch(of: /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{22}/)?.output)
+        let id = try #require((headers.joined() + body).firstMatch(of: /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}/)?.output)
         let delivery = headers.first { $0.hasPrefix("X-Delivery-ID: ") }.map { String($0.dropFirst(15)) }
         let item = PythonVerifier.Case(
             profile: name, secret: secret, headers: headers, body: Array(body.utf8),
@@ -133,14 +155,16 @@ import Testing
         let port = try run.port()
         let environment = ["POSTRIDER_ALLOW_HTTP": "true", "POSTRIDER_ALLOW_NETWORKS": "127.0.0.0/8", "OWN_SECRET": "shared"]
         let send = ["profiles", "test", file.path, "--url", "http://127.0.0.1:\(port)/hook"]
-        let sent = try postrider(send + ["--secret-env", "OWN_SECRET"], database: "unused", environment: environment)
-        #expect(sent.status == 0 && sent.output.contains("sent: status 200"), "\(sent)")
-        let stranger = try postrider(send, database: "unused", environment: environment)
-        #expect(stranger.status == 0)
+        let sent = try postrider(send + ["--secret-env", "OWN_SECRET"], database: Self.nowhere, environment: environment)
+        // Otherwise the listener would be waited for in vain.
+        try #require(sent.status == 0, "\(sent)")
+        #expect(sent.output.contains("sent: status 200"))
+        let stranger = try postrider(send, database: Self.nowhere, environment: environment)
+        try #require(stranger.status == 0)
         let seen = try jsonLines(run.finish().output)
         #expect(seen.map { $0["signature"] as? String } == ["ok", "bad"])
         // Loopback is refused as it is by workers.
-        let guarded = try postrider(send, database: "unused", environment: ["POSTRIDER_ALLOW_HTTP": "true"])
+        let guarded = try postrider(send, database: Self.nowhere, environment: ["POSTRIDER_ALLOW_HTTP": "true"])
         #expect(guarded.status == 1 && guarded.output.contains("refused_address"), "\(guarded)")
     }
 
@@ -157,7 +181,8 @@ import Testing
         let url = "http://127.0.0.1:\(try run.port())/hook"
         let create = ["endpoints", "create", "--name", "e", "--events", "*", "--profile", "own", "--url", url]
         #expect(try postrider(create + ["--secret-env", "OWN_SECRET"], database: database, environment: environment).status == 0)
-        #expect(try postrider(["endpoints", "test", "e"], database: database, environment: environment).status == 0)
+        let test = try postrider(["endpoints", "test", "e"], database: database, environment: environment)
+        try #require(test.status == 0, "\(test)")
         let seen = try jsonLines(run.finish().output)
         #expect(seen.first?["signature"] as? String == "ok" && seen.first?["profile"] as? String == "own")
     }

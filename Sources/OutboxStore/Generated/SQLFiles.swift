@@ -4419,7 +4419,9 @@ BEGIN
         RETURN 'signs: it must contain {body} or {body.canonical} exactly once';
     END IF;
     FOREACH line IN ARRAY p.headers LOOP
-        IF position(':' IN line) = 0 THEN
+        IF line IS NULL THEN
+            RETURN 'headers: a line is null';
+        ELSIF position(':' IN line) = 0 THEN
             RETURN format('header %s has no colon', quote_literal(left(line, 64)));
         END IF;
         fault := coalesce(
@@ -4506,13 +4508,15 @@ $$;
 COMMENT ON FUNCTION postrider.secret_form(text) IS 'The form of a profile''s secrets: text, prefixed_text or standard.';
 
 CREATE OR REPLACE FUNCTION postrider.new_secret(profile text) RETURNS text LANGUAGE sql VOLATILE AS $$
-    SELECT CASE postrider.secret_form(profile)
+    SELECT CASE CASE WHEN EXISTS (SELECT FROM postrider.webhook_profiles AS p WHERE p.name = profile AND p.signs IS NULL)
+                     THEN 'none' ELSE postrider.secret_form(profile) END
+        WHEN 'none' THEN NULL
         WHEN 'standard' THEN 'whsec_' || encode(postrider.random_bytes_32(), 'base64')
         WHEN 'prefixed_text' THEN 'whsec_' || encode(postrider.random_bytes_32(), 'hex')
         ELSE encode(postrider.random_bytes_32(), 'hex') END
 $$;
 COMMENT ON FUNCTION postrider.new_secret(text) IS
-    'A new secret in the form of a profile: 64 hex digits, the same after whsec_, or whsec_ and base64.';
+    'A new secret in the form of a profile: 64 hex digits, the same after whsec_, or whsec_ and base64; null for a profile that does not sign.';
 
 CREATE FUNCTION postrider.expire_secret(endpoint uuid, expires_in interval) RETURNS timestamptz
     LANGUAGE plpgsql VOLATILE AS $$

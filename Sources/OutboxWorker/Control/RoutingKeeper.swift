@@ -82,7 +82,8 @@ actor RoutingKeeper {
     private func use(_ routing: Routing, _ table: RoutingTable, changes: [Int32]?) async throws {
         if table.version >= self.table?.version ?? -1 { self.table = table }
         loadedAt = .now
-        secretEndsAt = routing.secondsToExpiry.map { loadedAt + .seconds($0) }
+        // After many rotations many overlaps end one behind the other: not each is worth a load of its own.
+        secretEndsAt = routing.secondsToExpiry.map { loadedAt + .seconds(max(1, $0)) }
         for id in changes ?? Array(expiries.keys) { expiries[id] = nil }
         for (id, seconds) in routing.secretExpiries { expiries[id] = loadedAt + .seconds(seconds) }
         tellExpiries()

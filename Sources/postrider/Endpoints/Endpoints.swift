@@ -91,8 +91,11 @@ struct Endpoints: AsyncParsableCommand {
             if let profile { columns["profile"] = profile }
             let changes = columns
             try await Session.with { session in
-                if let profile { _ = try await session.profile(profile) }
                 let found = try await DestinationKind.endpoint.find(endpoint, session)
+                if let profile {
+                    let new = try await session.profile(profile)
+                    try await DestinationKind.remarkForm(of: found, new, session)
+                }
                 for record in try await SecretWriter(session).update(.endpointUpdate, changes, of: found) {
                     print(record["id"])
                 }

@@ -18,14 +18,15 @@ struct SecretWriter {
     ///
     /// - Parameters:
     ///   - document: the columns, without the secret.
-    ///   - secret: the secret; one is generated when none is given, unless the profile is n8n's, which checks none by
-    ///     itself, and nobody asked for a certain one.
+    ///   - secret: the secret; one is generated when none is given, unless the profile does not sign, or is n8n's, which
+    ///     checks none by itself, and nobody asked for a certain one.
     /// - Returns: what was created, with its secret and its public key.
     /// - Throws: ``CommandFailure``, `PostgresError`.
     func create(
         _ request: AdminRequest, _ document: [String: Any?], _ secret: NewSecret, _ profile: Profile
     ) async throws -> Record {
-        let isUnsigned = profile.name == "n8n" && secret.given == nil && !secret.isAskedFor
+        let needsNone = profile.name == "n8n" || profile.signature == nil
+        let isUnsigned = needsNone && secret.given == nil && !secret.isAskedFor
         let text = try isUnsigned ? nil : secret.text(for: profile)
         return try await Transaction.run(on: session.raw) {
             let record = try await create(request, document, text: text)

@@ -120,12 +120,16 @@ extension Profiles {
                     throw CommandFailure.notFound("there is no profile \(profile.debugDescription)")
                 }
                 // One that cannot be used is mended with a whole file, since nothing of it can be kept.
-                let document = try options.profile(profile, before: try? catalog.profile(profile)).document
+                let before = try? catalog.profile(profile)
+                let after = try options.profile(profile, before: before)
                 let known = try await session.run(.profileList).first { $0["name"] == profile }
                 let users = Int(known?.number("destinations") ?? 0)
                 if dryRun { return print("\(users) destinations use profile \(profile)") }
-                for record in try await session.run(.profileUpdate, document) { print(record["name"]) }
+                for record in try await session.run(.profileUpdate, after.document) { print(record["name"]) }
                 if users > 0 { Session.remark("\(users) destinations send in the new form from now on") }
+                if users > 0, let before, before.secretForm != after.secretForm {
+                    Session.remark("note: their secrets are read in another form too: rotate them")
+                }
             }
         }
     }

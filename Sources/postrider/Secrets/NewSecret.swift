@@ -41,6 +41,9 @@ struct NewSecret {
         if given != nil, kind != nil {
             throw CommandFailure.failed("--signature is for secrets that are generated; one was given")
         }
+        if profile.signature == nil, kind != nil || expiresIn != nil {
+            throw CommandFailure.failed("profile \(profile.name) does not sign, so a secret is of no use")
+        }
         if kind == .ed25519, profile.signature?.ed25519Prefix == nil {
             throw CommandFailure.failed("profile \(profile.name) has no Ed25519 signatures")
         }

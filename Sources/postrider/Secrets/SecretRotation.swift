@@ -22,6 +22,15 @@ extension DestinationKind {
         }
     }
 
+    /// Tells when secrets that are there are read in another way from now on.
+    static func remarkForm(of found: Record, _ new: Profile, _ session: Session) async throws {
+        guard !found["secret"].isEmpty, let old = try? await session.profile(found["profile"]) else { return }
+        guard old.secretForm != new.secretForm else { return }
+        Session.remark(
+            "note: profile \(new.name) reads secrets in another form than \(old.name): rotate-secret, or requests may not "
+                + "be signed as the receiver expects")
+    }
+
     /// What receivers get from now on.
     static func consequence(_ profile: Profile, hadSecret: Bool, overlap: TimeArgument) -> String {
         guard hadSecret else { return "from now on requests are signed with it" }

@@ -64,6 +64,9 @@ import Testing
             let bare = try Profile(parsing: try await document(db))
             #expect(bare.userAgent == Profile.ownUserAgent && bare.contentType == "application/json")
             #expect(bare.signature == nil && bare.secretForm == .text)
+            // It does not sign, so nobody is given a secret for it.
+            try await db.run(endpoint("bare"))
+            #expect(try await db.count("postrider.webhook_secrets") == 0)
         }
     }
 
@@ -85,7 +88,7 @@ import Testing
         ("separator", "''", "separator_is_not_empty"), ("ed25519_prefix", "'e='", "ed25519_needs_standard_secrets"),
         ("secret_form", "'hex'", "secret_form_is_known"), ("prefix", "E'a\\n'", "control characters"),
         ("user_agent", "E'a\\nb'", "without line breaks"), ("content_type", "' a'", "begin or end with a blank"),
-        ("headers", "ARRAY['X: {signature}', NULL]", "headers_are_lines"),
+        ("headers", "ARRAY['X: {signature}', NULL]", "a line is null"),
     ]
 
     /// Neither takes what the other refuses: what gets around the gate is found when it is compiled.

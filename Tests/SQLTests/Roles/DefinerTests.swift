@@ -7,8 +7,8 @@ import Testing
     /// What lends the rights of Postrider's owner, and to whom.
     private static let known = [
         "check_destination", "check_replay", "emit", "empty_partition", "ensure_partitions", "fold_partitions", "is_own",
-        "is_waiting", "remove_payloads", "retention_plan", "secret_hint", "thin_partition",
-        "webhook_destination_gate", "webhook_routing_changed",
+        "is_waiting", "remove_payloads", "retention_plan", "secret_expires_at", "secret_hint", "thin_partition",
+        "webhook_destination_gate", "webhook_destination_profile_gate", "webhook_profile_gate", "webhook_routing_changed",
     ]
 
     @Test func functionsWithTheirOwnersRightsAreKnown() async throws {
