@@ -219,6 +219,28 @@ import Testing
         #expect(keysNow.text.split(separator: "\n").count == 2)
     }
 
+    /// The receiver has nothing but the public key, as it should.
+    @Test func receiverVerifiesWithThePublicKeyAlone() async throws {
+        let database = try await migrated()
+        #expect(try postrider(create + ["--name", "e", "--signature", "ed25519"], database: database).status == 0)
+        let key = try postrider(["endpoints", "public-key", "e"], database: database).text
+        let stranger = try postrider(["profiles", "test", "standard", "--signature", "ed25519", "--json"], database: database)
+        let another = try Record(Array(stranger.text.utf8))["public_key"]
+        #expect(key.hasPrefix("whpk_") && another.hasPrefix("whpk_") && key != another)
+        let allowed = ["POSTRIDER_ALLOW_HTTP": "true", "POSTRIDER_ALLOW_NETWORKS": "127.0.0.0/8"]
+        for (known, verdict) in [(key, "ok"), (another, "bad")] {
+            let run = try ProgramRun(
+                ["listen", "--port", "0", "--json", "--count", "1", "--secret-env", "PUBLIC_KEY"],
+                environment: ["PUBLIC_KEY": known])
+            let url = "http://127.0.0.1:\(try run.port())/"
+            let moved = try postrider(["endpoints", "update", "e", "--url", url], database: database, environment: allowed)
+            try #require(moved.status == 0, "\(moved)")
+            let test = try postrider(["endpoints", "test", "e"], database: database, environment: allowed)
+            try #require(test.status == 0, "\(test)")
+            #expect(try jsonLines(run.finish().output).first?["signature"] as? String == verdict)
+        }
+    }
+
     @Test func wrongKindsAreRefused() async throws {
         let database = try await migrated()
         let environment = ["S": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
