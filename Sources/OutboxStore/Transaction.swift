@@ -22,4 +22,25 @@ public enum Transaction {
         try await connection.script("COMMIT", name: "TransactionCommit")
         return result
     }
+
+    /// Runs something that only reads and undoes everything, whatever the outcome: what it set in the session too.
+    ///
+    /// - Parameter limit: the longest time for each of its statements.
+    /// - Throws: what `body` throws; `PostgresError`.
+    public static func readAndUndo<Result>(
+        within limit: Duration, on connection: Connection, _ body: () async throws -> Result
+    ) async throws -> Result {
+        let milliseconds = limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000
+        try await connection.script(
+            "BEGIN READ ONLY; SET LOCAL statement_timeout = \(milliseconds)", name: "TransactionBeginReading")
+        let result: Result
+        do {
+            result = try await body()
+        } catch {
+            if connection.isOpen { _ = try? await connection.script("ROLLBACK", name: "TransactionUndo") }
+            throw error
+        }
+        try await connection.script("ROLLBACK", name: "TransactionUndo")
+        return result
+    }
 }

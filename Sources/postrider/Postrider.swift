@@ -19,7 +19,8 @@ struct Postrider: AsyncParsableCommand {
             Migrate.self, WorkerCommand.self, DemoCommand.self, Doctor.self, Emit.self, Attach.self, Detach.self,
             Attachments.self, Endpoints.self, N8n.self, Keys.self, Events.self, Deliveries.self, DeadLetters.self,
             Replay.self, Order.self,
-            Stats.self, Retention.self, Maintain.self, ListenCommand.self, Profiles.self,
+            Stats.self, Retention.self, Maintain.self, ListenCommand.self, Profiles.self, Filters.self,
+            Transforms.self,
         ])
 
     /// Parses and runs; every error becomes one line and an exit status.

@@ -16,7 +16,7 @@ SELECT d.name AS destination, count(*) AS attempts,
        count(*) FILTER (WHERE a.failure = 'timeout') AS timeouts
 FROM postrider.webhook_attempts AS a
 JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id
-WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 3
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome NOT IN (3, 4)
 GROUP BY d.id
 ORDER BY p95_ms DESC
 LIMIT 50;

@@ -12,6 +12,6 @@ SELECT a.failure, a.status_code, count(*) AS attempts, count(DISTINCT a.destinat
        count(*) FILTER (WHERE a.outcome = 1) AS will_retry, count(*) FILTER (WHERE a.outcome = 2) AS gave_up,
        min(a.attempted_at) AS first_at, max(a.attempted_at) AS last_at, max(a.error_message) AS example
 FROM postrider.webhook_attempts AS a
-WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 0
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome NOT IN (0, 4)
 GROUP BY a.failure, a.status_code
 ORDER BY attempts DESC;

@@ -13,6 +13,6 @@ SELECT date_trunc('hour', a.attempted_at) AS hour, d.name AS destination, count(
        round(100.0 * count(*) FILTER (WHERE a.outcome = 0) / count(*), 2) AS success_percent
 FROM postrider.webhook_attempts AS a
 JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id
-WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 3
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome NOT IN (3, 4)
 GROUP BY 1, d.id
 ORDER BY 1 DESC, failed DESC, 2;

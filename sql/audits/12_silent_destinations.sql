@@ -2,7 +2,8 @@
 --
 --   psql [-v hours=24] -f 12_silent_destinations.sql
 --
--- Columns: destination, kind, is_active, inactive_reason, event_types, matching_events (in those hours), waiting.
+-- Columns: destination, kind, is_active, inactive_reason, event_types, has_filter (of payloads, which matching_events does
+--          not ask), matching_events (in those hours), waiting.
 -- Cost: reads the attempts and events of those hours.
 \if :{?hours}
 \else
@@ -16,7 +17,7 @@ WITH busy AS (
     WHERE id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
     GROUP BY event_type, organization_id, user_id
 )
-SELECT d.name AS destination, d.kind, d.is_active, d.inactive_reason, d.event_types,
+SELECT d.name AS destination, d.kind, d.is_active, d.inactive_reason, d.event_types, d.options ? 'filter' AS has_filter,
        (SELECT coalesce(sum(s.events), 0) FROM seen AS s
         WHERE postrider.matches(d.event_types, s.event_type)
           AND (d.organization_id IS NULL OR d.organization_id = s.organization_id)

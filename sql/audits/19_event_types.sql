@@ -2,7 +2,8 @@
 --
 --   psql [-v hours=24] -f 19_event_types.sql
 --
--- Columns: event_type, events (in those hours), destinations, names (active ones, by pattern).
+-- Columns: event_type, events (in those hours), destinations, names (active ones, by pattern; one with a
+--          filter of payloads may get fewer).
 -- Cost: reads the events of those hours.
 \if :{?hours}
 \else

@@ -185,19 +185,19 @@ CREATE TABLE postrider.webhook_attempts (
     error_message  text,
     response_body  text,
     next_retry_at  timestamptz,
-    CONSTRAINT outcome_is_known CHECK (outcome BETWEEN 0 AND 3)
+    CONSTRAINT outcome_is_known CHECK (outcome BETWEEN 0 AND 4)
 ) PARTITION BY RANGE (event_id);
 -- A crash may write one attempt twice (both requests did happen), so this index is not unique.
 CREATE INDEX webhook_attempts_delivery_idx ON postrider.webhook_attempts (event_id, destination_id);
 COMMENT ON TABLE postrider.webhook_attempts IS
-    'One row for each HTTP request that was made, append-only, partitioned like the events.';
+    'One row for each HTTP request that was made, or that a transform dropped or failed to make; append-only, partitioned like the events.';
 COMMENT ON COLUMN postrider.webhook_attempts.event_id IS 'The event.';
 COMMENT ON COLUMN postrider.webhook_attempts.attempted_at IS 'When its outcome was known, by the database''s clock at recording less the time waited.';
 COMMENT ON COLUMN postrider.webhook_attempts.worker_id IS 'The worker that made the request.';
 COMMENT ON COLUMN postrider.webhook_attempts.destination_id IS 'The destination, webhook_destinations.id.';
 COMMENT ON COLUMN postrider.webhook_attempts.duration_us IS 'From the start of the exchange to its end, in microseconds.';
 COMMENT ON COLUMN postrider.webhook_attempts.attempt_number IS '1 for the first attempt of a delivery.';
-COMMENT ON COLUMN postrider.webhook_attempts.outcome IS '0 delivered, 1 failed and will be retried, 2 failed and is a dead letter, 3 not sent (snoozed or refused before sending).';
+COMMENT ON COLUMN postrider.webhook_attempts.outcome IS '0 delivered, 1 failed and will be retried, 2 failed and is a dead letter, 3 made after the claim was lost and changed nothing, 4 not sent: the destination''s transform gave null.';
 COMMENT ON COLUMN postrider.webhook_attempts.status_code IS 'HTTP status; null when there was no answer.';
 COMMENT ON COLUMN postrider.webhook_attempts.failure IS 'Class of the failure: timeout, connect, tls, dns, server_error, …; null when delivered.';
 COMMENT ON COLUMN postrider.webhook_attempts.error_message IS 'One line for people about the failure; never holds a secret; null when delivered.';

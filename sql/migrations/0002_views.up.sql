@@ -94,7 +94,7 @@ SELECT e.id, e.event_type, e.event_source, e.table_name, e.record_id, e.user_id,
        greatest(0, (SELECT max(a.attempt_number) - 1 FROM postrider.webhook_attempts AS a
                     WHERE a.event_id = e.id)) AS retry_count,
        (SELECT coalesce(a.error_message, a.failure) FROM postrider.webhook_attempts AS a
-        WHERE a.event_id = e.id AND a.outcome <> 0 ORDER BY a.attempted_at DESC LIMIT 1) AS error_message
+        WHERE a.event_id = e.id AND a.outcome NOT IN (0, 4) ORDER BY a.attempted_at DESC LIMIT 1) AS error_message
 FROM postrider.webhook_event_log AS e;
 COMMENT ON VIEW postrider.webhook_events IS
     'Every event with its status. INSERT here makes events; look up by id, or by id >= postrider.event_id_at(time), which read indexes.';
@@ -110,7 +110,7 @@ COMMENT ON COLUMN postrider.webhook_events.priority IS '0 high, 1 normal (defaul
 COMMENT ON COLUMN postrider.webhook_events.data IS 'The payload, a JSON document.';
 COMMENT ON COLUMN postrider.webhook_events.created_at IS 'When the row was inserted, by the database''s clock.';
 COMMENT ON COLUMN postrider.webhook_events.status IS
-    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber (or there was none). Read-only.';
+    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none). Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.retry_count IS 'Highest number of retries among its deliveries, 0 when none. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest failed attempt, also after a later attempt delivered; null when none failed. Read-only.';
 
@@ -135,6 +135,7 @@ SELECT postrider.delivery_id(p.event_id, p.destination_id) AS id,
                SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f
                WHERE f.destination_id IS NOT NULL) THEN 'pending'
            WHEN p.outcome = 0 THEN 'success'
+           WHEN p.outcome = 4 THEN 'skipped'
            ELSE 'failed'
        END AS status,
        p.status_code::integer AS status_code,
@@ -186,7 +187,7 @@ COMMENT ON COLUMN postrider.webhook_deliveries.destination_kind IS 'endpoint or 
 COMMENT ON COLUMN postrider.webhook_deliveries.destination_name IS 'Name of the destination today.';
 COMMENT ON COLUMN postrider.webhook_deliveries.event_type IS 'Type of the event.';
 COMMENT ON COLUMN postrider.webhook_deliveries.payload IS 'The event''s data, before the envelope.';
-COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. failed: dead letter.';
+COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. skipped: the destination''s transform gave null, so nothing was sent. failed: dead letter.';
 COMMENT ON COLUMN postrider.webhook_deliveries.status_code IS 'HTTP status of the latest attempt; null when there was no answer or no attempt.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_status_code IS 'The same as status_code.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_body IS 'Beginning of the latest answer; null when empty or not kept.';

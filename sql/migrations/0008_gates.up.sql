@@ -160,6 +160,10 @@ BEGIN
             WHEN 'batch' THEN jsonb_typeof(value -> 'events') IS NOT DISTINCT FROM 'number'
             WHEN 'priority' THEN value IN ('"high"', '"normal"', '"low"')
             WHEN 'critical' THEN jsonb_typeof(value) = 'boolean'
+            WHEN 'filter' THEN jsonb_typeof(value) = 'object'
+            WHEN 'transform' THEN jsonb_typeof(value) = 'object'
+            WHEN 'transform_function' THEN jsonb_typeof(value) = 'string' AND octet_length(value #>> '{}') <= 200
+                                       AND (value #>> '{}') ~ '^[^.]+(\.[^.]+)+$'
         END;
         IF fits IS NULL THEN
             RETURN 'there is no option ' || quote_literal(left(name, 64));
@@ -237,6 +241,120 @@ COMMENT ON FUNCTION postrider.webhook_destination_gate() IS
 CREATE TRIGGER webhook_destination_gate
     BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options ON postrider.webhook_destinations
     FOR EACH ROW EXECUTE FUNCTION postrider.webhook_destination_gate();
+
+-- Transform functions -------------------------------------------------------------------------------------------------
+
+-- Whoever may write endpoints names a function; only the owner of the schema says which may be named. An allowed function
+-- runs as its own owner (SECURITY DEFINER), never with the rights of a worker, who may read every secret; and workers call it
+-- in a transaction that reads only and is rolled back, so that nothing of a call remains.
+-- The name stands as text: pg_upgrade refuses tables with columns of type regprocedure, and a function that was dropped and
+-- made again is the same to a DBA.
+CREATE TABLE postrider.webhook_transforms (
+    function   text        NOT NULL,
+    allowed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_transforms_pkey PRIMARY KEY (function)
+);
+COMMENT ON TABLE postrider.webhook_transforms IS
+    'Functions that destinations may name in the option transform_function. Written by allow_transform and forbid_transform.';
+COMMENT ON COLUMN postrider.webhook_transforms.function IS 'Schema and name as quote_ident writes them; its arguments are (jsonb, jsonb).';
+COMMENT ON COLUMN postrider.webhook_transforms.allowed_at IS 'When it was allowed.';
+
+CREATE FUNCTION postrider.transform_fault(function text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target pg_catalog.pg_proc;
+BEGIN
+    BEGIN
+        SELECT p.* INTO target FROM pg_proc AS p WHERE p.oid = to_regprocedure(function || '(jsonb, jsonb)');
+    EXCEPTION WHEN syntax_error OR invalid_name OR invalid_text_representation OR feature_not_supported THEN
+        target := NULL;
+    END;
+    IF target.oid IS NULL THEN
+        RETURN format('there is no function %s(jsonb, jsonb)', function);
+    ELSIF target.prorettype <> 'jsonb'::regtype OR target.proretset OR target.prokind <> 'f' THEN
+        RETURN format('the function %s must return jsonb', function);
+    ELSIF NOT target.prosecdef THEN
+        RETURN format('the function %s must be SECURITY DEFINER: it runs with the rights of its owner', function);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.transform_fault(text) IS 'Why a function cannot be a transform; null when it can.';
+
+CREATE FUNCTION postrider.allow_transform(function text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fault  text := postrider.transform_fault(function);
+    target regprocedure;
+    place  text;
+BEGIN
+    IF function IS NULL OR fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', coalesce(fault, 'the name of a function is missing') USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'CREATE FUNCTION sales.shape_lead(data jsonb, context jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SECURITY DEFINER …';
+    END IF;
+    target := to_regprocedure(function || '(jsonb, jsonb)');
+    SELECT quote_ident(n.nspname) INTO place FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE p.oid = target;
+    INSERT INTO postrider.webhook_transforms (function)
+    SELECT place || '.' || quote_ident(p.proname) FROM pg_proc AS p WHERE p.oid = target
+    ON CONFLICT DO NOTHING;
+    IF to_regrole('postrider_worker') IS NOT NULL AND NOT (has_function_privilege('postrider_worker', target, 'EXECUTE')
+        AND has_schema_privilege('postrider_worker', (SELECT p.pronamespace FROM pg_proc AS p WHERE p.oid = target), 'USAGE')) THEN
+        RAISE NOTICE 'workers may not call it yet: GRANT USAGE ON SCHEMA % TO postrider_worker; GRANT EXECUTE ON FUNCTION % TO postrider_worker;',
+            place, target;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.allow_transform(text) IS
+    'Allows destinations to name this function, schema.name, in the option transform_function. For the owner of the schema.';
+
+CREATE FUNCTION postrider.forbid_transform(function text) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM postrider.webhook_transforms AS t WHERE t.function = forbid_transform.function;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION postrider.forbid_transform(text) IS
+    'Takes back allow_transform; false when it was not allowed. Deliveries of destinations that name it fail and are tried again.';
+
+-- An error of one call must not take the others of a batch with it, so it becomes an answer.
+CREATE FUNCTION postrider.call_transform(function text, data jsonb, context jsonb, OUT result jsonb, OUT fault text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM postrider.webhook_transforms AS t WHERE t.function = call_transform.function) THEN
+        fault := format('the function %s is not allowed: SELECT postrider.allow_transform(%L)', function, function);
+        RETURN;
+    END IF;
+    fault := postrider.transform_fault(function);
+    IF fault IS NULL THEN
+        -- What stands in the table was written by quote_ident.
+        EXECUTE 'SELECT ' || function || '($1, $2)' INTO result USING data, context;
+    END IF;
+EXCEPTION WHEN OTHERS OR assert_failure THEN
+    result := NULL;
+    fault := coalesce(nullif(left(SQLERRM, 500), ''), 'error ' || SQLSTATE);
+END
+$$;
+COMMENT ON FUNCTION postrider.call_transform(text, jsonb, jsonb) IS
+    'Calls an allowed transform function with a payload and its context: what it gives, or why it gave nothing.';
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['worker', 'auditor', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'table', 'SELECT', 'webhook_transforms');
+    END LOOP;
+    FOREACH role_name IN ARRAY ARRAY['worker', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'call_transform', 'transform_fault');
+    END LOOP;
+END
+$$;
+REVOKE ALL ON TABLE postrider.webhook_transforms FROM PUBLIC;
+REVOKE ALL ON FUNCTION postrider.transform_fault(text), postrider.allow_transform(text), postrider.forbid_transform(text),
+    postrider.call_transform(text, jsonb, jsonb) FROM PUBLIC;
+SELECT postrider.grant_roles();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
     postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;

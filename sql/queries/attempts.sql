@@ -30,14 +30,15 @@ FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integ
 -- params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
 --         $4 attempt numbers smallint[], $5 statuses smallint[] with nulls, $6 durations in µs int[],
 --         $7 ages in µs int[], $8 response bodies text[] with nulls, $9 failures text[], $10 error messages text[],
---         $11 waits in ms bigint[]: null for a dead letter, -1 to park, $12 claims bigint[]
+--         $11 waits in ms bigint[]: null for a dead letter, -1 to park, -2 for nothing more, $12 claims bigint[]
 -- index: webhook_claims_pkey
 WITH held AS MATERIALIZED (
     -- The fence: only claims that are still this worker's, locked until the commit, may change a delivery's state.
     SELECT id FROM postrider.webhook_claims WHERE id = ANY ($12) AND worker_id = $1 ORDER BY id FOR UPDATE
 ), facts AS MATERIALIZED (
     SELECT f.*, held.id IS NOT NULL AS is_held,
-           CASE f.wait WHEN -1 THEN 'infinity' ELSE clock_timestamp() + f.wait * interval '1 millisecond' END AS due_at
+           CASE WHEN f.wait = -1 THEN 'infinity' WHEN f.wait >= 0 THEN clock_timestamp() + f.wait * interval '1 millisecond'
+           END AS due_at
     FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::text[],
                 $9::text[], $10::text[], $11::bigint[], $12::bigint[])
         AS f (event_id, destination_id, number, status, duration, age, body, failure, message, wait, claim_id)
@@ -47,13 +48,13 @@ WITH held AS MATERIALIZED (
                                             attempt_number, outcome, status_code, failure, error_message,
                                             response_body, next_retry_at)
     SELECT event_id, clock_timestamp() - age * interval '1 microsecond', $1, destination_id, duration, number,
-           CASE WHEN NOT is_held THEN 3 WHEN wait IS NULL THEN 2 ELSE 1 END, status, failure, message, body,
+           CASE WHEN NOT is_held THEN 3 WHEN wait = -2 THEN 4 WHEN wait IS NULL THEN 2 ELSE 1 END, status, failure, message, body,
            CASE WHEN is_held THEN due_at END
     FROM facts
     RETURNING 1
 ), retry AS (
     INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
-    SELECT event_id, due_at, destination_id, number + 1 FROM facts WHERE is_held AND wait IS NOT NULL
+    SELECT event_id, due_at, destination_id, number + 1 FROM facts WHERE is_held AND wait >= -1
     ON CONFLICT (event_id, destination_id) DO NOTHING
     RETURNING 1
 ), letter AS (

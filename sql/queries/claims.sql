@@ -277,7 +277,7 @@ ORDER BY u.place;
 SELECT event_id, destination_id, max(attempt_number)::smallint FROM (
     SELECT known.* FROM unnest($1::uuid[]) AS u (id), LATERAL (
         SELECT a.event_id, a.destination_id, a.attempt_number
-        FROM postrider.webhook_attempts AS a WHERE a.event_id = u.id AND a.outcome <= 2 OFFSET 0
+        FROM postrider.webhook_attempts AS a WHERE a.event_id = u.id AND a.outcome <> 3 OFFSET 0
     ) AS known
     UNION ALL
     SELECT known.* FROM unnest($1::uuid[]) AS u (id), LATERAL (

@@ -28,6 +28,8 @@ extension FailureClass {
         case .refusedByReceiver: "The receiver asked by header that this delivery, or all of them, be given up."
         case .refusedItem: "The receiver took the batch that the event was in, but refused this event of it."
         case .skipped: "An administrator skipped it, to let the events behind it in its ordering key go on."
+        case .transform: "The endpoint's transform failed: nothing was sent."
+        case .dropped: "The endpoint's transform gave null: nothing is to be sent. Nobody failed."
         case .poison: "Five workers died while they held it. It was not sent again, to protect the others."
         }
     }
@@ -59,6 +61,8 @@ extension FailureClass {
         case .refusedByReceiver: "Ask the receiver's owner before it is sent again; otherwise archive it."
         case .refusedItem: "Look into the receiver's log for this event; replay it when it is mended."
         case .skipped: "Replay it when its receiver is ready for it; it goes beside the order now."
+        case .transform: "Read the message of the last attempt, mend the template or the function, then replay."
+        case .dropped: "Nothing is to be done."
         case .poison: "Look into the logs of the workers that died, and report it, before it is replayed."
         }
     }

@@ -76,6 +76,10 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case skipped
     /// Five workers died while they held it.
     case poison
+    /// The destination's transform failed: nothing was sent.
+    case transform
+    /// The destination's transform gave null: nothing is to be sent. No failure of anybody.
+    case dropped
 
     /// The class of a failed exchange.
     init(_ failure: ExchangeFailure) {

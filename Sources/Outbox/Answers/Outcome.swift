@@ -8,6 +8,8 @@ public enum Outcome: Sendable {
     case failed(ExchangeFailure)
     /// The receiver took the batch, but refused this event of it.
     case refusedItem
+    /// Nothing was sent: the destination's transform failed.
+    case untransformed
 }
 
 /// The part of an answer that decides what happens next.

@@ -76,6 +76,7 @@ public struct Verdict: Sendable, Equatable {
         case .refusedItem: return bench.retry(.refusedItem, isBlamed: false)
         case .failed(let failure):
             return bench.judge(failure, wasQuick: duration.map { $0 < instantRetryLimit } ?? false)
+        case .untransformed: return bench.judgeUntransformed()
         }
     }
 }
@@ -102,6 +103,9 @@ private struct Bench {
             return retry(FailureClass(failure))
         }
     }
+
+    /// Somebody may mend the function meanwhile; the receiver has nothing to do with it.
+    func judgeUntransformed() -> Verdict { retry(.transform, isBlamed: false) }
 
     func judge(_ answer: Answer) -> Verdict {
         let isDelivered = (200...299).contains(answer.status)

@@ -13,6 +13,12 @@ public struct DeliveryOptions: Sendable, Equatable {
     public var priority = 1
     /// Whether its dead letters are critical. The database marks them; workers need not know.
     public var isCritical = false
+    /// Which payloads it wants; nil for all.
+    public var filter: PayloadFilter?
+    /// What of a payload it gets; nil for all of it.
+    public var template: PayloadTemplate?
+    /// The function in SQL that makes its payloads, `schema.name`; after the template when there are both. Nil for none.
+    public var transformFunction: String?
 
     /// No options.
     public static let none = DeliveryOptions()
@@ -27,6 +33,13 @@ public struct DeliveryOptions: Sendable, Equatable {
         guard case .object(let members) = try JSONValue(parsing: text) else {
             throw OptionError("options must be a JSON object")
         }
+        try self.init(members)
+    }
+
+    /// Reads the members of such an object.
+    ///
+    /// - Throws: `OptionError` as ``init(parsing:)``.
+    public init(_ members: [String: JSONValue]) throws(OptionError) {
         for (name, value) in members.sorted(by: { $0.key < $1.key }) {
             do { try set(name, value) } catch { throw OptionError("option \(name): \(error.reason)") }
         }
@@ -50,8 +63,26 @@ public struct DeliveryOptions: Sendable, Equatable {
             }
             priority = rank
         case "critical": isCritical = try value.bool()
+        case "filter": filter = try PayloadFilter(value)
+        case "transform": template = try PayloadTemplate(value)
+        case "transform_function": transformFunction = try Self.function(value)
         default: throw OptionError("there is no such option")
         }
+    }
+}
+
+extension DeliveryOptions {
+    /// Whether payloads must be looked into, or changed, before they are sent.
+    public var readsPayload: Bool { filter != nil || template != nil || transformFunction != nil }
+
+    /// The name of a function: whether it may be called, Postgres tells when it is.
+    private static func function(_ value: JSONValue) throws(OptionError) -> String {
+        let name = try value.string()
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count >= 2, !parts.contains(where: \.isEmpty), name.utf8.count <= 200 else {
+            throw OptionError("expected the name of a function with its schema, such as \"sales.shape_lead\"")
+        }
+        return name
     }
 }
 

@@ -50,7 +50,14 @@ public final class Destination: Sendable, Identifiable {
     /// Which statuses are never retried.
     public let finalStatuses: FinalStatuses
     /// What only some destinations use.
-    public var options: DeliveryOptions { uncommon ?? .none }
+    public var options: DeliveryOptions { uncommon?.options ?? .none }
+    // These are asked for with every delivery, mostly of destinations without any options.
+    /// How many events go into one request; nil for one event a request.
+    public var batch: BatchLimits? { uncommon?.options.batch }
+    /// Whether events of one ordering key are delivered strictly one after the other.
+    public var isOrdered: Bool { uncommon?.options.isOrdered ?? false }
+    /// Whose turn is first: 0 high, 1 normal, 2 low.
+    public var priority: Int { uncommon?.options.priority ?? 1 }
 
     /// A uuid costs 16 bytes instead of 80, which counts with 100,000 destinations.
     private enum Identity {
@@ -58,9 +65,15 @@ public final class Destination: Sendable, Identifiable {
         case text(String)
     }
 
+    /// Options of a destination that has some: the others pay eight bytes, not the space of all options.
+    private final class Uncommon: Sendable {
+        let options: DeliveryOptions
+
+        init(_ options: DeliveryOptions) { self.options = options }
+    }
+
     private let identity: Identity
-    /// Nil for no options, which saves their space with 100,000 destinations.
-    private let uncommon: DeliveryOptions?
+    private let uncommon: Uncommon?
 
     /// Makes a destination.
     ///
@@ -107,7 +120,7 @@ public final class Destination: Sendable, Identifiable {
         self.maxConcurrency = maxConcurrency
         self.isEnabled = isEnabled
         self.finalStatuses = finalStatuses
-        uncommon = options == .none ? nil : options
+        uncommon = options == .none ? nil : Uncommon(options)
     }
 
     private static func check(_ headers: [HeaderField], profile: Profile) throws(DestinationError) {

@@ -1,5 +1,6 @@
 // A parsed JSON text as a flat list of nodes, so that depth costs no stack.
-// Used only where a payload must be understood: the canonical form of profile `crm`, and policies given as JSON.
+// Used only where a payload must be understood: the canonical form of profile `crm`, filters and templates, and settings
+// given as JSON.
 
 /// A JSON text, parsed. Nodes stand in document order; a container's children follow it up to its `end`.
 struct JSONDocument: Sendable {
@@ -22,6 +23,8 @@ struct JSONDocument: Sendable {
     /// The source, followed by the decoded content of the strings that had escapes. Strings are generalized UTF-8:
     /// a lone surrogate, which Python accepts, is three bytes.
     let bytes: [UInt8]
+    /// How many of `bytes` are the source.
+    let sourceCount: Int
     /// The nodes, the root first. Children of an object alternate key (a string) and value.
     let nodes: [Node]
 
@@ -32,6 +35,7 @@ struct JSONDocument: Sendable {
         var parser = JSONParser(text: text)
         try parser.run()
         bytes = parser.bytes
+        sourceCount = text.count
         nodes = parser.nodes
     }
 

@@ -195,19 +195,19 @@ CREATE TABLE postrider.webhook_attempts (
     error_message  text,
     response_body  text,
     next_retry_at  timestamptz,
-    CONSTRAINT outcome_is_known CHECK (outcome BETWEEN 0 AND 3)
+    CONSTRAINT outcome_is_known CHECK (outcome BETWEEN 0 AND 4)
 ) PARTITION BY RANGE (event_id);
 -- A crash may write one attempt twice (both requests did happen), so this index is not unique.
 CREATE INDEX webhook_attempts_delivery_idx ON postrider.webhook_attempts (event_id, destination_id);
 COMMENT ON TABLE postrider.webhook_attempts IS
-    'One row for each HTTP request that was made, append-only, partitioned like the events.';
+    'One row for each HTTP request that was made, or that a transform dropped or failed to make; append-only, partitioned like the events.';
 COMMENT ON COLUMN postrider.webhook_attempts.event_id IS 'The event.';
 COMMENT ON COLUMN postrider.webhook_attempts.attempted_at IS 'When its outcome was known, by the database''s clock at recording less the time waited.';
 COMMENT ON COLUMN postrider.webhook_attempts.worker_id IS 'The worker that made the request.';
 COMMENT ON COLUMN postrider.webhook_attempts.destination_id IS 'The destination, webhook_destinations.id.';
 COMMENT ON COLUMN postrider.webhook_attempts.duration_us IS 'From the start of the exchange to its end, in microseconds.';
 COMMENT ON COLUMN postrider.webhook_attempts.attempt_number IS '1 for the first attempt of a delivery.';
-COMMENT ON COLUMN postrider.webhook_attempts.outcome IS '0 delivered, 1 failed and will be retried, 2 failed and is a dead letter, 3 not sent (snoozed or refused before sending).';
+COMMENT ON COLUMN postrider.webhook_attempts.outcome IS '0 delivered, 1 failed and will be retried, 2 failed and is a dead letter, 3 made after the claim was lost and changed nothing, 4 not sent: the destination''s transform gave null.';
 COMMENT ON COLUMN postrider.webhook_attempts.status_code IS 'HTTP status; null when there was no answer.';
 COMMENT ON COLUMN postrider.webhook_attempts.failure IS 'Class of the failure: timeout, connect, tls, dns, server_error, …; null when delivered.';
 COMMENT ON COLUMN postrider.webhook_attempts.error_message IS 'One line for people about the failure; never holds a secret; null when delivered.';
@@ -659,7 +659,7 @@ SELECT e.id, e.event_type, e.event_source, e.table_name, e.record_id, e.user_id,
        greatest(0, (SELECT max(a.attempt_number) - 1 FROM postrider.webhook_attempts AS a
                     WHERE a.event_id = e.id)) AS retry_count,
        (SELECT coalesce(a.error_message, a.failure) FROM postrider.webhook_attempts AS a
-        WHERE a.event_id = e.id AND a.outcome <> 0 ORDER BY a.attempted_at DESC LIMIT 1) AS error_message
+        WHERE a.event_id = e.id AND a.outcome NOT IN (0, 4) ORDER BY a.attempted_at DESC LIMIT 1) AS error_message
 FROM postrider.webhook_event_log AS e;
 COMMENT ON VIEW postrider.webhook_events IS
     'Every event with its status. INSERT here makes events; look up by id, or by id >= postrider.event_id_at(time), which read indexes.';
@@ -675,7 +675,7 @@ COMMENT ON COLUMN postrider.webhook_events.priority IS '0 high, 1 normal (defaul
 COMMENT ON COLUMN postrider.webhook_events.data IS 'The payload, a JSON document.';
 COMMENT ON COLUMN postrider.webhook_events.created_at IS 'When the row was inserted, by the database''s clock.';
 COMMENT ON COLUMN postrider.webhook_events.status IS
-    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber (or there was none). Read-only.';
+    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none). Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.retry_count IS 'Highest number of retries among its deliveries, 0 when none. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest failed attempt, also after a later attempt delivered; null when none failed. Read-only.';
 
@@ -700,6 +700,7 @@ SELECT postrider.delivery_id(p.event_id, p.destination_id) AS id,
                SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f
                WHERE f.destination_id IS NOT NULL) THEN 'pending'
            WHEN p.outcome = 0 THEN 'success'
+           WHEN p.outcome = 4 THEN 'skipped'
            ELSE 'failed'
        END AS status,
        p.status_code::integer AS status_code,
@@ -751,7 +752,7 @@ COMMENT ON COLUMN postrider.webhook_deliveries.destination_kind IS 'endpoint or 
 COMMENT ON COLUMN postrider.webhook_deliveries.destination_name IS 'Name of the destination today.';
 COMMENT ON COLUMN postrider.webhook_deliveries.event_type IS 'Type of the event.';
 COMMENT ON COLUMN postrider.webhook_deliveries.payload IS 'The event''s data, before the envelope.';
-COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. failed: dead letter.';
+COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. skipped: the destination''s transform gave null, so nothing was sent. failed: dead letter.';
 COMMENT ON COLUMN postrider.webhook_deliveries.status_code IS 'HTTP status of the latest attempt; null when there was no answer or no attempt.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_status_code IS 'The same as status_code.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_body IS 'Beginning of the latest answer; null when empty or not kept.';
@@ -2950,6 +2951,10 @@ BEGIN
             WHEN 'batch' THEN jsonb_typeof(value -> 'events') IS NOT DISTINCT FROM 'number'
             WHEN 'priority' THEN value IN ('"high"', '"normal"', '"low"')
             WHEN 'critical' THEN jsonb_typeof(value) = 'boolean'
+            WHEN 'filter' THEN jsonb_typeof(value) = 'object'
+            WHEN 'transform' THEN jsonb_typeof(value) = 'object'
+            WHEN 'transform_function' THEN jsonb_typeof(value) = 'string' AND octet_length(value #>> '{}') <= 200
+                                       AND (value #>> '{}') ~ '^[^.]+(\.[^.]+)+$'
         END;
         IF fits IS NULL THEN
             RETURN 'there is no option ' || quote_literal(left(name, 64));
@@ -3028,6 +3033,120 @@ CREATE TRIGGER webhook_destination_gate
     BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options ON postrider.webhook_destinations
     FOR EACH ROW EXECUTE FUNCTION postrider.webhook_destination_gate();
 
+-- Transform functions -------------------------------------------------------------------------------------------------
+
+-- Whoever may write endpoints names a function; only the owner of the schema says which may be named. An allowed function
+-- runs as its own owner (SECURITY DEFINER), never with the rights of a worker, who may read every secret; and workers call it
+-- in a transaction that reads only and is rolled back, so that nothing of a call remains.
+-- The name stands as text: pg_upgrade refuses tables with columns of type regprocedure, and a function that was dropped and
+-- made again is the same to a DBA.
+CREATE TABLE postrider.webhook_transforms (
+    function   text        NOT NULL,
+    allowed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_transforms_pkey PRIMARY KEY (function)
+);
+COMMENT ON TABLE postrider.webhook_transforms IS
+    'Functions that destinations may name in the option transform_function. Written by allow_transform and forbid_transform.';
+COMMENT ON COLUMN postrider.webhook_transforms.function IS 'Schema and name as quote_ident writes them; its arguments are (jsonb, jsonb).';
+COMMENT ON COLUMN postrider.webhook_transforms.allowed_at IS 'When it was allowed.';
+
+CREATE FUNCTION postrider.transform_fault(function text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target pg_catalog.pg_proc;
+BEGIN
+    BEGIN
+        SELECT p.* INTO target FROM pg_proc AS p WHERE p.oid = to_regprocedure(function || '(jsonb, jsonb)');
+    EXCEPTION WHEN syntax_error OR invalid_name OR invalid_text_representation OR feature_not_supported THEN
+        target := NULL;
+    END;
+    IF target.oid IS NULL THEN
+        RETURN format('there is no function %s(jsonb, jsonb)', function);
+    ELSIF target.prorettype <> 'jsonb'::regtype OR target.proretset OR target.prokind <> 'f' THEN
+        RETURN format('the function %s must return jsonb', function);
+    ELSIF NOT target.prosecdef THEN
+        RETURN format('the function %s must be SECURITY DEFINER: it runs with the rights of its owner', function);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.transform_fault(text) IS 'Why a function cannot be a transform; null when it can.';
+
+CREATE FUNCTION postrider.allow_transform(function text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fault  text := postrider.transform_fault(function);
+    target regprocedure;
+    place  text;
+BEGIN
+    IF function IS NULL OR fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', coalesce(fault, 'the name of a function is missing') USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'CREATE FUNCTION sales.shape_lead(data jsonb, context jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SECURITY DEFINER …';
+    END IF;
+    target := to_regprocedure(function || '(jsonb, jsonb)');
+    SELECT quote_ident(n.nspname) INTO place FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE p.oid = target;
+    INSERT INTO postrider.webhook_transforms (function)
+    SELECT place || '.' || quote_ident(p.proname) FROM pg_proc AS p WHERE p.oid = target
+    ON CONFLICT DO NOTHING;
+    IF to_regrole('postrider_worker') IS NOT NULL AND NOT (has_function_privilege('postrider_worker', target, 'EXECUTE')
+        AND has_schema_privilege('postrider_worker', (SELECT p.pronamespace FROM pg_proc AS p WHERE p.oid = target), 'USAGE')) THEN
+        RAISE NOTICE 'workers may not call it yet: GRANT USAGE ON SCHEMA % TO postrider_worker; GRANT EXECUTE ON FUNCTION % TO postrider_worker;',
+            place, target;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.allow_transform(text) IS
+    'Allows destinations to name this function, schema.name, in the option transform_function. For the owner of the schema.';
+
+CREATE FUNCTION postrider.forbid_transform(function text) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM postrider.webhook_transforms AS t WHERE t.function = forbid_transform.function;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION postrider.forbid_transform(text) IS
+    'Takes back allow_transform; false when it was not allowed. Deliveries of destinations that name it fail and are tried again.';
+
+-- An error of one call must not take the others of a batch with it, so it becomes an answer.
+CREATE FUNCTION postrider.call_transform(function text, data jsonb, context jsonb, OUT result jsonb, OUT fault text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM postrider.webhook_transforms AS t WHERE t.function = call_transform.function) THEN
+        fault := format('the function %s is not allowed: SELECT postrider.allow_transform(%L)', function, function);
+        RETURN;
+    END IF;
+    fault := postrider.transform_fault(function);
+    IF fault IS NULL THEN
+        -- What stands in the table was written by quote_ident.
+        EXECUTE 'SELECT ' || function || '($1, $2)' INTO result USING data, context;
+    END IF;
+EXCEPTION WHEN OTHERS OR assert_failure THEN
+    result := NULL;
+    fault := coalesce(nullif(left(SQLERRM, 500), ''), 'error ' || SQLSTATE);
+END
+$$;
+COMMENT ON FUNCTION postrider.call_transform(text, jsonb, jsonb) IS
+    'Calls an allowed transform function with a payload and its context: what it gives, or why it gave nothing.';
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['worker', 'auditor', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'table', 'SELECT', 'webhook_transforms');
+    END LOOP;
+    FOREACH role_name IN ARRAY ARRAY['worker', 'admin'] LOOP
+        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'call_transform', 'transform_fault');
+    END LOOP;
+END
+$$;
+REVOKE ALL ON TABLE postrider.webhook_transforms FROM PUBLIC;
+REVOKE ALL ON FUNCTION postrider.transform_fault(text), postrider.allow_transform(text), postrider.forbid_transform(text),
+    postrider.call_transform(text, jsonb, jsonb) FROM PUBLIC;
+SELECT postrider.grant_roles();
+
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
     postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;
 
@@ -3082,6 +3201,10 @@ BEGIN
     END LOOP;
 END
 $$;
+DROP FUNCTION postrider.call_transform(text, jsonb, jsonb), postrider.forbid_transform(text), postrider.allow_transform(text),
+    postrider.transform_fault(text);
+DROP TABLE postrider.webhook_transforms;
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'call_transform', 'transform_fault');
 DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text);
 
@@ -5673,7 +5796,7 @@ SELECT d.name AS destination, count(*) AS attempts,
        count(*) FILTER (WHERE a.failure = 'timeout') AS timeouts
 FROM postrider.webhook_attempts AS a
 JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id
-WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 3
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome NOT IN (3, 4)
 GROUP BY d.id
 ORDER BY p95_ms DESC
 LIMIT 50;
@@ -5694,7 +5817,7 @@ SELECT a.failure, a.status_code, count(*) AS attempts, count(DISTINCT a.destinat
        count(*) FILTER (WHERE a.outcome = 1) AS will_retry, count(*) FILTER (WHERE a.outcome = 2) AS gave_up,
        min(a.attempted_at) AS first_at, max(a.attempted_at) AS last_at, max(a.error_message) AS example
 FROM postrider.webhook_attempts AS a
-WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 0
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome NOT IN (0, 4)
 GROUP BY a.failure, a.status_code
 ORDER BY attempts DESC;
 
@@ -5857,7 +5980,7 @@ SELECT date_trunc('hour', a.attempted_at) AS hour, d.name AS destination, count(
        round(100.0 * count(*) FILTER (WHERE a.outcome = 0) / count(*), 2) AS success_percent
 FROM postrider.webhook_attempts AS a
 JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id
-WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome <> 3
+WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome NOT IN (3, 4)
 GROUP BY 1, d.id
 ORDER BY 1 DESC, failed DESC, 2;
 
@@ -5892,7 +6015,8 @@ ORDER BY t.events DESC;
 --
 --   psql [-v hours=24] -f 12_silent_destinations.sql
 --
--- Columns: destination, kind, is_active, inactive_reason, event_types, matching_events (in those hours), waiting.
+-- Columns: destination, kind, is_active, inactive_reason, event_types, has_filter (of payloads, which matching_events does
+--          not ask), matching_events (in those hours), waiting.
 -- Cost: reads the attempts and events of those hours.
 \if :{?hours}
 \else
@@ -5906,7 +6030,7 @@ WITH busy AS (
     WHERE id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour')
     GROUP BY event_type, organization_id, user_id
 )
-SELECT d.name AS destination, d.kind, d.is_active, d.inactive_reason, d.event_types,
+SELECT d.name AS destination, d.kind, d.is_active, d.inactive_reason, d.event_types, d.options ? 'filter' AS has_filter,
        (SELECT coalesce(sum(s.events), 0) FROM seen AS s
         WHERE postrider.matches(d.event_types, s.event_type)
           AND (d.organization_id IS NULL OR d.organization_id = s.organization_id)
@@ -6055,7 +6179,8 @@ LIMIT 200;
 --
 --   psql [-v hours=24] -f 19_event_types.sql
 --
--- Columns: event_type, events (in those hours), destinations, names (active ones, by pattern).
+-- Columns: event_type, events (in those hours), destinations, names (active ones, by pattern; one with a
+--          filter of payloads may get fewer).
 -- Cost: reads the events of those hours.
 \if :{?hours}
 \else
@@ -6661,7 +6786,7 @@ FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integ
     /// - params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
     ///   $4 attempt numbers smallint[], $5 statuses smallint[] with nulls, $6 durations in µs int[],
     ///   $7 ages in µs int[], $8 response bodies text[] with nulls, $9 failures text[], $10 error messages text[],
-    ///   $11 waits in ms bigint[]: null for a dead letter, -1 to park, $12 claims bigint[]
+    ///   $11 waits in ms bigint[]: null for a dead letter, -1 to park, -2 for nothing more, $12 claims bigint[]
     /// - index: webhook_claims_pkey
     static let attemptRecordFailed = Statement(
         name: "AttemptRecordFailed",
@@ -6671,7 +6796,8 @@ WITH held AS MATERIALIZED (
     SELECT id FROM postrider.webhook_claims WHERE id = ANY ($12) AND worker_id = $1 ORDER BY id FOR UPDATE
 ), facts AS MATERIALIZED (
     SELECT f.*, held.id IS NOT NULL AS is_held,
-           CASE f.wait WHEN -1 THEN 'infinity' ELSE clock_timestamp() + f.wait * interval '1 millisecond' END AS due_at
+           CASE WHEN f.wait = -1 THEN 'infinity' WHEN f.wait >= 0 THEN clock_timestamp() + f.wait * interval '1 millisecond'
+           END AS due_at
     FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::text[],
                 $9::text[], $10::text[], $11::bigint[], $12::bigint[])
         AS f (event_id, destination_id, number, status, duration, age, body, failure, message, wait, claim_id)
@@ -6681,13 +6807,13 @@ WITH held AS MATERIALIZED (
                                             attempt_number, outcome, status_code, failure, error_message,
                                             response_body, next_retry_at)
     SELECT event_id, clock_timestamp() - age * interval '1 microsecond', $1, destination_id, duration, number,
-           CASE WHEN NOT is_held THEN 3 WHEN wait IS NULL THEN 2 ELSE 1 END, status, failure, message, body,
+           CASE WHEN NOT is_held THEN 3 WHEN wait = -2 THEN 4 WHEN wait IS NULL THEN 2 ELSE 1 END, status, failure, message, body,
            CASE WHEN is_held THEN due_at END
     FROM facts
     RETURNING 1
 ), retry AS (
     INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
-    SELECT event_id, due_at, destination_id, number + 1 FROM facts WHERE is_held AND wait IS NOT NULL
+    SELECT event_id, due_at, destination_id, number + 1 FROM facts WHERE is_held AND wait >= -1
     ON CONFLICT (event_id, destination_id) DO NOTHING
     RETURNING 1
 ), letter AS (
@@ -7189,7 +7315,7 @@ ORDER BY u.place
 SELECT event_id, destination_id, max(attempt_number)::smallint FROM (
     SELECT known.* FROM unnest($1::uuid[]) AS u (id), LATERAL (
         SELECT a.event_id, a.destination_id, a.attempt_number
-        FROM postrider.webhook_attempts AS a WHERE a.event_id = u.id AND a.outcome <= 2 OFFSET 0
+        FROM postrider.webhook_attempts AS a WHERE a.event_id = u.id AND a.outcome <> 3 OFFSET 0
     ) AS known
     UNION ALL
     SELECT known.* FROM unnest($1::uuid[]) AS u (id), LATERAL (
@@ -7663,6 +7789,18 @@ FROM (SELECT CASE WHEN starts_with(secret, 'sealed:') THEN split_part(secret, ':
       WHERE h.value <> '' AND (starts_with(h.value, 'sealed:') OR postrider.holds_credential(h.key))) AS u
 GROUP BY u.key_name
 ORDER BY u.key_name NULLS FIRST
+"""#)
+
+    /// `TransformCall`; rows: one for each payload, in order: what the function gave, and why it gave nothing
+    /// - params: $1 function text, $2 payloads text[], $3 contexts text[]
+    /// - index: webhook_transforms_pkey
+    static let transformCall = Statement(
+        name: "TransformCall",
+        sql: #"""
+SELECT t.result::text, t.fault
+FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u (data, context, place),
+     LATERAL postrider.call_transform($1, u.data::jsonb, u.context::jsonb) AS t
+ORDER BY u.place
 """#)
 
     /// `WorkerRegister`; rows: 1, the new worker's id

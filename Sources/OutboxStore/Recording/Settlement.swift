@@ -65,7 +65,7 @@ public struct Settlement: Sendable {
         failed.messages.append(message)
         failed.waits.append(next.milliseconds)
         failed.claims.append(claim)
-        tallies[attempt.destination, default: (0, 0)].failed += 1
+        if next != .drop { tallies[attempt.destination, default: (0, 0)].failed += 1 }
         touch(claim: claim)
     }
 
@@ -208,12 +208,15 @@ public enum NextStep: Sendable, Hashable {
     case park
     /// It is a dead letter.
     case dead
+    /// Nothing is sent and nothing went wrong: the destination's transform dropped it.
+    case drop
 
     var milliseconds: Int64? {
         switch self {
         case .retry(let milliseconds): max(0, milliseconds)
         case .park: -1
         case .dead: nil
+        case .drop: -2
         }
     }
 }

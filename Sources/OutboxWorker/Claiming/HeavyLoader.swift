@@ -42,6 +42,14 @@ final class HeavyLoader: Sendable {
         }
     }
 
+    /// Filters and templates parse a payload: a large one not on the thread on which heartbeats are answered.
+    private func accept(_ claim: Claim, _ settled: Set<DeliveryKey>, _ dispatcher: Dispatcher) async {
+        guard dispatcher.readsPayloads else { return dispatcher.accept(claim, settled: settled) }
+        await withTaskExecutorPreference(globalConcurrentExecutor) {
+            dispatcher.accept(claim, settled: settled)
+        }
+    }
+
     private func deliver(_ load: Load, _ context: LifeContext) async {
         var trouble = Trouble()
         while !Task.isCancelled {
@@ -53,7 +61,7 @@ final class HeavyLoader: Sendable {
                     var event = load.work.event
                     event.data = data
                     let work = Claim.Work(event: event, isHeavy: false, target: load.work.target)
-                    context.dispatcher.accept(Claim(id: load.claim, work: [work]), settled: load.settled)
+                    await accept(Claim(id: load.claim, work: [work]), load.settled, context.dispatcher)
                 }
                 return context.dispatcher.release(claim: load.claim)
             } catch {

@@ -53,8 +53,10 @@ struct Life: Sendable {
         // Requests from which nothing comes back hold a connection beside those of the others.
         exchanging.maxConnections = max(exchanging.maxConnections, 2 * settings.maxInFlight)
         let exchanger = try Exchanger(settings: exchanging) { [box] in box.dispatcher?.completed($0) }
+        let transformer = Transformer()
         let dispatcher = Dispatcher(
             settings: settings, routing: table, fence: fence, send: { exchanger.submit($0) },
+            transform: { transformer.take($0) },
             settled: { isUrgent in
                 if isUrgent { return signal.raise() }
                 signal.raise(by: MonotonicTime.now() + WorkCycle.flushDelay)
@@ -63,7 +65,7 @@ struct Life: Sendable {
         await keeper.keep(dispatcher)
         context = LifeContext(
             worker: worker, settings: settings, links: links, dispatcher: dispatcher, routingKeeper: keeper,
-            bell: Bell(), heavyLoader: HeavyLoader(), fence: fence, logger: logger)
+            bell: Bell(), heavyLoader: HeavyLoader(), transformer: transformer, fence: fence, logger: logger)
         cycle = WorkCycle(context: context, signal: signal)
         self.exchanger = exchanger
     }
@@ -92,6 +94,10 @@ struct Life: Sendable {
                 }
                 group.addTask {
                     await context.heavyLoader.run(context)
+                    return false
+                }
+                group.addTask {
+                    await context.transformer.run(context)
                     return false
                 }
                 group.addTask {

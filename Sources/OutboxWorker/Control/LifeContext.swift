@@ -15,6 +15,7 @@ struct LifeContext: Sendable {
     let routingKeeper: RoutingKeeper
     let bell: Bell
     let heavyLoader: HeavyLoader
+    let transformer: Transformer
     let fence: Fence
     let logger: Logger
 

@@ -19,6 +19,7 @@ final class Links: Sendable {
     private let logger: Logger
     private let current: Mutex<Connection?>
     private let side: Pool
+    private let transforms: Pool
     private let worker = Atomic<Int64>(0)
 
     /// Connects, and finds out what stands between.
@@ -61,6 +62,7 @@ final class Links: Sendable {
         var database = Self.bounded(settings.database, queryTimeout: Self.sideDeadline)
         database.prepares = database.prepares && !isPooled
         side = Pool(database, maximumSize: 2)
+        transforms = Pool(database, maximumSize: Transformer.width)
     }
 
     /// Names the worker whose life the work connection tells of from now on, by a lock of its session.
@@ -159,6 +161,15 @@ final class Links: Sendable {
         }
     }
 
+    /// Runs a call of a transform function, on a connection apart from everything else: nobody knows how long it takes.
+    ///
+    /// - Throws: what `body` throws; `PostgresError` when no connection can be had.
+    func transform<Result: Sendable>(
+        _ body: @Sendable (Connection) async throws -> Result
+    ) async throws -> Result {
+        try await transforms.withConnection { try await body($0) }
+    }
+
     /// Gives up the work connection, so that the next may find another server.
     func abandonWork() async {
         let connection = current.withLock { connection in
@@ -172,5 +183,6 @@ final class Links: Sendable {
     func close() async {
         await abandonWork()
         await side.close()
+        await transforms.close()
     }
 }

@@ -17,7 +17,7 @@ extension DispatchState {
                 lanes[id]?.isListed = false
                 continue
             }
-            turns.append(id, rank: destination.options.priority)
+            turns.append(id, rank: destination.priority)
             waiting -= 1
             inFlight += 1
             departures.append(board(delivery, destination, needsID: lanes[id]?.sendsDeliveryID == true))

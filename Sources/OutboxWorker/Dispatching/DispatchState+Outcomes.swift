@@ -38,7 +38,7 @@ extension DispatchState {
 
     /// The events that a receiver refused of a batch which it took.
     private func refusedItems(of destination: Destination, _ verdict: Verdict, _ ended: EndedExchange) -> Set<String> {
-        guard destination.options.batch != nil, case .delivered = verdict.action else { return [] }
+        guard destination.batch != nil, case .delivered = verdict.action else { return [] }
         return BatchAnswer.refusedItems(ended.body)
     }
 
@@ -47,7 +47,7 @@ extension DispatchState {
         if let lane = lanes[id] { breakers.note(report, verdict, of: lane, now) }
     }
 
-    private mutating func apply(
+    mutating func apply(
         _ verdict: Verdict, to delivery: Delivery, _ ended: EndedExchange, kept: Int, now: Int64
     ) {
         let attempt = FinishedAttempt(
@@ -80,7 +80,7 @@ extension DispatchState {
     /// Lets the events behind a delivery go on, if its destination keeps order and it has a key.
     mutating func endTurn(of delivery: Delivery) {
         let id = delivery.destination
-        guard let key = delivery.parcel.event.orderingKey, lanes[id]?.destination.options.isOrdered == true else {
+        guard let key = delivery.parcel.event.orderingKey, routing[id]?.isOrdered == true else {
             return
         }
         settlement.release(event: delivery.parcel.event.id, destination: id, key: key)

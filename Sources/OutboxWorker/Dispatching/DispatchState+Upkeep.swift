@@ -97,6 +97,7 @@ extension DispatchState {
         // Two loads may end in the wrong order.
         guard table.version >= routing.version else { return }
         routing = table
+        routingChanges += 1
         for id in lanes.keys {
             guard let destination = table[id] else { continue }
             lanes[id]?.destination = destination

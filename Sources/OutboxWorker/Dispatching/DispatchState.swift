@@ -12,6 +12,8 @@ struct DispatchState: Sendable {
 
     let maxInFlight: Int
     var routing: RoutingTable
+    /// How often it was exchanged.
+    var routingChanges = 0
     var lanes: [Int32: Lane] = [:]
     /// Lanes that have work, in the order in which they get a turn.
     var turns = Ranked<Int32>()
@@ -37,6 +39,10 @@ struct DispatchState: Sendable {
     /// Deliveries that ride along in requests of batches, beside the first of each.
     var riding = 0
     var waiting = 0
+    /// Deliveries that wait for their payload to be made.
+    var transforming = 0
+    /// Those of them that nobody has taken yet.
+    var untransformed: [Delivery] = []
     var payloadBytes = 0
     /// True when nothing more may start: the worker is stopping or is no longer sure of its lease.
     var isDraining = false
@@ -47,7 +53,7 @@ struct DispatchState: Sendable {
     }
 
     /// Deliveries in memory that are not settled.
-    var outstanding: Int { inFlight + riding + waiting }
+    var outstanding: Int { inFlight + riding + waiting + transforming }
 
     /// Claims that are not finished.
     var openClaimCount: Int { openClaims.count }
@@ -72,12 +78,18 @@ struct DispatchState: Sendable {
 
     /// Puts an event's deliveries into the lanes of their destinations.
     mutating func add(_ work: Claim.Work, to claim: Int64, settled: Set<DeliveryKey>, now: Int64) {
-        for delivery in deliveries(of: work, claim: claim, settled: settled) { enqueue(delivery, now) }
+        let deliveries = routing.deliveries(of: work, claim: claim, settled: settled, readsPayload: true)
+        add(deliveries, now: now)
+    }
+
+    /// Puts deliveries into the lanes of their destinations.
+    mutating func add(_ deliveries: [Delivery], now: Int64) {
+        for delivery in deliveries { enqueue(delivery, now) }
     }
 
     /// Makes dead letters of an event's deliveries without sending them.
     mutating func bury(_ work: Claim.Work, in claim: Int64, settled: Set<DeliveryKey>, now: Int64) {
-        for delivery in deliveries(of: work, claim: claim, settled: settled) {
+        for delivery in routing.deliveries(of: work, claim: claim, settled: settled, readsPayload: false) {
             let attempt = FinishedAttempt(
                 event: work.event.id, destination: delivery.destination, number: delivery.attempt, duration: 0,
                 endedAt: now, body: nil)
@@ -87,29 +99,15 @@ struct DispatchState: Sendable {
         }
     }
 
-    /// The deliveries of one event that are still to be made.
-    private func deliveries(of work: Claim.Work, claim: Int64, settled: Set<DeliveryKey>) -> [Delivery] {
-        let parcel = Parcel(event: work.event, claim: claim)
-        if let target = work.target {
-            // A destination that was deleted meanwhile gets nothing more.
-            guard let destination = routing[target.destination] else { return [] }
-            return [
-                Delivery(
-                    parcel: parcel, destination: destination.id, attempt: target.attempt, isReplay: target.isReplay)
-            ]
-        }
-        return routing.destinations(for: work.event).lazy.map(\.id)
-            .filter { settled.isEmpty || !settled.contains(DeliveryKey(event: work.event.id, destination: $0)) }
-            .map { Delivery(parcel: parcel, destination: $0, attempt: 1) }
-    }
-
-    private mutating func enqueue(_ delivery: Delivery, _ now: Int64) {
+    /// Puts a delivery into its lane, aside while its payload is made, or back into Postgres.
+    mutating func enqueue(_ delivery: Delivery, _ now: Int64) {
         let id = delivery.destination
         guard let destination = routing[id] else { return }
         if lanes[id] == nil { openLane(destination) }
         guard destination.isEnabled else { return snooze(delivery, rest(at: id)) }
         if isDraining { return snooze(delivery, .retry(afterMilliseconds: 0)) }
         if let wait = lanes[id]?.overflow(at: now) { return snooze(delivery, .retry(afterMilliseconds: wait)) }
+        if let unready = delivery.parcel.unready { return setAside(delivery, unready, now) }
         lanes[id]?.append(delivery, at: now)
         waiting += 1
         payloadBytes += delivery.parcel.event.data.count
@@ -133,7 +131,7 @@ struct DispatchState: Sendable {
     mutating func list(_ id: Int32) {
         guard lanes[id]?.isListed == false else { return }
         lanes[id]?.isListed = true
-        turns.append(id, rank: lanes[id]?.destination.options.priority ?? 1)
+        turns.append(id, rank: lanes[id]?.destination.priority ?? 1)
     }
 
     mutating func snooze(_ delivery: Delivery, _ next: NextStep) {

@@ -15,6 +15,7 @@ final class Dispatcher: Sendable {
     private let maxOutstanding: Int
     private let maxPayloadBytes: Int
     private let send: @Sendable ([Request]) -> Void
+    private let transform: @Sendable ([Delivery]) -> [Delivery]
     private let settled: @Sendable (_ isUrgent: Bool) -> Void
 
     /// Makes a dispatcher.
@@ -24,11 +25,14 @@ final class Dispatcher: Sendable {
     ///   - routing: the destinations as they are now.
     ///   - fence: whether a request may still be sent.
     ///   - send: hands requests to the exchanger; must not block.
+    ///   - transform: takes deliveries whose payload a function makes, for ``transformed(_:)``, and gives back those that
+    ///     should wait in Postgres; must not block.
     ///   - settled: called after outcomes came in, and whether the work cycle should look at once rather than within its
     ///     ``WorkCycle/flushDelay``; must not block.
     init(
         settings: WorkerSettings, routing: RoutingTable, fence: Fence,
-        send: @escaping @Sendable ([Request]) -> Void, settled: @escaping @Sendable (_ isUrgent: Bool) -> Void
+        send: @escaping @Sendable ([Request]) -> Void, transform: @escaping @Sendable ([Delivery]) -> [Delivery],
+        settled: @escaping @Sendable (_ isUrgent: Bool) -> Void
     ) {
         state = Mutex(DispatchState(maxInFlight: settings.maxInFlight, routing: routing))
         self.fence = fence
@@ -36,6 +40,7 @@ final class Dispatcher: Sendable {
         maxOutstanding = settings.maxOutstanding
         maxPayloadBytes = settings.maxPayloadBytes
         self.send = send
+        self.transform = transform
         self.settled = settled
     }
 
@@ -43,19 +48,62 @@ final class Dispatcher: Sendable {
     /// many workers died of becomes dead letters.
     func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
         let now = MonotonicTime.now()
-        state.withLock { state in
+        let isPoison = claim.rescues >= RescueStore.mostRescues
+        let routed = isPoison ? nil : routed(claim, settled)
+        let untransformed = state.withLock { state in
             state.open(claim: claim.id, now: now)
-            for work in claim.work {
-                if claim.rescues < RescueStore.mostRescues {
-                    state.add(work, to: claim.id, settled: settled, now: now)
-                } else {
+            for (index, work) in claim.work.enumerated() {
+                if isPoison {
                     state.bury(work, in: claim.id, settled: settled, now: now)
+                } else if let routed, routed.changes == state.routingChanges {
+                    state.add(routed.deliveries[index], now: now)
+                } else {
+                    state.add(work, to: claim.id, settled: settled, now: now)
                 }
             }
             state.close(claim: claim.id)
+            return state.takeUntransformed()
+        }
+        if !untransformed.isEmpty {
+            let refused = transform(untransformed)
+            if !refused.isEmpty { transformed(refused.map { ($0, .later(Transformer.timeoutPause)) }) }
         }
         depart()
     }
+
+    /// The deliveries of each event of a claim when payloads have to be read for them, which must not happen under the lock;
+    /// nil when none is read.
+    ///
+    /// With them how often the routing had changed: a destination that has a transform by now must not get a payload that
+    /// was made when it had none.
+    private func routed(
+        _ claim: Claim, _ settled: Set<DeliveryKey>
+    ) -> (deliveries: [[Delivery]], changes: Int)? {
+        let (routing, changes) = state.withLock { ($0.routing, $0.routingChanges) }
+        guard routing.readsPayloads else { return nil }
+        let deliveries = claim.work.map {
+            routing.deliveries(of: $0, claim: claim.id, settled: settled, readsPayload: true)
+        }
+        return (deliveries, changes)
+    }
+
+    /// Goes on with deliveries whose payload was to be made.
+    func transformed(_ results: [(delivery: Delivery, result: Transformed)]) {
+        let now = MonotonicTime.now()
+        state.withLock { state in
+            for (delivery, result) in results {
+                state.transformed(delivery, result, random: Double.random(in: 0..<1), now: now)
+            }
+        }
+        depart()
+        settled(false)
+    }
+
+    /// Whether routing an event may mean to read its payload.
+    var readsPayloads: Bool { state.withLock { $0.routing.readsPayloads } }
+
+    /// Whether nothing more may start.
+    var isDraining: Bool { state.withLock { $0.isDraining } }
 
     /// Holds a claim open until ``release(claim:)``, while parts of it are still being loaded.
     func hold(claim: Int64) { state.withLock { $0.open(claim: claim, now: MonotonicTime.now()) } }
@@ -114,7 +162,7 @@ final class Dispatcher: Sendable {
         let destination = departure.destination
         let event = departure.delivery.parcel.event
         let prepared =
-            destination.options.batch == nil
+            destination.batch == nil
             ? try builder.request(
                 event: event, destination: destination, deliveryID: departure.deliveryID,
                 attempt: Int(departure.delivery.attempt), unixSeconds: unixSeconds)
@@ -123,7 +171,7 @@ final class Dispatcher: Sendable {
                 deliveryID: departure.deliveryID, attempt: Int(departure.delivery.attempt), unixSeconds: unixSeconds)
         return Request(
             token: departure.token, url: destination.url.text, headers: prepared.headers, body: prepared.body,
-            timeout: destination.timeout, responseLimit: destination.options.batch == nil ? 65_536 : 262_144,
+            timeout: destination.timeout, responseLimit: destination.batch == nil ? 65_536 : 262_144,
             allowsHTTP: allowsHTTP)
     }
 

@@ -2,14 +2,28 @@
 
 internal import Outbox
 
-/// An event of a claim. A class, so that a fan-out to many destinations shares one.
+/// An event of a claim. A class, so that a fan-out to many destinations shares one; a destination with a transform has one of
+/// its own.
 final class Parcel: Sendable {
+    /// Why a payload cannot be sent as it is here.
+    enum Unready: Sendable {
+        /// A function of this destination makes what is sent.
+        case function(of: Destination)
+        /// It is not sent at all: the filter kept it out, and what stands behind it in its ordering key goes on.
+        case filteredOut
+        /// It never can; what is wrong.
+        case fault(String)
+    }
+
     let event: Event
     let claim: Int64
+    /// Nil for nearly all: what stands in `event` is sent.
+    let unready: Unready?
 
-    init(event: Event, claim: Int64) {
+    init(event: Event, claim: Int64, unready: Unready? = nil) {
         self.event = event
         self.claim = claim
+        self.unready = unready
     }
 }
 

@@ -25,6 +25,8 @@ struct RoutingTable: Sendable {
     let locked: Set<Int32>
     /// Whether a destination keeps the order of keys.
     let keepsOrder: Bool
+    /// Whether any destination looks into payloads or changes them.
+    let readsPayloads: Bool
 
     init(_ routing: Routing) {
         self.init(
@@ -42,6 +44,7 @@ struct RoutingTable: Sendable {
         keptResponseBytes = kept
         self.locked = locked
         keepsOrder = destinations.contains(where: \.options.isOrdered)
+        readsPayloads = destinations.contains(where: \.options.readsPayload)
     }
 
     /// The same with some destinations as they are now.
@@ -82,6 +85,7 @@ struct RoutingTable: Sendable {
         keptResponseBytes = kept
         self.locked = locked
         keepsOrder = old.keepsOrder || routing.destinations.contains(where: \.options.isOrdered)
+        readsPayloads = old.readsPayloads || routing.destinations.contains(where: \.options.readsPayload)
     }
 
     /// The destination of that id; nil when it was deleted.

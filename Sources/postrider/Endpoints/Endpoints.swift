@@ -10,7 +10,7 @@ struct Endpoints: AsyncParsableCommand {
         abstract: "Create, list and change webhook endpoints.",
         subcommands: [
             Create.self, List.self, Show.self, Update.self, Disable.self, Enable.self, Delete.self, Test.self,
-            RotateSecret.self, PublicKey.self,
+            RotateSecret.self, PublicKey.self, Match.self,
         ])
 
     /// `postrider endpoints create`.

@@ -82,7 +82,7 @@ struct Deliveries: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List deliveries, newest event first.")
         @Option(help: "Of one event.") var event: String?
         @Option(help: "Of one endpoint or workflow: id or name.") var endpoint: String?
-        @Option(help: "pending, success or failed.") var status: String?
+        @Option(help: "pending, success, skipped or failed.") var status: String?
         @OptionGroup var list: ListOptions
         @OptionGroup var output: OutputOptions
 

@@ -38,6 +38,26 @@ import Testing
         }
     }
 
+    /// A transform gave null: an attempt that is neither a failure nor a delivery, and nothing comes after it.
+    @Test func droppedDeliveryIsSkipped() async throws {
+        try await withRollback { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.fail(id, 1, next: .drop, claim: claim.id, failure: "dropped", status: nil)
+            settlement.fail(id, 2, next: .drop, claim: claim.id + 1000, failure: "dropped", status: nil)
+            settlement.finish(claim: claim.id)
+            try await db.settle(settlement, worker)
+            #expect(try await deliveries(db, summary) == ["1|skipped|∅|1|1|f", "2|failed|∅|1|1|f"])
+            #expect(try await db.lines("SELECT outcome FROM postrider.webhook_attempts ORDER BY destination_id") == ["4", "3"])
+            #expect(try await db.count("postrider.webhook_retries") == 0)
+            #expect(try await db.count("postrider.webhook_dead_letters") == 0)
+            #expect(try await db.line("SELECT status FROM postrider.webhook_events") == "completed")
+            #expect(try await db.line("SELECT sum(failed) FROM postrider.webhook_tallies") == "∅")
+        }
+    }
+
     @Test func rowCarriesItsEventAndItsDestination() async throws {
         try await withRollback { db in
             let endpoint = try await db.endpoint("sales")

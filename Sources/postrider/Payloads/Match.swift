@@ -1,0 +1,71 @@
+// `postrider endpoints match`.
+
+internal import ArgumentParser
+internal import Foundation
+internal import Outbox
+internal import OutboxStore
+
+/// Tells who would get an event.
+struct Match: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List who would get an event, and why others would not: endpoints and n8n workflows.",
+        discussion: """
+            Nothing is written or sent.
+
+              postrider endpoints match --type lead.created --data '{"country": "BR"}' --organization acme
+              postrider endpoints match 01a1fc61-5643-7ab4-82fb-36796572a704
+            """)
+    @Argument(help: "An event that was written; or else --type.") var event: String?
+    @Option(help: "Type of an event that could be.") var type: String?
+    @Option(help: ArgumentHelp("Its payload: JSON, @file, or - for standard input.", valueName: "json"))
+    var data: DataArgument?
+    @Option(help: "Its organization.") var organization: String?
+    @Option(help: "Its user.") var user: String?
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard (event != nil) != (type != nil) else { throw ValidationError("give the id of an event, or --type") }
+        if event != nil, data != nil || organization != nil || user != nil {
+            throw ValidationError("an event that was written has its own payload, organization and user")
+        }
+    }
+
+    func run() async throws {
+        if let type { try CommandFailure.naming("--type") { try EventType.validate(type) } }
+        try await Session.with { session in
+            let event = try await find(session)
+            let payload = try CommandFailure.naming("--data") { try ParsedPayload(parsing: event.data) }
+            let answers = try await MatchedDestination.all(session).map { destination in
+                let refusal = destination.refusal(of: event, payload)
+                return try Record(
+                    [UInt8](
+                        JSONSerialization.data(
+                            withJSONObject: [
+                                "destination": destination.record["name"], "id": destination.record["id"],
+                                "kind": destination.kind.noun, "gets_it": refusal == nil,
+                                "remark": refusal ?? destination.treatment,
+                            ], options: [.sortedKeys, .withoutEscapingSlashes])))
+            }
+            Session.show(
+                answers.filter { $0.isTrue("gets_it") } + answers.filter { !$0.isTrue("gets_it") },
+                [("gets it", "gets_it"), ("destination", "destination"), ("kind", "kind"), ("remark", "remark")],
+                json: output.json)
+        }
+    }
+
+    /// The event to ask for: one that was written, or one that could be.
+    private func find(_ session: Session) async throws -> Event {
+        var found = Event(
+            id: EventID(high: 0, low: 0), type: type ?? "", createdAtMicroseconds: 0, organization: organization,
+            user: user, data: try data?.bytes() ?? Array("{}".utf8))
+        guard let event else { return found }
+        guard let record = try await session.run(.eventShow, ["id": try Identifier.check(event)]).first else {
+            throw CommandFailure.notFound("there is no event \(event)")
+        }
+        found.type = record["event_type"]
+        found.organization = record["organization_id"].isEmpty ? nil : record["organization_id"]
+        found.user = record["user_id"].isEmpty ? nil : record["user_id"]
+        found.data = Array(record["data_text"].utf8)
+        return found
+    }
+}

@@ -1,0 +1,67 @@
+// An endpoint or n8n workflow as administrators see it, asked whether it would get an event.
+
+internal import Outbox
+internal import OutboxStore
+
+/// A destination with what decides about its events; secrets are not needed for that.
+struct MatchedDestination {
+    let kind: DestinationKind
+    let record: Record
+
+    /// All destinations, endpoints first.
+    static func all(_ session: Session) async throws -> [MatchedDestination] {
+        var all: [MatchedDestination] = []
+        for kind in [DestinationKind.endpoint, .workflow] {
+            all += try await session.run(kind.list).map { MatchedDestination(kind: kind, record: $0) }
+        }
+        return all
+    }
+
+    /// The endpoint of an id or a name, or else the n8n workflow.
+    ///
+    /// - Throws: ``CommandFailure`` when there is none, or more than one of that name.
+    static func find(_ name: String, _ session: Session) async throws -> MatchedDestination {
+        if try await !session.run(DestinationKind.workflow.list, ["id": name]).isEmpty,
+            try await session.run(DestinationKind.endpoint.list, ["id": name]).isEmpty
+        {
+            return MatchedDestination(kind: .workflow, record: try await DestinationKind.workflow.find(name, session))
+        }
+        return MatchedDestination(kind: .endpoint, record: try await DestinationKind.endpoint.find(name, session))
+    }
+
+    /// Its options, out of the text that the database gave: numbers as they were written.
+    ///
+    /// - Throws: `OptionError`.
+    func options() throws(OptionError) -> DeliveryOptions {
+        guard case .object(let members) = try JSONValue(parsing: Array(record.text.utf8)),
+            case .object(let options) = members["options"]
+        else { return .none }
+        return try DeliveryOptions(options)
+    }
+
+    /// Why it would not get an event; nil when it would.
+    func refusal(of event: Event, _ payload: ParsedPayload) -> String? {
+        let patterns = record["events"].split(separator: ",").map(String.init)
+        guard patterns.contains(where: { (try? EventPattern($0))?.matches(event.type) == true }) else {
+            return "wants \(patterns.joined(separator: ", "))"
+        }
+        let (organization, user) = (record["organization_id"], record["user_id"])
+        if !organization.isEmpty, organization != event.organization { return "only of organization \(organization)" }
+        if !user.isEmpty, user != event.user { return "only of user \(user)" }
+        guard let filter = try? options().filter, let place = filter.fault(of: payload) else { return nil }
+        return "filter: \(place) does not hold"
+    }
+
+    /// What becomes of an event that it would get.
+    var treatment: String {
+        do {
+            let options = try options()
+            if !record.isTrue("is_active") { return "waits: \(record["inactive_reason"])" }
+            return [
+                options.template == nil ? nil : "transform", options.transformFunction.map { "function \($0)" },
+            ].compactMap { $0 }.joined(separator: ", ")
+        } catch {
+            return "waits: \(error)"
+        }
+    }
+}

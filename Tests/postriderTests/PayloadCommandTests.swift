@@ -1,0 +1,85 @@
+// `postrider filters test`, `postrider transform test` and `postrider endpoints match`.
+
+import Postgres
+import TestSupport
+import Testing
+
+@Suite struct PayloadCommandTests {
+    /// Neither filters nor templates need a database.
+    @Test func filtersAndTemplatesAreTriedWithoutADatabase() throws {
+        func run(_ arguments: String..., input: String = "") throws -> CommandResult {
+            try postrider(arguments, database: "postgres://nobody@127.0.0.1:1/none", input: input)
+        }
+        let filter = #"{"companionId": ["comp-123"]}"#
+        let passed = try run("filters", "test", "--filter", filter, "--data", "-", input: #"{"companionId": "comp-123"}"#)
+        #expect(passed.status == 0 && passed.text == "it passes", "\(passed)")
+        let failed = try run("filters", "test", "--filter", filter, "--data", "{}")
+        #expect(failed.status == 1 && failed.errors == "postrider: it does not pass: \"companionId\" does not hold\n", "\(failed)")
+        let odd = try run("filters", "test", "--filter", #"{"a": 1}"#, "--data", "{}")
+        #expect(odd.status == 1 && odd.errors.hasPrefix("postrider: --filter: \"a\": expected a list"), "\(odd)")
+        #expect(try run("filters", "test", "--filter", filter, "--data", "@/nowhere").errors == "postrider: cannot read /nowhere\n")
+        #expect(try run("filters", "test", "--filter", filter, "--data", "{").errors.hasPrefix("postrider: --data: not JSON at byte 1"))
+
+        let template = #"{"omit": ["cpf"], "set": {"source": "crm"}}"#
+        let made = try run("transform", "test", "--template", template, "--data", #"{"n": 1.50, "cpf": "1"}"#)
+        #expect(made.status == 0 && made.text == #"{"n": 1.50, "source": "crm"}"#, "\(made)")
+        let scalar = try run("transform", "test", "--template", template, "--data", "5")
+        #expect(scalar.status == 1 && scalar.errors == "postrider: --data: a transform needs a payload that is an object or a list\n")
+        #expect(try run("transform", "test", "--data", "{}").status == 64)
+        #expect(try run("transform", "test", "--template", template, "--endpoint", "x", "--data", "{}").status == 64)
+    }
+
+    @Test func endpointTellsWhatItMakesAndWhoGetsAnEvent() async throws {
+        let database = try await TestCluster.freshDatabase()
+        func run(_ arguments: String...) throws -> CommandResult { try postrider(arguments, database: database) }
+        _ = try run("migrate")
+        let connection = try await Connection.open(ConnectionSettings(url: database))
+        _ = try await connection.script(
+            """
+            CREATE FUNCTION public.half(data jsonb, context jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SECURITY DEFINER
+                AS $$ SELECT CASE WHEN data ? 'n' THEN jsonb_build_object('half', (data ->> 'n')::numeric / 2, 'type', context -> 'event_type') END $$;
+            SELECT postrider.allow_transform('public.half')
+            """, name: "function")
+        for (name, events, options) in [
+            ("all", "*", []), ("sales", "lead.*", [#"filter={"country": ["BR"], "id": [9007199254740993]}"#]),
+            ("shaped", "lead.created", [#"transform={"rename": {"x": "n"}}"#, #"transform_function="public.half""#]),
+            ("other", "deal.won", []),
+        ] {
+            let created = try postrider(
+                ["endpoints", "create", "--name", name, "--url", "https://\(name).example.com/", "--events", events]
+                    + options.flatMap { ["--option", $0] }, database: database)
+            #expect(created.status == 0, "\(created)")
+        }
+        _ = try run(
+            "n8n", "create", "--name", "flow", "--url", "https://n8n.example.com/webhook/x", "--events", "lead.created", "--organization", "acme")
+        let refused = try run("endpoints", "update", "all", "--option", #"filter={"a": {"like": 1}}"#)
+        #expect(refused.status == 1 && refused.errors.hasPrefix(#"postrider: --option filter: "a": like: there is no such operator"#), "\(refused)")
+        _ = try run("endpoints", "disable", "all")
+
+        let data = #"{"country": "BR", "id": 9007199254740993}"#
+        let matched = try run("endpoints", "match", "--type", "lead.created", "--data", data)
+        #expect(
+            matched.output.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ") } == [
+                "GETS IT DESTINATION KIND REMARK", "yes all endpoint waits: disabled by hand", "yes sales endpoint",
+                "yes shaped endpoint transform, function public.half", "no other endpoint wants deal.won",
+                "no flow n8n workflow only of organization acme",
+            ], "\(matched)")
+        let event = try run("emit", "lead.created", "--data", #"{"country": "BR", "id": 9007199254740992}"#, "--organization", "acme").text
+        let shown = try run("endpoints", "match", event, "--json").output
+        #expect(shown.contains(#""destination":"sales","gets_it":false"#) && shown.contains(#"filter: \"id\" does not hold"#), "\(shown)")
+        #expect(shown.contains(#""destination":"flow","gets_it":true"#), "\(shown)")
+        #expect(try run("endpoints", "match", "01a1fc61-5643-7ab4-82fb-36796572a704").status == 3)
+        #expect(try run("endpoints", "match").status == 64)
+
+        let made = try run("transform", "test", "--endpoint", "shaped", "--type", "lead.created", "--data", #"{"x": 3}"#)
+        #expect(made.status == 0 && made.text == #"{"half": 1.5000000000000000, "type": "lead.created"}"#, "\(made)")
+        #expect(try run("transform", "test", "--endpoint", "shaped", "--data", "{}").text == "dropped")
+        #expect(try run("transform", "test", "--endpoint", "other", "--data", data).text == data)
+        let failed = try run("transform", "test", "--function", "public.half", "--data", #"{"n": "x"}"#)
+        #expect(failed.status == 1 && failed.errors == "postrider: invalid input syntax for type numeric: \"x\"\n", "\(failed)")
+        let forbidden = try run("transform", "test", "--function", "public.none", "--data", "{}")
+        #expect(forbidden.status == 1 && forbidden.errors.contains("is not allowed: SELECT postrider.allow_transform('public.none')"))
+        #expect(try run("transform", "test", "--endpoint", "nobody", "--data", "{}").status == 3)
+        await connection.close()
+    }
+}
