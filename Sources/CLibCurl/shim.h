@@ -21,6 +21,9 @@
 #error "Postrider needs libcurl 7.87.0 or newer (CURLOPT_PROTOCOLS_STR, CURLOPT_CA_CACHE_TIMEOUT)"
 #endif
 
+// A macro with a cast, which Swift does not import.
+static const long clibcurl_auth_basic = (long)CURLAUTH_BASIC;
+
 // curl_easy_setopt, by type of the argument.
 
 static inline CURLcode clibcurl_easy_set_long(CURL *easy, CURLoption option, long value) {
@@ -41,6 +44,13 @@ static inline CURLcode clibcurl_easy_set_pointer(CURL *easy, CURLoption option, 
 
 static inline CURLcode clibcurl_easy_set_list(CURL *easy, CURLoption option, struct curl_slist *value) {
     return curl_easy_setopt(easy, option, value);
+}
+
+
+// Copies the bytes; a null pointer takes what was set away.
+static inline CURLcode clibcurl_easy_set_blob(CURL *easy, CURLoption option, const void *bytes, size_t length) {
+    struct curl_blob blob = {(void *)bytes, length, CURL_BLOB_COPY};
+    return curl_easy_setopt(easy, option, bytes ? &blob : (struct curl_blob *)0);
 }
 
 typedef size_t (*clibcurl_data_function)(char *bytes, size_t size, size_t count, void *context);

@@ -18,7 +18,7 @@ struct Postrider: AsyncParsableCommand {
         subcommands: [
             Migrate.self, WorkerCommand.self, DemoCommand.self, Doctor.self, Emit.self, Attach.self, Detach.self,
             Attachments.self, Endpoints.self, N8n.self, Keys.self, Events.self, Deliveries.self, DeadLetters.self,
-            Replay.self, Order.self,
+            Replay.self, Order.self, NamedSettings.self,
             Stats.self, Retention.self, Maintain.self, ListenCommand.self, Profiles.self, Filters.self,
             Transforms.self,
         ])

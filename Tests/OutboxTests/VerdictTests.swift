@@ -140,7 +140,7 @@ import Testing
     }
 
     static let failures: [ExchangeFailure] = ExchangeFailure.allCases.filter {
-        $0 != .cancelled && $0 != .invalidRequest
+        $0 != .cancelled && $0 != .invalidRequest && $0 != .proxy
     }
 
     @Test(arguments: failures)
@@ -155,6 +155,12 @@ import Testing
     @Test func aCancelledAttemptCostsNothing() throws {
         let verdict = try judge(.failed(.cancelled), attempt: 6)
         #expect(verdict == Verdict(action: .retry(after: .zero), failure: .cancelled, spendsAttempt: false))
+    }
+
+    @Test func aProxyThatCannotBeReachedSpendsNoAttempt() throws {
+        let verdict = try judge(.failed(.proxy), attempt: 6)
+        #expect(verdict.failure == .proxy && !verdict.spendsAttempt && !verdict.blamesDestination)
+        #expect(verdict.action == .retry(after: .seconds(480)))
     }
 
     @Test func anInvalidRequestIsDeadAtOnce() throws {

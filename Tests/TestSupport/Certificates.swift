@@ -55,6 +55,20 @@ public struct Certificates: Sendable {
         try join("certificate", "key", to: kind)
     }
 
+    /// A certificate for a client of that name, by the authority, with its key: two texts in PEM. Names are used once.
+    ///
+    /// - Throws: ``ProgramError``.
+    public func client(_ name: String) throws -> (certificate: String, key: String) {
+        let file = "client-\(UUID().uuidString)"
+        try openssl(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=\(name) -keyout \(file).key -out \(file).request")
+        try openssl("x509 -req -in \(file).request -CA ca.pem -CAkey ca.key -set_serial \(UInt32.random(in: 1 ... .max)) -days 2 -out \(file).pem")
+        return (
+            try String(contentsOfFile: "\(folder)/\(file).pem", encoding: .utf8),
+            try String(contentsOfFile: "\(folder)/\(file).key", encoding: .utf8)
+        )
+    }
+
     private func join(_ certificate: String, _ key: String, to kind: Kind) throws {
         let both = try [certificate, key].map { try String(contentsOfFile: "\(folder)/\($0)", encoding: .utf8) }
         try both.joined().write(toFile: file(kind), atomically: true, encoding: .utf8)

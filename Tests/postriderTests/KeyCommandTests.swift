@@ -134,9 +134,9 @@ import Testing
         let machine = try postrider(["keys", "status", "--json"], database: database, environment: both)
         #expect(
             machine.text.split(separator: "\n").map(String.init) == [
-                #"{"expired":0,"headers":0,"key":"(readable)","secrets":0,"state":"-"}"#,
-                #"{"expired":0,"headers":2,"key":"new","secrets":2,"state":"seals"}"#,
-                #"{"expired":0,"headers":0,"key":"old","secrets":0,"state":"opens"}"#,
+                #"{"expired":0,"headers":0,"key":"(readable)","secrets":0,"settings":0,"state":"-"}"#,
+                #"{"expired":0,"headers":2,"key":"new","secrets":2,"settings":0,"state":"seals"}"#,
+                #"{"expired":0,"headers":0,"key":"old","secrets":0,"settings":0,"state":"opens"}"#,
             ])
         let loaded = try await RoutingStore.load(on: connection, keys: KeyRing(list: new))
         #expect(loaded.faults.isEmpty && loaded.destinations.count == 2)

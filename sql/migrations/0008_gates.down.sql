@@ -51,6 +51,7 @@ DROP FUNCTION postrider.call_transform(text, jsonb, jsonb), postrider.forbid_tra
 DROP TABLE postrider.webhook_transforms;
 DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'call_transform', 'transform_fault');
 DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
-    postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text);
+    postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text), postrider.names_settings(text),
+    postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 8;

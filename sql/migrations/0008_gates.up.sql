@@ -110,6 +110,24 @@ CREATE FUNCTION postrider.pattern_fault(patterns text[]) RETURNS text LANGUAGE s
 $$;
 COMMENT ON FUNCTION postrider.pattern_fault(text[]) IS 'Names the first element that is no event type, no type.* and no *; null when there is none.';
 
+CREATE FUNCTION postrider.names_settings(value text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT regexp_replace(value, '\$\$\{|\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}', '', 'g') !~ '\$\{'
+$$;
+COMMENT ON FUNCTION postrider.names_settings(text) IS
+    'Whether every ${ of a text begins a reference ${NAME} to a setting, or has one more $ before it and stands for itself.';
+
+-- Options can be read by auditors: what is secret in them must stand elsewhere.
+CREATE FUNCTION postrider.is_reference(value jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(jsonb_typeof(value) = 'string' AND value #>> '{}' ~ '^\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}$', false)
+$$;
+COMMENT ON FUNCTION postrider.is_reference(jsonb) IS 'Whether a value is a reference ${NAME} to a setting, and nothing else.';
+
+CREATE FUNCTION postrider.has_members(value jsonb, VARIADIC names text[]) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE jsonb_typeof(value) WHEN 'object' THEN value <> '{}' AND value - names = '{}' ELSE false END
+$$;
+COMMENT ON FUNCTION postrider.has_members(jsonb, text[]) IS
+    'Whether a value is an object with at least one member, and none but those named.';
+
 CREATE FUNCTION postrider.header_fault(headers jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     name  text;
@@ -129,6 +147,8 @@ BEGIN
             RETURN format('the value of header %s must be a string without line breaks', name);
         ELSIF octet_length(value #>> '{}') > 8192 OR (value #>> '{}') ~ '^[ \t]|[ \t]$' THEN
             RETURN format('the value of header %s must not begin or end with a blank, nor exceed 8192 bytes', name);
+        ELSIF NOT postrider.names_settings(value #>> '{}') THEN
+            RETURN format('the value of header %s holds ${ without a name behind it: write ${NAME}, or one more $ before it for ${ itself', name);
         END IF;
     END LOOP;
     IF (SELECT count(DISTINCT lower(k)) < count(*) FROM jsonb_object_keys(headers) AS k) THEN
@@ -164,6 +184,14 @@ BEGIN
             WHEN 'transform' THEN jsonb_typeof(value) = 'object'
             WHEN 'transform_function' THEN jsonb_typeof(value) = 'string' AND octet_length(value #>> '{}') <= 200
                                        AND (value #>> '{}') ~ '^[^.]+(\.[^.]+)+$'
+            WHEN 'auth' THEN (postrider.has_members(value, 'bearer') AND postrider.is_reference(value -> 'bearer'))
+                OR (postrider.has_members(value, 'basic') AND postrider.has_members(value -> 'basic', 'username', 'password')
+                    AND postrider.is_reference(value #> '{basic,password}'))
+                OR (postrider.has_members(value, 'jwt') AND postrider.is_reference(value #> '{jwt,key}'))
+            WHEN 'tls' THEN postrider.has_members(value, 'certificate', 'key', 'ca') AND (NOT value ? 'key'
+                OR postrider.is_reference(value -> 'key') OR coalesce(value ->> 'key', '') ~ '^file:[A-Za-z0-9_][A-Za-z0-9._-]*$')
+            WHEN 'proxy' THEN jsonb_typeof(value) = 'string'
+                AND value #>> '{}' ~ '^(http|socks5h)://([^:@/[:space:]]+:\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}@)?[^@/[:space:]]+:[0-9]{1,5}$'
         END;
         IF fits IS NULL THEN
             RETURN 'there is no option ' || quote_literal(left(name, 64));
@@ -357,6 +385,7 @@ REVOKE ALL ON FUNCTION postrider.transform_fault(text), postrider.allow_transfor
 SELECT postrider.grant_roles();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
-    postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;
+    postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate(),
+    postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]) FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');

@@ -19,11 +19,12 @@ RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', event
 -- index: none
 INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types, profile, secret, organization_id, user_id, headers,
     max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-    max_concurrency, keep_response_bytes, disable_after_s, options, workflow_id)
+    max_concurrency, keep_response_bytes, disable_after_s, options, workflow_id, is_active, inactive_reason)
 SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, options jsonb, workflow_id text)
+    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, options jsonb, workflow_id text,
+    is_active boolean, inactive_reason text)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events', event_types, 'profile', profile,
     'secret', secret, 'destination_id', destination_id)::text;
 
@@ -55,7 +56,9 @@ SET name = coalesce(p.name, e.name), url = coalesce(p.url, e.url), events = coal
     user_id = coalesce(p.user_id, e.user_id), headers = coalesce(p.headers, e.headers),
     max_attempts = coalesce(p.max_attempts, e.max_attempts), base_delay_ms = coalesce(p.base_delay_ms, e.base_delay_ms),
     delay_factor = coalesce(p.delay_factor, e.delay_factor), max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms),
-    jitter = coalesce(p.jitter, e.jitter), delays_ms = coalesce(p.delays_ms, e.delays_ms),
+    jitter = coalesce(p.jitter, e.jitter),
+    -- A policy without a list of waits takes the list away.
+    delays_ms = CASE WHEN $1::jsonb ? 'delays_ms' THEN p.delays_ms ELSE e.delays_ms END,
     timeout_ms = coalesce(p.timeout_ms, e.timeout_ms), final_statuses = coalesce(p.final_statuses, e.final_statuses),
     max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
     -- Each option that is given replaces the one of its name; null takes it away.
@@ -79,17 +82,22 @@ SET name = coalesce(p.name, e.name), webhook_url = coalesce(p.url, e.webhook_url
     headers = coalesce(p.headers, e.headers), max_attempts = coalesce(p.max_attempts, e.max_attempts),
     base_delay_ms = coalesce(p.base_delay_ms, e.base_delay_ms), delay_factor = coalesce(p.delay_factor, e.delay_factor),
     max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms), jitter = coalesce(p.jitter, e.jitter),
-    delays_ms = coalesce(p.delays_ms, e.delays_ms), timeout_ms = coalesce(p.timeout_ms, e.timeout_ms),
+    -- A policy without a list of waits takes the list away.
+    delays_ms = CASE WHEN $1::jsonb ? 'delays_ms' THEN p.delays_ms ELSE e.delays_ms END,
+    timeout_ms = coalesce(p.timeout_ms, e.timeout_ms),
     final_statuses = coalesce(p.final_statuses, e.final_statuses),
     max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
     -- Each option that is given replaces the one of its name; null takes it away.
     options = (e.options || coalesce(p.options, '{}'))
         - ARRAY(SELECT o.key FROM jsonb_each(p.options) AS o WHERE o.value = 'null'),
-    disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active)
+    disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active),
+    inactive_reason = CASE WHEN $1::jsonb ? 'inactive_reason' THEN p.inactive_reason ELSE e.inactive_reason END,
+    workflow_id = coalesce(p.workflow_id, e.workflow_id)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, disable_after_s integer, options jsonb, is_active boolean)
+    max_concurrency integer, disable_after_s integer, options jsonb, is_active boolean, inactive_reason text,
+    workflow_id text)
 WHERE e.id = p.id
 RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text;
 
@@ -269,7 +277,17 @@ SELECT jsonb_build_object(
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations
-                   WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'))::text
+                   WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'),
+    'test_urls', (SELECT coalesce(jsonb_agg(name ORDER BY name), '[]') FROM postrider.webhook_destinations
+                  WHERE deleted_at IS NULL AND is_active AND url ~ '^[^?]*/webhook-test/'),
+    'unset', (SELECT coalesce(jsonb_agg(DISTINCT n.name ORDER BY n.name), '[]')
+              FROM postrider.webhook_destinations AS d,
+                   regexp_matches(replace(jsonb_build_array(d.options -> 'auth', d.options -> 'tls', d.options -> 'proxy')::text, '$${', ''), '\$\{([A-Za-z_][A-Za-z0-9_]*)\}', 'g') AS m,
+                   LATERAL (SELECT m[1] AS name) AS n
+              WHERE d.deleted_at IS NULL AND d.is_active AND d.options <> '{}'
+                AND NOT EXISTS (SELECT FROM postrider.webhook_settings AS s WHERE s.name = n.name
+                                AND (s.organization_id = d.organization_id OR s.organization_id IS NULL
+                                     AND (s.is_shared OR d.organization_id IS NULL AND d.user_id IS NULL)))))::text
 WHERE $1::jsonb IS NOT NULL;
 
 -- name: OrderList   rows: ordering keys with work, blocked ones first, then the oldest
@@ -341,3 +359,29 @@ RETURNING jsonb_build_object('name', o.name)::text;
 -- params: $1 {"name"} jsonb
 -- index: webhook_profiles_pkey
 DELETE FROM postrider.webhook_profiles WHERE name = $1::jsonb ->> 'name' RETURNING jsonb_build_object('name', name)::text;
+
+-- name: SettingSet   rows: 1
+-- params: $1 {"name", "organization_id", "is_shared", "value"} jsonb
+-- index: webhook_settings_name_key
+-- The value is taken from the parameter in both places: what an administrator may not read back cannot be taken from the row.
+INSERT INTO postrider.webhook_settings AS s (organization_id, name, is_shared, value)
+SELECT p.organization_id, p.name, coalesce(p.is_shared, false), p.value
+FROM jsonb_to_record($1::jsonb) AS p (organization_id text, name text, is_shared boolean, value text)
+ON CONFLICT (organization_id, name) DO UPDATE
+SET value = $1::jsonb ->> 'value', is_shared = coalesce(($1::jsonb ->> 'is_shared')::boolean, s.is_shared),
+    updated_at = clock_timestamp()
+RETURNING jsonb_build_object('name', name, 'organization_id', organization_id, 'is_shared', is_shared)::text;
+
+-- name: SettingList   rows: settings by name, without their values
+-- params: $1 ignored jsonb
+-- index: none: reads them all
+SELECT jsonb_build_object('name', name, 'organization_id', organization_id, 'is_shared', is_shared,
+    'created_at', created_at, 'updated_at', updated_at)::text
+FROM postrider.webhook_settings WHERE $1::jsonb IS NOT NULL ORDER BY name, organization_id NULLS FIRST;
+
+-- name: SettingRemove   rows: 0..1
+-- params: $1 {"name", "organization_id"} jsonb
+-- index: webhook_settings_name_key
+DELETE FROM postrider.webhook_settings
+WHERE name = $1::jsonb ->> 'name' AND organization_id IS NOT DISTINCT FROM $1::jsonb ->> 'organization_id'
+RETURNING jsonb_build_object('name', name, 'organization_id', organization_id)::text;

@@ -68,3 +68,8 @@ WHERE id = $1 AND is_active;
 -- params: none
 -- index: none: read whole
 SELECT name, (to_jsonb(p) - '{created_at,updated_at}'::text[])::text FROM postrider.webhook_profiles AS p ORDER BY name;
+
+-- name: SettingLoad   rows: all settings
+-- params: none
+-- index: none: read whole
+SELECT organization_id, name, is_shared, value FROM postrider.webhook_settings;

@@ -55,7 +55,7 @@ SELECT coalesce(max(version), 0) + 1 FROM postrider.webhook_secrets WHERE destin
 -- params: none
 -- index: none: reads all secrets
 SELECT u.key_name, count(*) FILTER (WHERE u.place = 'secret'), count(*) FILTER (WHERE u.place = 'expired'),
-       count(*) FILTER (WHERE u.place = 'header')
+       count(*) FILTER (WHERE u.place = 'header'), count(*) FILTER (WHERE u.place = 'setting')
 FROM (SELECT CASE WHEN starts_with(secret, 'sealed:') THEN split_part(secret, ':', 3) END AS key_name,
              CASE WHEN expires_at <= clock_timestamp() AND version < max(version) OVER (PARTITION BY destination_id)
                   THEN 'expired' ELSE 'secret' END AS place
@@ -63,6 +63,22 @@ FROM (SELECT CASE WHEN starts_with(secret, 'sealed:') THEN split_part(secret, ':
       UNION ALL
       SELECT CASE WHEN starts_with(h.value, 'sealed:') THEN split_part(h.value, ':', 3) END, 'header'
       FROM postrider.webhook_destinations AS d, jsonb_each_text(d.headers) AS h
-      WHERE h.value <> '' AND (starts_with(h.value, 'sealed:') OR postrider.holds_credential(h.key))) AS u
+      WHERE h.value <> '' AND (starts_with(h.value, 'sealed:') OR postrider.holds_credential(h.key))
+      UNION ALL
+      SELECT CASE WHEN starts_with(value, 'sealed:') THEN split_part(value, ':', 3) END, 'setting'
+      FROM postrider.webhook_settings) AS u
 GROUP BY u.key_name
 ORDER BY u.key_name NULLS FIRST;
+
+-- name: SettingTake   rows: 0..$3, ascending; locked until the transaction ends, those that others hold are left out
+-- params: $1 setting int to begin behind; $2 beginning text of values to leave; $3 most bigint
+-- index: webhook_settings_pkey
+SELECT id, organization_id, name, value FROM postrider.webhook_settings
+WHERE id > $1 AND NOT starts_with(value, $2)
+ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: SettingReplace   rows: none
+-- params: $1 settings int[], $2 sealed values text[]
+-- index: webhook_settings_pkey
+UPDATE postrider.webhook_settings AS s SET value = u.value
+FROM unnest($1::integer[], $2::text[]) AS u (id, value) WHERE s.id = u.id;

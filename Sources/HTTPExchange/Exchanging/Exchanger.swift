@@ -6,7 +6,7 @@ import Synchronization
 
 /// Runs HTTP requests over libcurl on one thread of its own, with connections kept and used again.
 ///
-/// No redirects, cookies, proxies, credentials from files, or decompression; TLS is verified. The order of completions
+/// No redirects, cookies, proxies but those of a request's route, credentials from files, or decompression; TLS is verified. The order of completions
 /// is not the order of submission.
 public final class Exchanger: Sendable {
     private let mailbox: Mailbox

@@ -50,6 +50,7 @@ extension Transfer {
             return Failure(kind: .protocolError, message: "the answer has a compressed transfer coding")
         case nil: break
         }
+        if let failure = proxyFailure(code) { return failure }
         let own = String(cString: errorText)
         // The one fault of a receiver for which libcurl uses the code of a broken connection.
         let isBadChunk = code == CURLE_RECV_ERROR && own.hasSuffix("in chunked-encoding")

@@ -25,7 +25,7 @@ extension Loop {
     private func begin(_ job: Job, now: Int64) {
         counters.started.increment()
         do throws(Failure) {
-            let target = try hosts.target(for: job.request.url)
+            let target = try target(of: job.request)
             guard target.isSecure || job.request.allowsHTTP else {
                 throw Failure(kind: .invalidRequest, message: "plain http is not allowed")
             }
@@ -38,6 +38,11 @@ extension Loop {
         } catch {
             hand(.failed(token: job.request.token, error), to: job.reply)
         }
+    }
+
+    private func target(of request: Request) throws(Failure) -> Target {
+        guard let proxy = request.route?.proxy else { return try hosts.target(for: request.url) }
+        return try hosts.target(for: request.url, through: proxy)
     }
 
     /// Gives a request whose host may be dialed to libcurl, or lets it wait for a place.
@@ -69,6 +74,8 @@ extension Loop {
     func mustHold(_ host: Host, isSecure: Bool) -> Bool {
         let limit = configuration.settings.maxConnectionsPerHost
         if limit > 0, host.transfers >= limit { return true }
+        // Behind a proxy are many receivers, and one of them must not hold up the others.
+        guard !host.isProxy else { return false }
         return isSecure && configuration.settings.http2 && host.transfers > 0 && !host.isSettled
     }
 

@@ -48,7 +48,7 @@ extension Loop {
         host.unnamed = WaitingLine()
         while var entry = waiting.popFirst() {
             entry.dns = Int((now - entry.startedAt) / 1_000)
-            switch HostTable.readiness(host.verdict) {
+            switch HostTable.readiness(of: host) {
             case .ready: launch(entry, now: now)
             case .failed(let failure): fail(entry, failure, now: now)
             case .waits: waitForName(entry)

@@ -100,7 +100,8 @@ final class SocketTable {
     fileprivate func open(_ address: UnsafePointer<curl_sockaddr>, for transfer: Transfer) -> Int32 {
         let offset = MemoryLayout<curl_sockaddr>.offset(of: \.addr) ?? 0
         let judged = (UnsafeRawPointer(address) + offset).assumingMemoryBound(to: sockaddr.self)
-        guard addressGuard.permits(judged) else {
+        // With a proxy nothing else is dialed than that; who allowed it is responsible for its address.
+        guard transfer.target?.isProxied == true || addressGuard.permits(judged) else {
             transfer.wasRefused = true
             counters.refusedAtDial.increment()
             return CURL_SOCKET_BAD

@@ -15,6 +15,10 @@ extension Transfer {
         // The empty text also keeps http_proxy and its like from the environment out: a proxy would dial for us,
         // behind the address guard's back.
         set(CURLOPT_PROXY, "")
+        set(CURLOPT_NOPROXY, "")
+        set(CURLOPT_PROXYAUTH, Int(clibcurl_auth_basic))
+        // What a proxy says to CONNECT is not the receiver's answer.
+        set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         set(CURLOPT_FOLLOWLOCATION, 0)
         set(CURLOPT_HTTP09_ALLOWED, 0)
         set(CURLOPT_PATH_AS_IS, 1)

@@ -65,6 +65,7 @@ final class Transfer {
         var timeout = -1
         var connectTimeout = -1
         var allowsHTTP: Bool?
+        var route: Route?
     }
 
     /// Nil when libcurl has no memory for a handle.
@@ -105,6 +106,10 @@ final class Transfer {
             self.target = target
         }
         if target.isSecure { clibcurl_easy_set_pointer(easy, CURLOPT_SHARE, target.host.sessions()) }
+        if applied.route !== request.route {
+            apply(request.route)
+            applied.route = request.route
+        }
         try memory.fill(headers: request.headers, body: request.body)
         clibcurl_easy_set_list(easy, CURLOPT_HTTPHEADER, memory.list)
         try setMethod(request)

@@ -25,6 +25,10 @@ final class Host {
     let name: String
     /// 1 to 65535.
     let port: Int
+    /// Whether it is a proxy, which somebody allowed by name: its addresses are not judged.
+    let isProxy: Bool
+    /// What it is called in the host table; a receiver of the same name is another host.
+    var key: String { isProxy ? "proxy \(name):\(port)" : "\(name):\(port)" }
     /// The address when the host is written as one; such hosts need no lookup.
     let literal: IPAddress?
 
@@ -52,7 +56,8 @@ final class Host {
     /// TLS sessions, shared by all transfers to this host; made for the first secure one.
     private(set) var share: UnsafeMutableRawPointer?
 
-    init(name: String, port: Int) {
+    init(name: String, port: Int, isProxy: Bool = false) {
+        self.isProxy = isProxy
         self.name = name
         self.port = port
         literal = IPAddress(name)

@@ -51,20 +51,42 @@ struct HostTable {
         return target
     }
 
+    /// The target of a URL behind a proxy: the proxy is dialed, and looks the URL's host up itself.
+    ///
+    /// - Throws: `Failure` of kind `.invalidRequest` when the gate refuses; of kind `.refusedAddress` when the URL's host is
+    ///   written as an address that may not be dialed, or as `localhost`, which would be the proxy's own.
+    mutating func target(for url: String, through proxy: Route.Proxy) throws(Failure) -> Target {
+        let key = "proxy \(proxy.host):\(proxy.port) "
+        if let known = targets[key + url] { return known }
+        let parts = try URLGate.parts(of: url)
+        let isLocal = parts.host == "localhost" || parts.host.hasSuffix(".localhost")
+        if let address = IPAddress(isLocal ? "127.0.0.1" : parts.host), !addressGuard.permits(address) {
+            throw .refusedAddress
+        }
+        if targets.count >= Self.maximum { targets.removeAll() }
+        if hosts.count >= Self.maximum { dropIdleHosts() }
+        let new = Host(name: proxy.host, port: proxy.port, isProxy: true)
+        let host = hosts[new.key] ?? new
+        hosts[new.key] = host
+        let target = Target(url: Array(url.utf8CString), isSecure: parts.isSecure, host: host)
+        targets[key + url] = target
+        return target
+    }
+
     /// Whether the host may be dialed now; begins a lookup when one is due.
     mutating func readiness(of host: Host, now: Int64) -> Readiness {
         if let literal = host.literal {
             if now >= host.freshUntil {
-                host.verdict = addressGuard.permits(literal) ? .permitted : .refused
+                host.verdict = permits(literal, of: host) ? .permitted : .refused
                 host.freshUntil = now + freshFor
             }
-            return Self.readiness(host.verdict)
+            return Self.readiness(of: host)
         }
-        guard now >= host.freshUntil else { return Self.readiness(host.verdict) }
+        guard now >= host.freshUntil else { return Self.readiness(of: host) }
         if host.lookupStartedAt == nil {
             host.lookupStartedAt = now
             counters.lookups.increment()
-            lookups.begin(key: Self.key(host.name, host.port), name: host.name)
+            lookups.begin(key: host.key, name: host.name)
         }
         if case .permitted = host.verdict, now < host.usableUntil { return .ready }
         return .waits
@@ -76,7 +98,7 @@ struct HostTable {
         guard let host = hosts[answer.key] else { return nil }
         host.lookupStartedAt = nil
         switch answer.result {
-        case .success(let addresses) where addresses.allSatisfy({ addressGuard.permits($0) }):
+        case .success(let addresses) where addresses.allSatisfy({ permits($0, of: host) }):
             host.verdict = .permitted
             host.freshUntil = now + freshFor
             host.usableUntil = now + 2 * freshFor
@@ -99,7 +121,8 @@ struct HostTable {
     /// What a transfer to this host has to bring for `CURLOPT_RESOLVE`; the caller frees it. Nil when libcurl knows.
     mutating func pins(for host: Host) -> UnsafeMutablePointer<curl_slist>? {
         guard !host.isPinned, host.literal == nil else { return nil }
-        host.isPinned = true
+        // A receiver of the same name and port would take the pin with it when it is dropped: it is brought each time.
+        host.isPinned = !host.isProxy
         var list: UnsafeMutablePointer<curl_slist>?
         for key in dropped { list = curl_slist_append(list, "-\(key)") }
         dropped = []
@@ -109,12 +132,15 @@ struct HostTable {
         return curl_slist_append(list, "\(Self.key(host.name, host.port)):\(addresses.joined(separator: ","))")
     }
 
+    private func permits(_ address: IPAddress, of host: Host) -> Bool { host.isProxy || addressGuard.permits(address) }
+
     /// The verdict as it counts while it is fresh.
-    static func readiness(_ verdict: Host.Verdict) -> Readiness {
-        switch verdict {
+    static func readiness(of host: Host) -> Readiness {
+        switch host.verdict {
         case .permitted: .ready
         case .refused: .failed(.refusedAddress)
-        case .failed(let message): .failed(Failure(kind: .dns, message: "name lookup failed: \(message)"))
+        case .failed(let message):
+            .failed(Failure(kind: host.isProxy ? .proxy : .dns, message: "name lookup failed: \(message)"))
         case .unknown: .waits
         }
     }

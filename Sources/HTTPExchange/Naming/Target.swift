@@ -9,8 +9,10 @@ final class Target {
     let url: [CChar]
     /// Whether the scheme is `https`; otherwise it is `http`.
     let isSecure: Bool
-    /// Host and port, shared by all targets of the same.
+    /// Whom to dial, shared by all targets of the same: the URL's host and port, or the proxy.
     let host: Host
+    /// Whether that is a proxy.
+    var isProxied: Bool { host.isProxy }
 
     init(url: [CChar], isSecure: Bool, host: Host) {
         self.url = url

@@ -36,6 +36,8 @@ public enum FailureKind: String, Sendable, CaseIterable {
     case refusedAddress = "refused_address"
     /// The request itself is not acceptable. Nothing was sent.
     case invalidRequest = "invalid_request"
+    /// The proxy of the request's route cannot be reached, or refuses us.
+    case proxy
     /// The caller took the request back, or the exchanger was shut down.
     case cancelled
 }

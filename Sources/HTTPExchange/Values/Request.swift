@@ -40,11 +40,14 @@ public struct Request: Sendable {
     /// Whether a plain `http` URL is accepted. Default false: it then fails with `.invalidRequest`.
     public var allowsHTTP: Bool
 
+    /// A way to the receiver that differs from the straight one: client certificate, authorities, proxy. Default nil.
+    public var route: Route?
+
     /// A request with the defaults of every property that is not given.
     public init(
         token: UInt64 = 0, url: String, method: String = "POST", headers: [String] = [], body: [UInt8] = [],
         timeout: Duration = .seconds(30), connectTimeout: Duration = .seconds(5), responseLimit: Int = 65_536,
-        responseHardLimit: Int = 256 << 10, allowsHTTP: Bool = false
+        responseHardLimit: Int = 256 << 10, allowsHTTP: Bool = false, route: Route? = nil
     ) {
         self.token = token
         self.url = url
@@ -56,5 +59,6 @@ public struct Request: Sendable {
         self.responseLimit = responseLimit
         self.responseHardLimit = responseHardLimit
         self.allowsHTTP = allowsHTTP
+        self.route = route
     }
 }

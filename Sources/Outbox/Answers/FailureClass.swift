@@ -22,6 +22,8 @@ public enum ExchangeFailure: String, Sendable, CaseIterable {
     case refusedAddress = "refused_address"
     /// The request could not be built or was refused by the client; it can never succeed.
     case invalidRequest = "invalid_request"
+    /// The destination's proxy cannot be reached, or refuses us.
+    case proxy
     /// The worker gave up, because it is shutting down; says nothing about the receiver.
     case cancelled
 }
@@ -66,7 +68,7 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case payloadRefused = "payload_refused"
     /// 404 of an n8n whose workflow is not active.
     case workflowInactive = "workflow_inactive"
-    /// 407: the fault of a proxy on our side.
+    /// 407, or a proxy that cannot be reached or refuses us: a fault on our side.
     case proxy
     /// The receiver asked by header that this delivery be given up, or all of them.
     case refusedByReceiver = "refused_by_receiver"
@@ -94,6 +96,7 @@ public enum FailureClass: String, Sendable, CaseIterable {
         case .tooLarge: self = .tooLarge
         case .refusedAddress: self = .refusedAddress
         case .invalidRequest: self = .invalidRequest
+        case .proxy: self = .proxy
         case .cancelled: self = .cancelled
         }
     }

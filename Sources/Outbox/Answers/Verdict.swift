@@ -92,6 +92,8 @@ private struct Bench {
         case .cancelled:
             // Nothing is known about the receiver: the next worker may try at once.
             return Verdict(action: .retry(after: .zero), failure: .cancelled, spendsAttempt: false)
+        case .proxy:
+            return retryUncounted(.proxy)
         case .invalidRequest:
             return Verdict(action: .dead(.final), failure: .invalidRequest)
         case .dns, .connect, .tls:

@@ -19,6 +19,8 @@ public struct DeliveryOptions: Sendable, Equatable {
     public var template: PayloadTemplate?
     /// The function in SQL that makes its payloads, `schema.name`; after the template when there are both. Nil for none.
     public var transformFunction: String?
+    /// How the destination is reached; boxed, because few have it and all have room for it.
+    private var accessBox: AccessBox?
 
     /// No options.
     public static let none = DeliveryOptions()
@@ -66,6 +68,9 @@ public struct DeliveryOptions: Sendable, Equatable {
         case "filter": filter = try PayloadFilter(value)
         case "transform": template = try PayloadTemplate(value)
         case "transform_function": transformFunction = try Self.function(value)
+        case "auth": try setAccess(\.authentication, AuthOption(value))
+        case "tls": try setAccess(\.identity, IdentityOption(value))
+        case "proxy": try setAccess(\.proxy, ProxyOption(value))
         default: throw OptionError("there is no such option")
         }
     }
@@ -83,6 +88,21 @@ extension DeliveryOptions {
             throw OptionError("expected the name of a function with its schema, such as \"sales.shape_lead\"")
         }
         return name
+    }
+
+    fileprivate final class AccessBox: Sendable, Equatable {
+        let options: AccessOptions
+        init(_ options: AccessOptions) { self.options = options }
+        static func == (left: AccessBox, right: AccessBox) -> Bool { left.options == right.options }
+    }
+
+    /// The options `auth`, `tls` and `proxy`; nil when none is given.
+    var accessOptions: AccessOptions? { accessBox?.options }
+
+    private mutating func setAccess<Value>(_ member: WritableKeyPath<AccessOptions, Value>, _ value: Value) {
+        var options = accessOptions ?? AccessOptions()
+        options[keyPath: member] = value
+        accessBox = AccessBox(options)
     }
 }
 

@@ -49,6 +49,8 @@ public final class Destination: Sendable, Identifiable {
     public let isEnabled: Bool
     /// Which statuses are never retried.
     public let finalStatuses: FinalStatuses
+    /// Credentials and ways to reach it; nil for none.
+    public let access: Access?
     /// What only some destinations use.
     public var options: DeliveryOptions { uncommon?.options ?? .none }
     // These are asked for with every delivery, mostly of destinations without any options.
@@ -96,9 +98,10 @@ public final class Destination: Sendable, Identifiable {
         maxConcurrency: Int = 32,
         isEnabled: Bool = true,
         finalStatuses: FinalStatuses = .none,
-        options: DeliveryOptions = .none
+        options: DeliveryOptions = .none,
+        access: Access? = nil
     ) throws(DestinationError) {
-        try Self.check(headers, profile: profile)
+        try Self.check(headers, authentication: access?.headerName, profile: profile)
         try Self.check(secrets, profile: profile)
         guard timeout > .zero else { throw .timeout }
         guard maxConcurrency > 0 else { throw .concurrency }
@@ -121,16 +124,20 @@ public final class Destination: Sendable, Identifiable {
         self.isEnabled = isEnabled
         self.finalStatuses = finalStatuses
         uncommon = options == .none ? nil : Uncommon(options)
+        self.access = access
     }
 
-    private static func check(_ headers: [HeaderField], profile: Profile) throws(DestinationError) {
-        if headers.isEmpty { return }
+    private static func check(
+        _ headers: [HeaderField], authentication: String?, profile: Profile
+    ) throws(DestinationError) {
+        let names = headers.map(\.name) + (authentication.map { [$0] } ?? [])
+        if names.isEmpty { return }
         let own = profile.headerNames
         var seen: Set<String> = []
-        for header in headers {
-            let name = header.name.lowercased()
-            if own.contains(name) { throw .headerOfProfile(header.name, profile: profile.name) }
-            if !seen.insert(name).inserted { throw .repeatedHeader(header.name) }
+        for name in names {
+            let lower = name.lowercased()
+            if own.contains(lower) { throw .headerOfProfile(name, profile: profile.name) }
+            if !seen.insert(lower).inserted { throw .repeatedHeader(name) }
         }
     }
 
@@ -144,7 +151,7 @@ public final class Destination: Sendable, Identifiable {
 public enum DestinationError: Error, Equatable, CustomStringConvertible {
     /// A custom header that the profile sends itself.
     case headerOfProfile(String, profile: String)
-    /// The same custom header twice.
+    /// The same header twice, among the custom ones or beside the one of the option `auth`.
     case repeatedHeader(String)
     /// An Ed25519 secret for a profile without such signatures.
     case asymmetricSecret(profile: String)

@@ -20,6 +20,8 @@ final class PreparedDestination: Sendable, CustomReflectable {
     let tail: [Template.Segment]
     let signsCanonicalBody: Bool
     let destinationID: [UInt8]
+    /// Signs a token for each request; nil for none.
+    let tokenSigner: TokenSigner?
 
     /// - Throws: `SecretError`, never for a destination that exists.
     init(_ destination: Destination) throws(SecretError) {
@@ -32,6 +34,11 @@ final class PreparedDestination: Sendable, CustomReflectable {
         let body = segments.firstIndex(where: Profile.isBody) ?? segments.endIndex
         head = Array(segments[..<body])
         tail = Array(segments[body...].dropFirst())
+        if case .token(let signer) = destination.access?.authentication {
+            tokenSigner = signer
+        } else {
+            tokenSigner = nil
+        }
         signsCanonicalBody = profile.signedTemplate?.uses(.canonicalBody) ?? false
         (constantLines, variableHeaders) = Self.headers(of: destination, isSigned: !signers.isEmpty)
     }
@@ -63,6 +70,9 @@ final class PreparedDestination: Sendable, CustomReflectable {
             }
         }
         constant.append(contentsOf: destination.headers.map { "\($0.name): \($0.value)" })
+        if case .constant(let field) = destination.access?.authentication {
+            constant.append("\(field.name): \(field.value)")
+        }
         return (constant, variable)
     }
 

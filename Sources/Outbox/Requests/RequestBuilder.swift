@@ -123,6 +123,14 @@ public struct RequestBuilder: Sendable, CustomStringConvertible, CustomReflectab
         lines.reserveCapacity(target.constantLines.count + target.variableHeaders.count)
         lines.append(contentsOf: target.constantLines)
         for header in target.variableHeaders { lines.append(try write(header, values)) }
+        if let signer = target.tokenSigner {
+            do {
+                let body = bodies[index].bytes
+                lines.append(try signer.line(body: body, deliveryID: deliveryID, unixSeconds: unixSeconds))
+            } catch {
+                throw .signing
+            }
+        }
         return PreparedRequest(headers: lines, body: bodies[index].bytes)
     }
 

@@ -8,12 +8,16 @@ public enum SecretPlace: Sendable, Hashable {
     case version(Int32, destination: Int32)
     /// A header of a destination, by its name in any case.
     case header(String, destination: Int32)
+    /// A setting, by its name and whose it is; nil for the operator's own.
+    case setting(String, organization: String?)
 
     /// The additional authenticated data: never written anywhere, so that its form may only change with the prefix.
     var authenticatedData: [UInt8] {
         switch self {
         case .version(let version, let destination): Array("postrider secret \(destination) \(version)".utf8)
         case .header(let name, let destination): Array("postrider header \(destination) \(name.lowercased())".utf8)
+        case .setting(let name, nil): Array("postrider setting \(name)".utf8)
+        case .setting(let name, let organization?): Array("postrider setting \(name) of \(organization)".utf8)
         }
     }
 }

@@ -68,6 +68,12 @@ public struct AdminRequest: Sendable {
     public static let orderList = AdminRequest(Queries.orderList)
     /// Skips what is at the head of an ordering key.
     public static let orderSkip = AdminRequest(Queries.orderSkip)
+    /// Gives a setting a value.
+    public static let settingSet = AdminRequest(Queries.settingSet)
+    /// Lists settings.
+    public static let settingList = AdminRequest(Queries.settingList)
+    /// Removes a setting.
+    public static let settingRemove = AdminRequest(Queries.settingRemove)
     /// Looks at everything that may be wrong.
     public static let diagnosis = AdminRequest(Queries.diagnosis)
     /// Says by when the newest secret of a destination should be replaced.

@@ -59,9 +59,10 @@ struct DestinationRow {
 
     /// The destination, checked in every part.
     ///
-    /// - Throws: what is wrong with the row, never with a secret in it; `SealingError` when one does not open.
+    /// - Throws: what is wrong with the row, never with a secret in it; `SealingError` when one does not open;
+    ///   `SettingFault` when this process lacks something that the row names.
     func destination(
-        secrets: [StoredSecret], profiles: ProfileCatalog, opener: inout SecretOpener
+        secrets: [StoredSecret], profiles: ProfileCatalog, opener: inout SecretOpener, book: SettingBook
     ) throws -> Destination {
         let profile = try profiles.profile(profile)
         let form = profile.secretForm
@@ -69,17 +70,34 @@ struct DestinationRow {
             try Secret(
                 opener.open(secret.text, at: .version(secret.version, destination: id)), form: form)
         }
+        let scope = SettingScope(organization: organization, user: user)
         let fields = try headers.map { header in
             guard let value = header.value else { throw DestinationRowError.headerValue(header.name) }
-            return try HeaderField(
-                name: header.name, value: opener.open(header: header.name, value, destination: id))
+            return try field(
+                header.name, opener.open(header: header.name, value, destination: id), scope: scope, book)
         }
+        let options = try options.map { try DeliveryOptions(parsing: Array($0.utf8)) } ?? .none
         return try Destination(
             id: id, uuid: uuid, kind: kind == "n8n" ? .n8n : .endpoint, name: name, url: DestinationURL(url),
             patterns: eventTypes.map { try EventPattern($0 ?? "") }, organization: organization, user: user,
             profile: profile, secrets: opened, headers: fields, retry: try retryPolicy(), timeout: timeout,
             maxConcurrency: maxConcurrency, isEnabled: isActive, finalStatuses: try FinalStatuses(finalStatuses),
-            options: try options.map { try DeliveryOptions(parsing: Array($0.utf8)) } ?? .none)
+            options: options, access: try options.access(for: scope, from: book))
+    }
+
+    /// A header with the settings that its value names.
+    private func field(
+        _ name: String, _ value: String, scope: SettingScope, _ book: SettingBook
+    ) throws -> HeaderField {
+        // Few values name one, and most have no dollar sign.
+        guard value.utf8.contains(UInt8(ascii: "$")) else { return try HeaderField(name: name, value: value) }
+        let full = try ReferenceText(value).expanded { name throws(SettingFault) in try book.value(of: name, for: scope)
+        }
+        do {
+            return try HeaderField(name: name, value: full)
+        } catch {
+            throw SettingFault("header \(name.debugDescription): \(error)")
+        }
     }
 
     /// A stand-in that matches the same events and is never sent to.

@@ -19,7 +19,7 @@ public struct Routing: Sendable {
     public let faults: [Fault]
     /// How the secrets stood in the database.
     public var census = SecretCensus()
-    /// Active destinations whose secrets this process cannot open, for want of the key. Each stands among
+    /// Active destinations whose secrets this process cannot open, or that name what it does not have. Each stands among
     /// ``destinations`` as an inactive one and in ``faults``; workers that have the key send to it.
     public var locked: Set<Int32> = []
     /// Destinations whose newest secret has a date, in seconds from this load, negative when it is past. It signs on
@@ -37,7 +37,8 @@ public struct Routing: Sendable {
         public let reason: String
         /// Whether it was active, so that somebody should be told.
         public let wasActive: Bool
-        /// Whether the fault may lie with this process alone, which lacks a key; the row is left as it is then.
+        /// Whether the fault may lie with this process alone, which lacks a key or a setting; the row is left as it is
+        /// then.
         public var isLocal = false
     }
 
@@ -61,7 +62,8 @@ public enum RoutingStore {
     ///   is to be loaded: too much changed, or it is not known what.
     /// - Throws: `PostgresError`.
     public static func loadChanges(
-        since version: Int64, loadedAt: Int64, on connection: Connection, keys: KeyRing? = nil
+        since version: Int64, loadedAt: Int64, on connection: Connection, keys: KeyRing? = nil,
+        grants: ProcessGrants = .none
     ) async throws -> (ids: [Int32], routing: Routing)? {
         // The version first: what is committed after it is found again by the next load.
         let results = try await connection.pipeline([
@@ -71,30 +73,39 @@ public enum RoutingStore {
         guard results[1].count <= mostChanges else { return nil }
         let ids = try (0..<results[1].count).map { Int32(try results[1][$0].int(0)) }.sorted()
         if ids.contains(0) { return nil }
-        return (ids, try await load(ids, keys, version: results[0], on: connection))
+        return (ids, try await load(ids, keys, grants, version: results[0], on: connection))
     }
 
     /// Loads every destination.
     ///
-    /// - Parameter keys: open sealed secrets; nil when there are none.
+    /// - Parameters:
+    ///   - keys: open sealed secrets; nil when there are none.
+    ///   - grants: what destinations may use of this process.
     /// - Throws: `PostgresError`.
-    public static func load(on connection: Connection, keys: KeyRing? = nil) async throws -> Routing {
-        try await load(nil, keys, version: connection.pipeline([version()])[0], on: connection)
+    public static func load(
+        on connection: Connection, keys: KeyRing? = nil, grants: ProcessGrants = .none
+    ) async throws -> Routing {
+        try await load(nil, keys, grants, version: connection.pipeline([version()])[0], on: connection)
     }
 
     private static func load(
-        _ ids: [Int32]?, _ keys: KeyRing?, version: Rows, on connection: Connection
+        _ ids: [Int32]?, _ keys: KeyRing?, _ grants: ProcessGrants, version: Rows, on connection: Connection
     ) async throws -> Routing {
         let chosen: Value = ids.map { .int4s($0) } ?? .null
         let results = try await connection.pipeline([
             Step(Queries.destinationLoad.plannedAnew, [chosen]), Step(Queries.secretLoad.plannedAnew, [chosen]),
-            ProfileStore.step, Step(Queries.secretNextExpiry),
+            ProfileStore.step, Step(Queries.secretNextExpiry), Step(Queries.settingLoad),
         ])
         var secrets: [Int32: [StoredSecret]] = [:]
         for row in results[1] {
             secrets[Int32(try row.int(0)), default: []].append(try StoredSecret(row))
         }
-        var load = RoutingLoad(keys: keys, profiles: try ProfileStore.catalog(results[2]))
+        var load = RoutingLoad(keys: keys, profiles: try ProfileStore.catalog(results[2]), grants: grants)
+        for row in results[4] {
+            load.add(
+                setting: try row.string(1), organization: try row.stringOrNil(0), isShared: try row.bool(2),
+                try row.string(3))
+        }
         for row in results[0] {
             let row = try DestinationRow(row)
             load.add(row, secrets: secrets[row.id] ?? [])
@@ -136,16 +147,31 @@ private struct RoutingLoad {
     private var locked: Set<Int32> = []
     private var expiries: [(destination: Int32, seconds: Double)] = []
 
-    init(keys: KeyRing?, profiles: ProfileCatalog) {
+    private var book: SettingBook
+
+    init(keys: KeyRing?, profiles: ProfileCatalog, grants: ProcessGrants) {
         opener = SecretOpener(keys: keys)
         self.profiles = profiles
+        book = SettingBook(grants: grants)
+    }
+
+    /// Adds a setting; one that does not open is a fault of those that name it.
+    mutating func add(setting name: String, organization: String?, isShared: Bool, _ text: String) {
+        let value: Result<String, SettingFault>
+        do throws(SealingError) {
+            value = .success(try opener.open(text, at: .setting(name, organization: organization)))
+        } catch {
+            value = .failure(SettingFault("${\(name)} cannot be read: \(error)"))
+        }
+        book.add(name, organization: organization, isShared: isShared, value)
     }
 
     mutating func add(_ row: DestinationRow, secrets: [StoredSecret]) {
         kept[row.id] = row.keptResponseBytes
         note(secrets, of: row)
         do {
-            destinations.append(try row.destination(secrets: secrets, profiles: profiles, opener: &opener))
+            destinations.append(
+                try row.destination(secrets: secrets, profiles: profiles, opener: &opener, book: book))
         } catch {
             let isLocal = Self.isLocal(error)
             faults.append(
@@ -162,7 +188,8 @@ private struct RoutingLoad {
 
     /// A worker without the key, or with another one under its name, must not stop those that have it.
     private static func isLocal(_ error: any Error) -> Bool {
-        switch error as? SealingError {
+        if error is SettingFault { return true }
+        return switch error as? SealingError {
         case .missingKey, .doesNotOpen: true
         case .malformed, .unsealable, nil: false
         }

@@ -2901,6 +2901,24 @@ CREATE FUNCTION postrider.pattern_fault(patterns text[]) RETURNS text LANGUAGE s
 $$;
 COMMENT ON FUNCTION postrider.pattern_fault(text[]) IS 'Names the first element that is no event type, no type.* and no *; null when there is none.';
 
+CREATE FUNCTION postrider.names_settings(value text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT regexp_replace(value, '\$\$\{|\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}', '', 'g') !~ '\$\{'
+$$;
+COMMENT ON FUNCTION postrider.names_settings(text) IS
+    'Whether every ${ of a text begins a reference ${NAME} to a setting, or has one more $ before it and stands for itself.';
+
+-- Options can be read by auditors: what is secret in them must stand elsewhere.
+CREATE FUNCTION postrider.is_reference(value jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(jsonb_typeof(value) = 'string' AND value #>> '{}' ~ '^\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}$', false)
+$$;
+COMMENT ON FUNCTION postrider.is_reference(jsonb) IS 'Whether a value is a reference ${NAME} to a setting, and nothing else.';
+
+CREATE FUNCTION postrider.has_members(value jsonb, VARIADIC names text[]) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE jsonb_typeof(value) WHEN 'object' THEN value <> '{}' AND value - names = '{}' ELSE false END
+$$;
+COMMENT ON FUNCTION postrider.has_members(jsonb, text[]) IS
+    'Whether a value is an object with at least one member, and none but those named.';
+
 CREATE FUNCTION postrider.header_fault(headers jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     name  text;
@@ -2920,6 +2938,8 @@ BEGIN
             RETURN format('the value of header %s must be a string without line breaks', name);
         ELSIF octet_length(value #>> '{}') > 8192 OR (value #>> '{}') ~ '^[ \t]|[ \t]$' THEN
             RETURN format('the value of header %s must not begin or end with a blank, nor exceed 8192 bytes', name);
+        ELSIF NOT postrider.names_settings(value #>> '{}') THEN
+            RETURN format('the value of header %s holds ${ without a name behind it: write ${NAME}, or one more $ before it for ${ itself', name);
         END IF;
     END LOOP;
     IF (SELECT count(DISTINCT lower(k)) < count(*) FROM jsonb_object_keys(headers) AS k) THEN
@@ -2955,6 +2975,14 @@ BEGIN
             WHEN 'transform' THEN jsonb_typeof(value) = 'object'
             WHEN 'transform_function' THEN jsonb_typeof(value) = 'string' AND octet_length(value #>> '{}') <= 200
                                        AND (value #>> '{}') ~ '^[^.]+(\.[^.]+)+$'
+            WHEN 'auth' THEN (postrider.has_members(value, 'bearer') AND postrider.is_reference(value -> 'bearer'))
+                OR (postrider.has_members(value, 'basic') AND postrider.has_members(value -> 'basic', 'username', 'password')
+                    AND postrider.is_reference(value #> '{basic,password}'))
+                OR (postrider.has_members(value, 'jwt') AND postrider.is_reference(value #> '{jwt,key}'))
+            WHEN 'tls' THEN postrider.has_members(value, 'certificate', 'key', 'ca') AND (NOT value ? 'key'
+                OR postrider.is_reference(value -> 'key') OR coalesce(value ->> 'key', '') ~ '^file:[A-Za-z0-9_][A-Za-z0-9._-]*$')
+            WHEN 'proxy' THEN jsonb_typeof(value) = 'string'
+                AND value #>> '{}' ~ '^(http|socks5h)://([^:@/[:space:]]+:\$\{[A-Za-z_][A-Za-z0-9_]{0,127}\}@)?[^@/[:space:]]+:[0-9]{1,5}$'
         END;
         IF fits IS NULL THEN
             RETURN 'there is no option ' || quote_literal(left(name, 64));
@@ -3148,7 +3176,8 @@ REVOKE ALL ON FUNCTION postrider.transform_fault(text), postrider.allow_transfor
 SELECT postrider.grant_roles();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
-    postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate() FROM PUBLIC;
+    postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate(),
+    postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]) FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');
 
@@ -3206,7 +3235,8 @@ DROP FUNCTION postrider.call_transform(text, jsonb, jsonb), postrider.forbid_tra
 DROP TABLE postrider.webhook_transforms;
 DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'call_transform', 'transform_fault');
 DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
-    postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text);
+    postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text), postrider.names_settings(text),
+    postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 8;
 
@@ -4710,6 +4740,65 @@ DROP FUNCTION postrider.webhook_profile_gate(), postrider.template_fault(text, t
 SELECT postrider.grant_roles();
 
 DELETE FROM postrider.webhook_migrations WHERE version = 12;
+
+"""#),
+        (version: 13, name: "settings", up: #"""
+-- Postrider 0013: settings. Values that headers and options of destinations name as ${NAME}: tokens, passwords, private keys.
+-- Sealed like secrets, written once, and used by any number of destinations of their owner.
+
+CREATE TABLE postrider.webhook_settings (
+    id              integer     GENERATED ALWAYS AS IDENTITY,
+    organization_id text,
+    name            text        NOT NULL,
+    value           text        NOT NULL,
+    is_shared       boolean     NOT NULL DEFAULT false,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_settings_pkey PRIMARY KEY (id),
+    CONSTRAINT webhook_settings_name_key UNIQUE NULLS NOT DISTINCT (organization_id, name),
+    CONSTRAINT name_is_a_word CHECK (name COLLATE "C" ~ '^[A-Za-z_][A-Za-z0-9_]{0,127}$'),
+    CONSTRAINT organization_is_not_empty CHECK (organization_id <> ''),
+    CONSTRAINT value_is_1_byte_to_96_kib CHECK (octet_length(value) BETWEEN 1 AND 98304),
+    CONSTRAINT only_settings_of_nobody_are_shared CHECK (NOT is_shared OR organization_id IS NULL)
+);
+COMMENT ON TABLE postrider.webhook_settings IS
+    'Values that headers and options of destinations name as ${NAME}. A destination uses those of its own organization alone, and shared ones.';
+COMMENT ON COLUMN postrider.webhook_settings.id IS 'Number of the setting, for the program.';
+COMMENT ON COLUMN postrider.webhook_settings.organization_id IS
+    'Whose it is: usable by destinations of this organization; null for destinations without organization and user.';
+COMMENT ON COLUMN postrider.webhook_settings.name IS 'What stands between the braces of ${NAME}: a letter or underscore, then letters, digits and underscores.';
+COMMENT ON COLUMN postrider.webhook_settings.value IS
+    'The value: sealed:v1:<key name>:<base64>, or plain text until a worker with keys has sealed it. Only workers may read it.';
+COMMENT ON COLUMN postrider.webhook_settings.is_shared IS 'Whether destinations of every organization may use it too; only for settings without organization.';
+COMMENT ON COLUMN postrider.webhook_settings.created_at IS 'When it was made.';
+COMMENT ON COLUMN postrider.webhook_settings.updated_at IS 'When its value was last set.';
+
+CREATE TRIGGER webhook_routing_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON postrider.webhook_settings
+    FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed();
+
+-- The owner is bound as well: a dump that is not told otherwise takes no value along.
+ALTER TABLE postrider.webhook_settings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+DO $$
+BEGIN
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (value)', 'webhook_settings');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_settings');
+    PERFORM postrider.add_grants('admin', 'table', 'INSERT, UPDATE, DELETE, SELECT', 'webhook_settings');
+    UPDATE postrider.webhook_grants AS g SET hidden = '{value}'
+    WHERE g.object = 'webhook_settings' AND g.role_name IN ('postrider_auditor', 'postrider_admin');
+END
+$$;
+SELECT postrider.grant_roles();
+
+INSERT INTO postrider.webhook_migrations (version, name) VALUES (13, 'settings');
+
+"""#, down: #"""
+-- Undoes 0013. Lost: all settings; destinations that name one send nothing until their headers and options name none.
+DELETE FROM postrider.webhook_grants WHERE object = 'webhook_settings';
+DROP TABLE postrider.webhook_settings;
+SELECT postrider.grant_roles();
+
+DELETE FROM postrider.webhook_migrations WHERE version = 13;
 
 """#),
     ]
@@ -6308,11 +6397,12 @@ RETURNING jsonb_build_object('id', id, 'name', name, 'url', url, 'events', event
         sql: #"""
 INSERT INTO postrider.n8n_workflows (name, webhook_url, event_types, profile, secret, organization_id, user_id, headers,
     max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
-    max_concurrency, keep_response_bytes, disable_after_s, options, workflow_id)
+    max_concurrency, keep_response_bytes, disable_after_s, options, workflow_id, is_active, inactive_reason)
 SELECT p.* FROM jsonb_to_record($1::jsonb) AS p (name text, url text, events text[], profile text, secret text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, options jsonb, workflow_id text)
+    max_concurrency integer, keep_response_bytes integer, disable_after_s integer, options jsonb, workflow_id text,
+    is_active boolean, inactive_reason text)
 RETURNING jsonb_build_object('id', id, 'name', name, 'url', webhook_url, 'events', event_types, 'profile', profile,
     'secret', secret, 'destination_id', destination_id)::text
 """#)
@@ -6356,7 +6446,9 @@ SET name = coalesce(p.name, e.name), url = coalesce(p.url, e.url), events = coal
     user_id = coalesce(p.user_id, e.user_id), headers = coalesce(p.headers, e.headers),
     max_attempts = coalesce(p.max_attempts, e.max_attempts), base_delay_ms = coalesce(p.base_delay_ms, e.base_delay_ms),
     delay_factor = coalesce(p.delay_factor, e.delay_factor), max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms),
-    jitter = coalesce(p.jitter, e.jitter), delays_ms = coalesce(p.delays_ms, e.delays_ms),
+    jitter = coalesce(p.jitter, e.jitter),
+    -- A policy without a list of waits takes the list away.
+    delays_ms = CASE WHEN $1::jsonb ? 'delays_ms' THEN p.delays_ms ELSE e.delays_ms END,
     timeout_ms = coalesce(p.timeout_ms, e.timeout_ms), final_statuses = coalesce(p.final_statuses, e.final_statuses),
     max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
     -- Each option that is given replaces the one of its name; null takes it away.
@@ -6384,17 +6476,22 @@ SET name = coalesce(p.name, e.name), webhook_url = coalesce(p.url, e.webhook_url
     headers = coalesce(p.headers, e.headers), max_attempts = coalesce(p.max_attempts, e.max_attempts),
     base_delay_ms = coalesce(p.base_delay_ms, e.base_delay_ms), delay_factor = coalesce(p.delay_factor, e.delay_factor),
     max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms), jitter = coalesce(p.jitter, e.jitter),
-    delays_ms = coalesce(p.delays_ms, e.delays_ms), timeout_ms = coalesce(p.timeout_ms, e.timeout_ms),
+    -- A policy without a list of waits takes the list away.
+    delays_ms = CASE WHEN $1::jsonb ? 'delays_ms' THEN p.delays_ms ELSE e.delays_ms END,
+    timeout_ms = coalesce(p.timeout_ms, e.timeout_ms),
     final_statuses = coalesce(p.final_statuses, e.final_statuses),
     max_concurrency = coalesce(p.max_concurrency, e.max_concurrency),
     -- Each option that is given replaces the one of its name; null takes it away.
     options = (e.options || coalesce(p.options, '{}'))
         - ARRAY(SELECT o.key FROM jsonb_each(p.options) AS o WHERE o.value = 'null'),
-    disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active)
+    disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active),
+    inactive_reason = CASE WHEN $1::jsonb ? 'inactive_reason' THEN p.inactive_reason ELSE e.inactive_reason END,
+    workflow_id = coalesce(p.workflow_id, e.workflow_id)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
     max_delay_ms bigint, jitter float8, delays_ms bigint[], timeout_ms integer, final_statuses text,
-    max_concurrency integer, disable_after_s integer, options jsonb, is_active boolean)
+    max_concurrency integer, disable_after_s integer, options jsonb, is_active boolean, inactive_reason text,
+    workflow_id text)
 WHERE e.id = p.id
 RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_active)::text
 """#)
@@ -6638,7 +6735,17 @@ SELECT jsonb_build_object(
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations
-                   WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'))::text
+                   WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'),
+    'test_urls', (SELECT coalesce(jsonb_agg(name ORDER BY name), '[]') FROM postrider.webhook_destinations
+                  WHERE deleted_at IS NULL AND is_active AND url ~ '^[^?]*/webhook-test/'),
+    'unset', (SELECT coalesce(jsonb_agg(DISTINCT n.name ORDER BY n.name), '[]')
+              FROM postrider.webhook_destinations AS d,
+                   regexp_matches(replace(jsonb_build_array(d.options -> 'auth', d.options -> 'tls', d.options -> 'proxy')::text, '$${', ''), '\$\{([A-Za-z_][A-Za-z0-9_]*)\}', 'g') AS m,
+                   LATERAL (SELECT m[1] AS name) AS n
+              WHERE d.deleted_at IS NULL AND d.is_active AND d.options <> '{}'
+                AND NOT EXISTS (SELECT FROM postrider.webhook_settings AS s WHERE s.name = n.name
+                                AND (s.organization_id = d.organization_id OR s.organization_id IS NULL
+                                     AND (s.is_shared OR d.organization_id IS NULL AND d.user_id IS NULL)))))::text
 WHERE $1::jsonb IS NOT NULL
 """#)
 
@@ -6742,6 +6849,44 @@ RETURNING jsonb_build_object('name', o.name)::text
         name: "ProfileDelete",
         sql: #"""
 DELETE FROM postrider.webhook_profiles WHERE name = $1::jsonb ->> 'name' RETURNING jsonb_build_object('name', name)::text
+"""#)
+
+    /// `SettingSet`; rows: 1
+    /// - params: $1 {"name", "organization_id", "is_shared", "value"} jsonb
+    /// - index: webhook_settings_name_key
+    /// - The value is taken from the parameter in both places: what an administrator may not read back cannot be taken from the row.
+    static let settingSet = Statement(
+        name: "SettingSet",
+        sql: #"""
+INSERT INTO postrider.webhook_settings AS s (organization_id, name, is_shared, value)
+SELECT p.organization_id, p.name, coalesce(p.is_shared, false), p.value
+FROM jsonb_to_record($1::jsonb) AS p (organization_id text, name text, is_shared boolean, value text)
+ON CONFLICT (organization_id, name) DO UPDATE
+SET value = $1::jsonb ->> 'value', is_shared = coalesce(($1::jsonb ->> 'is_shared')::boolean, s.is_shared),
+    updated_at = clock_timestamp()
+RETURNING jsonb_build_object('name', name, 'organization_id', organization_id, 'is_shared', is_shared)::text
+"""#)
+
+    /// `SettingList`; rows: settings by name, without their values
+    /// - params: $1 ignored jsonb
+    /// - index: none: reads them all
+    static let settingList = Statement(
+        name: "SettingList",
+        sql: #"""
+SELECT jsonb_build_object('name', name, 'organization_id', organization_id, 'is_shared', is_shared,
+    'created_at', created_at, 'updated_at', updated_at)::text
+FROM postrider.webhook_settings WHERE $1::jsonb IS NOT NULL ORDER BY name, organization_id NULLS FIRST
+"""#)
+
+    /// `SettingRemove`; rows: 0..1
+    /// - params: $1 {"name", "organization_id"} jsonb
+    /// - index: webhook_settings_name_key
+    static let settingRemove = Statement(
+        name: "SettingRemove",
+        sql: #"""
+DELETE FROM postrider.webhook_settings
+WHERE name = $1::jsonb ->> 'name' AND organization_id IS NOT DISTINCT FROM $1::jsonb ->> 'organization_id'
+RETURNING jsonb_build_object('name', name, 'organization_id', organization_id)::text
 """#)
 
     /// `SettlementBegin`; rows: 1; raises WH001 when the settlement is recorded already
@@ -7432,6 +7577,15 @@ WHERE id = $1 AND is_active
 SELECT name, (to_jsonb(p) - '{created_at,updated_at}'::text[])::text FROM postrider.webhook_profiles AS p ORDER BY name
 """#)
 
+    /// `SettingLoad`; rows: all settings
+    /// - params: none
+    /// - index: none: read whole
+    static let settingLoad = Statement(
+        name: "SettingLoad",
+        sql: #"""
+SELECT organization_id, name, is_shared, value FROM postrider.webhook_settings
+"""#)
+
     /// `UpkeepBegin`; rows: none
     /// - params: none
     /// - index: none: one row
@@ -7778,7 +7932,7 @@ SELECT coalesce(max(version), 0) + 1 FROM postrider.webhook_secrets WHERE destin
         name: "SecretCensus",
         sql: #"""
 SELECT u.key_name, count(*) FILTER (WHERE u.place = 'secret'), count(*) FILTER (WHERE u.place = 'expired'),
-       count(*) FILTER (WHERE u.place = 'header')
+       count(*) FILTER (WHERE u.place = 'header'), count(*) FILTER (WHERE u.place = 'setting')
 FROM (SELECT CASE WHEN starts_with(secret, 'sealed:') THEN split_part(secret, ':', 3) END AS key_name,
              CASE WHEN expires_at <= clock_timestamp() AND version < max(version) OVER (PARTITION BY destination_id)
                   THEN 'expired' ELSE 'secret' END AS place
@@ -7786,9 +7940,33 @@ FROM (SELECT CASE WHEN starts_with(secret, 'sealed:') THEN split_part(secret, ':
       UNION ALL
       SELECT CASE WHEN starts_with(h.value, 'sealed:') THEN split_part(h.value, ':', 3) END, 'header'
       FROM postrider.webhook_destinations AS d, jsonb_each_text(d.headers) AS h
-      WHERE h.value <> '' AND (starts_with(h.value, 'sealed:') OR postrider.holds_credential(h.key))) AS u
+      WHERE h.value <> '' AND (starts_with(h.value, 'sealed:') OR postrider.holds_credential(h.key))
+      UNION ALL
+      SELECT CASE WHEN starts_with(value, 'sealed:') THEN split_part(value, ':', 3) END, 'setting'
+      FROM postrider.webhook_settings) AS u
 GROUP BY u.key_name
 ORDER BY u.key_name NULLS FIRST
+"""#)
+
+    /// `SettingTake`; rows: 0..$3, ascending; locked until the transaction ends, those that others hold are left out
+    /// - params: $1 setting int to begin behind; $2 beginning text of values to leave; $3 most bigint
+    /// - index: webhook_settings_pkey
+    static let settingTake = Statement(
+        name: "SettingTake",
+        sql: #"""
+SELECT id, organization_id, name, value FROM postrider.webhook_settings
+WHERE id > $1 AND NOT starts_with(value, $2)
+ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+"""#)
+
+    /// `SettingReplace`; rows: none
+    /// - params: $1 settings int[], $2 sealed values text[]
+    /// - index: webhook_settings_pkey
+    static let settingReplace = Statement(
+        name: "SettingReplace",
+        sql: #"""
+UPDATE postrider.webhook_settings AS s SET value = u.value
+FROM unnest($1::integer[], $2::text[]) AS u (id, value) WHERE s.id = u.id
 """#)
 
     /// `TransformCall`; rows: one for each payload, in order: what the function gave, and why it gave nothing

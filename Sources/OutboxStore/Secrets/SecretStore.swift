@@ -35,6 +35,8 @@ public enum SecretStore {
         public let expired: Int
         /// Credentials in headers.
         public let headers: Int
+        /// Settings.
+        public let settings: Int
     }
 
     /// Counts all secrets by key (`SecretCensus`), those that stand readable first.
@@ -44,7 +46,8 @@ public enum SecretStore {
         let rows = try await connection.query(Queries.secretCensus.plannedAnew)
         return try rows.map { row in
             KeyUse(
-                key: try row.stringOrNil(0), secrets: try row.int(1), expired: try row.int(2), headers: try row.int(3))
+                key: try row.stringOrNil(0), secrets: try row.int(1), expired: try row.int(2), headers: try row.int(3),
+                settings: try row.int(4))
         }
     }
 
@@ -76,6 +79,7 @@ public enum SecretStore {
             }
             progress(done)
         }
+        try await sealSettings(leaves, keys, connection, &done, progress)
         return done
     }
 
@@ -127,7 +131,7 @@ public enum SecretStore {
     }
 
     /// The same secret, sealed with the first key; nil when it does not open.
-    private static func reseal(
+    static func reseal(
         _ text: String, at place: SecretPlace, _ keys: KeyRing, _ done: inout Progress
     ) -> String? {
         do {

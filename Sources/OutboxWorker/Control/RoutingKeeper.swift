@@ -10,6 +10,7 @@ actor RoutingKeeper {
     private let links: Links
     private let keys: KeyRing?
     private let secretWarning: Duration
+    private let grants: ProcessGrants
     private let logger: Logger
     private var table: RoutingTable?
     private var loadedAt = ContinuousClock.now
@@ -27,9 +28,10 @@ actor RoutingKeeper {
     /// Dates of secrets come near without any change of a row; 60 s.
     static let longestAge = Duration.seconds(60)
 
-    init(links: Links, keys: KeyRing?, secretWarning: Duration, logger: Logger) {
+    init(links: Links, keys: KeyRing?, grants: ProcessGrants, secretWarning: Duration, logger: Logger) {
         self.links = links
         self.keys = keys
+        self.grants = grants
         self.secretWarning = secretWarning
         self.logger = logger
     }
@@ -64,15 +66,16 @@ actor RoutingKeeper {
     ///
     /// Reading a hundred thousand destinations takes long: not on the thread on which heartbeats are answered.
     private func fetch() async throws -> (Routing, RoutingTable, changes: [Int32]?) {
-        try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, links, table] in
+        try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, grants, links, table] in
             try await links.aside { connection in
                 if let table,
                     let (ids, routing) = try await RoutingStore.loadChanges(
-                        since: table.version, loadedAt: table.loadedAt, on: connection, keys: keys)
+                        since: table.version, loadedAt: table.loadedAt, on: connection, keys: keys,
+                        grants: grants)
                 {
                     return (routing, table.changed(routing, ids), ids)
                 }
-                let routing = try await RoutingStore.load(on: connection, keys: keys)
+                let routing = try await RoutingStore.load(on: connection, keys: keys, grants: grants)
                 return (routing, RoutingTable(routing), nil)
             }
         }
@@ -108,7 +111,7 @@ actor RoutingKeeper {
         let new = faults.filter { !toldFaults.contains("\($0.destination) \($0.reason)") }
         for fault in new.prefix(10) {
             logger.error(
-                "deliveries wait for a worker that has the key",
+                "deliveries wait: this worker lacks what the destination needs",
                 metadata: ["destination.id": "\(fault.destination)", "reason": "\(fault.reason)"])
         }
         if new.count > 10 {

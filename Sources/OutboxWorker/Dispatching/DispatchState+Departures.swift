@@ -32,7 +32,8 @@ extension DispatchState {
         return Departure(
             token: flights.board(Flight(delivery: delivery, more: more)), delivery: delivery, more: more,
             destination: destination,
-            deliveryID: needsID ? DeliveryID.text(event: delivery.parcel.event.id, destination: destination.id) : "")
+            deliveryID: needsID ? DeliveryID.text(event: delivery.parcel.event.id, destination: destination.id) : "",
+            route: destination.access == nil ? nil : routing.route(to: destination.id))
     }
 
     // MARK: Rates and batches

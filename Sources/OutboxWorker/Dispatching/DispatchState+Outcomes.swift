@@ -28,6 +28,12 @@ extension DispatchState {
         let verdict = judge(outcome)
         report(verdict, of: id, now)
         let refused = refusedItems(of: lane.destination, verdict, ended)
+        var ended = ended
+        if lane.destination.kind == .n8n, let status = ended.status, !(200...299).contains(status),
+            let answer = N8nAnswer(status: status, body: ended.body)
+        {
+            ended.message = answer.explanation
+        }
         for delivery in flight.deliveries {
             payloadBytes -= delivery.parcel.event.data.count
             let isRefused = !refused.isEmpty && refused.contains(delivery.parcel.event.id.description)

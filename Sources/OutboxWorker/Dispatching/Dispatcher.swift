@@ -172,7 +172,7 @@ final class Dispatcher: Sendable {
         return Request(
             token: departure.token, url: destination.url.text, headers: prepared.headers, body: prepared.body,
             timeout: destination.timeout, responseLimit: destination.batch == nil ? 65_536 : 262_144,
-            allowsHTTP: allowsHTTP)
+            allowsHTTP: allowsHTTP, route: departure.route)
     }
 
     /// A request that cannot be built is an outcome like any other: recorded, and final.

@@ -1,5 +1,6 @@
 // Requests in flight by the token that the exchanger gives back. Used by DispatchState alone.
 
+internal import HTTPExchange
 internal import Outbox
 
 /// A request in flight: one delivery, or the deliveries of a batch.
@@ -21,6 +22,8 @@ struct Departure: Sendable {
     let destination: Destination
     /// The delivery's id; empty when the profile does not send it.
     let deliveryID: String
+    /// The way to it; nil for the straight one.
+    let route: Route?
 }
 
 /// The requests in flight. Tokens are small numbers that are used again.

@@ -52,6 +52,7 @@ struct Lane: Sendable {
         sendsDeliveryID =
             destination.profile.headers.contains { $0.contains("{delivery.id}") }
             || destination.profile.signature?.signs.contains("{delivery.id}") == true
+            || destination.access?.sendsDeliveryID == true
         learnOptions()
     }
 

@@ -1,5 +1,6 @@
 // Which destinations an event goes to. Built from the store's routing when its version moves; read by the dispatcher.
 
+internal import HTTPExchange
 internal import Outbox
 internal import OutboxStore
 
@@ -27,6 +28,8 @@ struct RoutingTable: Sendable {
     let keepsOrder: Bool
     /// Whether any destination looks into payloads or changes them.
     let readsPayloads: Bool
+    /// Ways to the destinations that have one of their own.
+    private let routes: [Int32: Route]
 
     init(_ routing: Routing) {
         self.init(
@@ -43,8 +46,13 @@ struct RoutingTable: Sendable {
         byID = Dictionary(uniqueKeysWithValues: destinations.map { ($0.id, $0) })
         keptResponseBytes = kept
         self.locked = locked
+        routes = Self.routes(to: destinations)
         keepsOrder = destinations.contains(where: \.options.isOrdered)
         readsPayloads = destinations.contains(where: \.options.readsPayload)
+    }
+
+    private static func routes(to destinations: [Destination]) -> [Int32: Route] {
+        Dictionary(uniqueKeysWithValues: destinations.compactMap { one in Route(one.access).map { (one.id, $0) } })
     }
 
     /// The same with some destinations as they are now.
@@ -84,9 +92,16 @@ struct RoutingTable: Sendable {
         self.byID = byID
         keptResponseBytes = kept
         self.locked = locked
+        routes = old.routes.filter {
+            !overlaid.contains($0.key) || old.overlaid.contains($0.key) && byID[$0.key] === old.byID[$0.key]
+        }
+        .merging(Self.routes(to: routing.destinations)) { $1 }
         keepsOrder = old.keepsOrder || routing.destinations.contains(where: \.options.isOrdered)
         readsPayloads = old.readsPayloads || routing.destinations.contains(where: \.options.readsPayload)
     }
+
+    /// The way to a destination; nil for the straight one.
+    func route(to id: Int32) -> Route? { routes.isEmpty ? nil : routes[id] }
 
     /// The destination of that id; nil when it was deleted.
     subscript(id: Int32) -> Destination? { byID[id] }

@@ -30,6 +30,8 @@ public struct WorkerSettings: Sendable {
     public var secretKeys: KeyRing?
     /// How long before the date of a secret somebody is told; 14 days.
     public var secretWarning = Duration.seconds(14 * 86_400)
+    /// What destinations may use of this process: variables, proxies, files; nothing (the default).
+    public var grants = ProcessGrants.none
     /// Whether to refrain from NOTIFY, LISTEN and session locks altogether: only polling and leases; false. A worker
     /// without a direct connection does so by itself.
     public var isDeaf = false

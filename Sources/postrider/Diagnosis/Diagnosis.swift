@@ -15,7 +15,7 @@ struct Diagnosis {
         [
             server(), clock(), rights(), roles(), producing(), partitions(), retention(), queue(), deadLetters(),
             replays(), order(), workers(),
-            snapshots(), plainHTTP(),
+            snapshots(), plainHTTP(), testURLs(), references(),
         ] + attachments()
     }
 
@@ -156,6 +156,24 @@ struct Diagnosis {
         return Finding(
             .warn, "plain http", "\(count) active destinations have http URLs, which are refused",
             "POSTRIDER_ALLOW_HTTP=true, or https URLs")
+    }
+
+    private func testURLs() -> Finding {
+        let names = record["test_urls"]
+        return names.isEmpty
+            ? Finding(.ok, "n8n", "no test URLs")
+            : Finding(
+                .warn, "n8n", "test URLs, which answer one call after a click in the editor: \(names)",
+                "postrider n8n update NAME --url …/webhook/…")
+    }
+
+    private func references() -> Finding {
+        let names = record["unset"]
+        return names.isEmpty
+            ? Finding(.ok, "settings", "all that options name are there")
+            : Finding(
+                .warn, "settings", "options name what is no setting for them: \(names)",
+                "postrider settings set NAME, or POSTRIDER_EXPOSE for every worker")
     }
 
     private func attachments() -> [Finding] {

@@ -5,6 +5,7 @@ internal import Foundation
 internal import HTTPExchange
 internal import Outbox
 internal import OutboxStore
+internal import OutboxWorker
 
 /// The requests and words of one kind of destination.
 struct DestinationKind: Sendable {
@@ -115,7 +116,7 @@ struct DestinationKind: Sendable {
     /// Sends one signed request from this process, under the rules of workers.
     func test(_ name: String) async throws {
         let settings = try await Settings.load()
-        let (id, destination) = try await load(name)
+        let (id, destination) = try await load(name, settings)
         let exchange = try await DestinationTest.send(to: destination, settings)
         print("\(noun) \(id): \(exchange.summary)")
         guard exchange.isDelivered else { throw CommandFailure.failed("the test request was not accepted") }
@@ -124,10 +125,11 @@ struct DestinationKind: Sendable {
     /// The id and the whole destination, with its secrets opened, as workers load it.
     ///
     /// - Throws: ``CommandFailure`` when there is none, or it cannot be used.
-    func load(_ name: String) async throws -> (id: String, destination: Destination) {
+    func load(_ name: String, _ settings: Settings) async throws -> (id: String, destination: Destination) {
         try await Session.with { session in
             let record = try await find(name, session)
-            let routing = try await RoutingStore.load(on: session.raw, keys: session.keys)
+            let routing = try await RoutingStore.load(
+                on: session.raw, keys: session.keys, grants: settings.worker.grants)
             let found = routing.destinations.first { $0.uuid == record["id"] }
             let fault = routing.faults.first { "\($0.destination)" == record["destination_id"] }
             guard let destination = found, fault == nil else {

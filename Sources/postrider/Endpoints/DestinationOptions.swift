@@ -17,6 +17,11 @@ struct DestinationOptions: ParsableArguments {
     @Option(help: "Random part of each wait, 0 to 1 (0.1).") var jitter: Double?
     @Option(help: ArgumentHelp("The waits themselves instead: 5s,1m,10m.", valueName: "list")) var delays: String?
     @Option(help: "Longest time of one exchange (30s).") var timeout: TimeArgument?
+    @Option(
+        help: ArgumentHelp(
+            "Attempts and waits in one JSON object, in our form or one of docs/wire.md, instead of those options.",
+            valueName: "json"))
+    var retryPolicy: String?
     @Option(help: ArgumentHelp("Statuses that are not retried: 4xx, or 400-407,410.", valueName: "list"))
     var finalStatuses: String?
     @Option(help: "Requests in flight at once from one worker (64).") var concurrency: Int?
@@ -51,6 +56,7 @@ struct DestinationOptions: ParsableArguments {
         if let concurrency { columns["max_concurrency"] = concurrency }
         if let disableAfter { columns["disable_after_s"] = (disableAfter.milliseconds + 999) / 1000 }
         if !option.isEmpty { columns["options"] = try options() }
+        if let retryPolicy { try columns.merge(policy(retryPolicy)) { $1 } }
         try check("retry policy") {
             _ = try RetryPolicy(
                 maxAttempts: maxAttempts ?? 6, growth: .exponential(factor: factor ?? 2),
@@ -68,7 +74,10 @@ struct DestinationOptions: ParsableArguments {
             }
             let name = String(line[..<equals])
             let value = String(line[line.index(after: equals)...])
-            try check("--header") { _ = try HeaderField(name: name, value: value) }
+            try check("--header") {
+                _ = try HeaderField(name: name, value: value)
+                _ = try ReferenceText(value)
+            }
             headers[name] = value
         }
         return headers
@@ -90,6 +99,20 @@ struct DestinationOptions: ParsableArguments {
             options[name] = try JSONSerialization.jsonObject(with: Data(value), options: [.fragmentsAllowed])
         }
         return options
+    }
+
+    /// The columns of a policy; what it does not use is null, which takes it away.
+    private func policy(_ text: String) throws -> [String: Any?] {
+        let others: [Any?] = [maxAttempts, baseDelay, factor, maxDelay, jitter, delays]
+        guard others.allSatisfy({ $0 == nil }) else {
+            throw CommandFailure.failed(
+                "--retry-policy stands for the other options of attempts and waits: give it alone")
+        }
+        do {
+            return try RetryPolicy(json: text).columns
+        } catch {
+            throw CommandFailure.failed("--retry-policy: \(error)")
+        }
     }
 
     private func waits(_ list: String) throws -> [Int64] {
@@ -132,6 +155,26 @@ struct SecretOptions: ParsableArguments {
             throw CommandFailure.failed("the secret does not fit profile \(profile.name): \(error)")
         }
         return text
+    }
+
+    /// The whole text, as keys in PEM have it, without line ends at its end; nil when none was given.
+    ///
+    /// - Throws: ``CommandFailure`` when it cannot be read.
+    func wholeText() throws -> String? {
+        if let secretFile, let text = try? String(contentsOfFile: secretFile, encoding: .utf8) {
+            return Self.trimmed(text)
+        }
+        guard secretStdin else { return try read().map(Self.trimmed) }
+        guard let text = String(data: FileHandle.standardInput.readDataToEndOfFile(), encoding: .utf8) else {
+            throw CommandFailure.failed("what came from standard input is not UTF-8")
+        }
+        return Self.trimmed(text)
+    }
+
+    private static func trimmed(_ text: String) -> String {
+        var text = text[...]
+        while text.last?.isNewline == true { text.removeLast() }
+        return String(text)
     }
 
     private func read() throws -> String? {

@@ -43,17 +43,19 @@ struct DestinationTest {
         let exchange = await exchanger.perform(
             Request(
                 url: destination.url.text, headers: prepared.headers, body: prepared.body,
-                timeout: destination.timeout, allowsHTTP: settings.worker.allowsHTTP))
+                timeout: destination.timeout, allowsHTTP: settings.worker.allowsHTTP,
+                route: Route(destination.access)))
         await exchanger.shutdown()
-        return DestinationTest(exchange)
+        return DestinationTest(exchange, of: destination.kind)
     }
 
-    private init(_ exchange: Exchange) {
+    private init(_ exchange: Exchange, of kind: Destination.Kind) {
         let milliseconds = exchange.timings.total / 1000
         switch exchange.result {
         case .response(let response):
             isDelivered = (200...299).contains(response.status)
-            let body = String(decoding: response.body.prefix(200), as: UTF8.self)
+            let answer = kind == .n8n ? N8nAnswer(status: response.status, body: response.body) : nil
+            let body = answer?.explanation ?? String(decoding: response.body.prefix(200), as: UTF8.self)
             summary = "status \(response.status) in \(milliseconds) ms" + (body.isEmpty ? "" : ": \(body)")
         case .failure(let failure):
             isDelivered = false

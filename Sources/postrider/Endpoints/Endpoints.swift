@@ -164,7 +164,7 @@ struct Endpoints: AsyncParsableCommand {
         @Argument(help: "Id or name.") var endpoint: String
 
         func run() async throws {
-            let destination = try await DestinationKind.endpoint.load(endpoint).destination
+            let destination = try await DestinationKind.endpoint.load(endpoint, Settings.load()).destination
             let keys = destination.secrets.compactMap(\.publicKeyText)
             guard !keys.isEmpty else { throw CommandFailure.notFound("the endpoint has no Ed25519 secret") }
             for key in keys { print(key) }

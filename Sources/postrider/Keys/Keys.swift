@@ -56,8 +56,10 @@ struct Keys: AsyncParsableCommand {
                     for line in lines { print(line.json) }
                     return
                 }
-                var table = Table(headings: ["key", "state", "secrets", "expired", "headers"])
-                table.rows = lines.map { ["\($0.name)", $0.state, "\($0.secrets)", "\($0.expired)", "\($0.headers)"] }
+                var table = Table(headings: ["key", "state", "secrets", "expired", "headers", "settings"])
+                table.rows = lines.map {
+                    ["\($0.name)", $0.state, "\($0.secrets)", "\($0.expired)", "\($0.headers)", "\($0.settings)"]
+                }
                 for line in table.lines() { print(line) }
             }
         }
@@ -79,7 +81,7 @@ struct Keys: AsyncParsableCommand {
                     throw CommandFailure.failed("there are no keys: set POSTRIDER_SECRET_KEYS or _FILE")
                 }
                 let before = try await SecretStore.census(on: session.raw).filter { $0.key != keys.first }
-                let total = before.reduce(0) { $0 + $1.secrets + $1.expired + $1.headers }
+                let total = before.reduce(0) { $0 + $1.secrets + $1.expired + $1.headers + $1.settings }
                 if dryRun { return print("\(total) would be sealed with key '\(keys.first)'") }
                 var told = 0
                 try await SecretStore.seal(.all, with: keys, on: session.raw) { progress in
@@ -95,13 +97,14 @@ struct Keys: AsyncParsableCommand {
         /// Tells what is left; expired secrets do not sign, so they need no key.
         private static func checkRest(_ session: Session, _ keys: KeyRing) async throws {
             let rest = try await SecretStore.census(on: session.raw).filter { $0.key != keys.first }
-            let faults = rest.filter { $0.secrets + $0.headers > 0 }.map { use in
-                switch use.key {
-                case nil: "\(use.secrets + use.headers) stand readable still: run it again"
+            let faults = rest.filter { $0.secrets + $0.headers + $0.settings > 0 }.map { use in
+                let count = use.secrets + use.headers + use.settings
+                return switch use.key {
+                case nil: "\(count) stand readable still: run it again"
                 case let name? where keys.contains(name):
-                    "\(use.secrets + use.headers) do not open with key '\(name)': altered, copied, or another key"
+                    "\(count) do not open with key '\(name)': altered, copied, or another key"
                 case let name?:
-                    "\(use.secrets + use.headers) are sealed with key '\(name)', which is not in POSTRIDER_SECRET_KEYS"
+                    "\(count) are sealed with key '\(name)', which is not in POSTRIDER_SECRET_KEYS"
                 }
             }
             if !faults.isEmpty { throw CommandFailure.failed(faults.joined(separator: "; ")) }
@@ -118,6 +121,7 @@ struct KeyLine {
     let secrets: Int
     let expired: Int
     let headers: Int
+    let settings: Int
 
     /// What stands readable, the keys of the ring in their order, and the keys that it lacks.
     static func all(_ uses: [SecretStore.KeyUse], ring: KeyRing?) -> [KeyLine] {
@@ -128,7 +132,8 @@ struct KeyLine {
             let use = uses.first { $0.key == name }
             return KeyLine(
                 name: name ?? "(readable)", state: state(of: name, ring), secrets: use?.secrets ?? 0,
-                expired: use?.expired ?? 0, headers: use?.headers ?? 0)
+                expired: use?.expired ?? 0, headers: use?.headers ?? 0,
+                settings: use?.settings ?? 0)
         }
     }
 
@@ -141,6 +146,7 @@ struct KeyLine {
     var json: String {
         let members: [String: Any] = [
             "key": name, "state": state, "secrets": secrets, "expired": expired, "headers": headers,
+            "settings": settings,
         ]
         guard let data = try? JSONSerialization.data(withJSONObject: members, options: [.sortedKeys]) else {
             return "{}"

@@ -7,7 +7,7 @@ internal import OutboxStore
 enum SecretFindings {
     /// The findings, at least one: what stands readable, what the ring lacks, and otherwise which keys seal what.
     static func all(_ uses: [SecretStore.KeyUse], ring: KeyRing?) -> [Finding] {
-        let signing = uses.map { (key: $0.key, count: $0.secrets + $0.headers) }.filter { $0.count > 0 }
+        let signing = uses.map { (key: $0.key, count: $0.secrets + $0.headers + $0.settings) }.filter { $0.count > 0 }
         let plain = signing.first { $0.key == nil }?.count ?? 0
         let sealed = signing.compactMap { use in use.key.map { (key: $0, count: use.count) } }
         let missing = sealed.filter { ring?.contains($0.key) != true }

@@ -61,6 +61,9 @@ struct Record {
         (members[name] as? [[String: Any]] ?? []).map { Record(members: $0) }
     }
 
+    /// Whether there is a member of that name.
+    func has(_ name: String) -> Bool { members[name] != nil }
+
     /// A member object.
     func record(_ name: String) -> Record { Record(members: members[name] as? [String: Any] ?? [:]) }
 

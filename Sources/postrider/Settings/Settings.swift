@@ -68,6 +68,20 @@ struct Setting: Sendable {
             variable: "POSTRIDER_CA_FILE", form: "path of a PEM file", standard: "the system's",
             purpose: "Certificate authorities that receivers are verified with."),
         Setting(
+            variable: "POSTRIDER_EXPOSE", form: "comma list of variables, each NAME or NAME:shared", standard: "none",
+            purpose:
+                "Variables of the worker's environment that destinations may name as ${NAME}; shared ones those of organizations too."
+        ),
+        Setting(
+            variable: "POSTRIDER_ALLOW_PROXY", form: "comma list of proxies, each host:port or host:port:shared",
+            standard: "none",
+            purpose:
+                "Proxies that destinations may name, dialled whatever their address; shared ones those of organizations too."
+        ),
+        Setting(
+            variable: "POSTRIDER_TLS_FOLDER", form: "path of a folder", standard: "none",
+            purpose: "Where certificates and keys lie that destinations name as file:NAME."),
+        Setting(
             variable: "POSTRIDER_LOG_LEVEL", form: "trace, debug, info, notice, warning, error, critical",
             standard: "info", purpose: "The least level that is logged."),
         Setting(
@@ -83,6 +97,8 @@ struct Setting: Sendable {
 struct Settings: Sendable {
     var worker: WorkerSettings
     var logLevel = Logger.Level.info
+    /// Variables that are exposed and not set: workers warn of them, other commands need them seldom.
+    var unsetVariables: [String] = []
 
     /// Where Postgres is.
     var database: ConnectionSettings { worker.database }
@@ -102,7 +118,7 @@ struct Settings: Sendable {
                 throw CommandFailure.failed("POSTRIDER_CONFIG_FILE: \(path) cannot be read as JSON")
             }
         }
-        var reader = SettingReader(ConfigReader(providers: providers))
+        var reader = SettingReader(ConfigReader(providers: providers), environment)
         let settings = reader.settings()
         guard reader.faults.isEmpty else { throw CommandFailure.failed(reader.faults.joined(separator: "; ")) }
         return settings
@@ -112,9 +128,14 @@ struct Settings: Sendable {
 /// Reads settings and collects what is wrong with them.
 private struct SettingReader {
     private let reader: ConfigReader
+    private let environment: [String: String]
     private(set) var faults: [String] = []
+    private var unsetVariables: [String] = []
 
-    init(_ reader: ConfigReader) { self.reader = reader }
+    init(_ reader: ConfigReader, _ environment: [String: String]) {
+        self.reader = reader
+        self.environment = environment
+    }
 
     mutating func settings() -> Settings {
         var worker = WorkerSettings(database: connection("DATABASE_URL"))
@@ -123,6 +144,7 @@ private struct SettingReader {
         }
         worker.isDeaf = flag("POSTRIDER_DEAF") ?? false
         worker.secretKeys = keys()
+        worker.grants = grants()
         worker.allowsHTTP = flag("POSTRIDER_ALLOW_HTTP") ?? false
         worker.exchanger.addressGuard = AddressGuard(allowing: networks("POSTRIDER_ALLOW_NETWORKS"))
         worker.exchanger.caFile = text("POSTRIDER_CA_FILE")
@@ -132,6 +154,7 @@ private struct SettingReader {
         worker.shutdownGrace = time("POSTRIDER_SHUTDOWN_GRACE", .zero ... .seconds(600)) ?? worker.shutdownGrace
         worker.secretWarning = time("POSTRIDER_SECRET_WARNING", .zero ... .seconds(31_536_000)) ?? worker.secretWarning
         var settings = Settings(worker: worker)
+        settings.unsetVariables = unsetVariables
         if let level = text("POSTRIDER_LOG_LEVEL") {
             if let known = Logger.Level(rawValue: level.lowercased()) {
                 settings.logLevel = known
@@ -179,6 +202,51 @@ private struct SettingReader {
             fault("POSTRIDER_SECRET_KEYS_FILE", "\(error)")
         }
         return nil
+    }
+
+    /// What destinations may use of this process.
+    private mutating func grants() -> ProcessGrants {
+        var grants = ProcessGrants()
+        for entry in list("POSTRIDER_EXPOSE") {
+            let parts = entry.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+            guard ReferenceText.isName(parts[0]), parts.count == 1 || parts.count == 2 && parts[1] == "shared" else {
+                fault("POSTRIDER_EXPOSE", "\(entry.debugDescription) is neither NAME nor NAME:shared")
+                continue
+            }
+            guard !Setting.all.contains(where: { $0.variable == parts[0] && $0.isSecret }) else {
+                fault("POSTRIDER_EXPOSE", "\(parts[0]) is the worker's own secret and is given to nobody")
+                continue
+            }
+            guard let value = environment[parts[0]], !value.isEmpty else {
+                unsetVariables.append(parts[0])
+                continue
+            }
+            grants.variables[parts[0]] = ProcessGrants.Variable(value, isShared: parts.count == 2)
+        }
+        for entry in list("POSTRIDER_ALLOW_PROXY") {
+            let parts = entry.split(separator: ":", omittingEmptySubsequences: false)
+            let isShared = parts.count == 3 && parts[2] == "shared"
+            guard parts.count == 2 || isShared, !parts[0].isEmpty, let port = Int(parts[1]),
+                (1...65_535).contains(port)
+            else {
+                fault("POSTRIDER_ALLOW_PROXY", "\(entry.debugDescription) is neither host:port nor host:port:shared")
+                continue
+            }
+            grants.proxies["\(parts[0].lowercased()):\(port)"] = isShared
+        }
+        if let folder = text("POSTRIDER_TLS_FOLDER") {
+            var isFolder: ObjCBool = false
+            if !FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) || !isFolder.boolValue {
+                fault("POSTRIDER_TLS_FOLDER", "\(folder) is no folder")
+            }
+            grants.readFile = CertificateFolder(path: folder).read
+        }
+        return grants
+    }
+
+    /// The entries of a list with commas, without blanks around them.
+    private func list(_ variable: String) -> [String] {
+        (text(variable) ?? "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
     private mutating func networks(_ variable: String) -> [Network] {

@@ -170,7 +170,7 @@ import Testing
                 """)
             let outsider = try await db.connect(as: members.outsider)
             let bound = try await db.lines("SELECT oid::regclass FROM pg_class WHERE relforcerowsecurity")
-            #expect(bound.count == 9)
+            #expect(bound.count == 10)
             for relation in bound { #expect(try await outsider.lines("SELECT count(*) FROM \(relation)") == ["0"], "\(relation)") }
         }
     }

@@ -10,6 +10,7 @@ struct N8n: AsyncParsableCommand {
         subcommands: [
             Create.self, List.self, Show.self, Update.self, Disable.self, Enable.self, Delete.self, Test.self,
             RotateSecret.self,
+            N8nProbe.self, N8nImport.self,
         ])
 
     /// `postrider n8n create`.
@@ -39,9 +40,7 @@ struct N8n: AsyncParsableCommand {
             columns["events"] = try DestinationKind.patterns(events)
             columns["profile"] = profile
             columns["workflow_id"] = workflowID
-            if url.contains("/webhook-test/") {
-                Session.remark("note: a test URL answers one call after a click in the editor; use /webhook/ instead")
-            }
+            N8nURL.warn(url)
             let document = columns
             try await Session.with { session in
                 let known = try await session.profile(profile)
@@ -90,7 +89,10 @@ struct N8n: AsyncParsableCommand {
         func run() async throws {
             var columns = try options.columns()
             if let name { columns["name"] = try DestinationKind.name(name) }
-            if let url { columns["url"] = try DestinationKind.url(url) }
+            if let url {
+                columns["url"] = try DestinationKind.url(url)
+                N8nURL.warn(url)
+            }
             if let events { columns["events"] = try DestinationKind.patterns(events) }
             let changes = columns
             try await Session.with { session in

@@ -1,0 +1,26 @@
+// The folder of certificates and keys that destinations name. Read by the worker with each load of the destinations, so
+// that a file that was replaced counts within a minute.
+
+internal import Foundation
+internal import Outbox
+
+/// Files of PEM, by name.
+struct CertificateFolder: Sendable {
+    /// The longest file that is read.
+    static let longestFile = 1 << 16
+
+    let path: String
+
+    /// The text of a file.
+    ///
+    /// - Throws: `SettingFault` that names the file and never its content.
+    func read(_ name: String) throws(SettingFault) -> String {
+        let file = URL(fileURLWithPath: path, isDirectory: true).appendingPathComponent(name).path
+        // Of the file behind a link, which is how Kubernetes puts files into a folder.
+        guard let handle = FileHandle(forReadingAtPath: file),
+            let data = try? handle.read(upToCount: Self.longestFile + 1), data.count <= Self.longestFile,
+            let text = String(data: data, encoding: .utf8)
+        else { throw SettingFault("option tls: file \(name) of POSTRIDER_TLS_FOLDER cannot be read as a short text") }
+        return text
+    }
+}
