@@ -5196,7 +5196,7 @@ CREATE INDEX ON bird.ai_recommendations (conversation_id);
 --
 -- endpoint_url: default http://127.0.0.1:9400/bird. The endpoint's secret is taken from the environment variable
 -- BIRD_WEBHOOK_SECRET; without it one is generated. Prints the id, and the secret for the only time. Running it again
--- adds nothing. The header names WEBHOOK_TOKEN, a variable of the workers' environment.
+-- adds nothing. The header names WEBHOOK_TOKEN, a setting or a variable that workers expose.
 -- bird's retry_policy (max_attempts 3, exponential from 1000 ms, at most 30000 ms), without jitter; timeouts, connection
 -- errors and 5xx are tried again, every 4xx is final.
 \if :{?endpoint_url}

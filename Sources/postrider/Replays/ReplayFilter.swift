@@ -11,6 +11,11 @@ enum ReplayFilter {
     /// - Throws: ``CommandFailure`` when the filter cannot be read.
     static func admits(_ filter: String) throws -> ((Event) throws -> Bool)? {
         guard !filter.isEmpty else { return nil }
-        throw CommandFailure.failed("the endpoint has a payload filter, which a backfill cannot evaluate yet")
+        do {
+            let filter = try PayloadFilter(parsing: Array(filter.utf8))
+            return { event in filter.matches(try ParsedPayload(parsing: event.data)) }
+        } catch {
+            throw CommandFailure.failed("the endpoint's payload filter cannot be read: \(error)")
+        }
     }
 }

@@ -12,8 +12,7 @@ extension Pack {
         headers: [
             "content-type": ["application/json"], "x-bird-signature-version": ["1.0"],
             "x-bird-webhook-version": ["1.0"],
-            // As it is written in the pack, or with the variable of the worker's environment in its place.
-            "authorization": ["Bearer ${WEBHOOK_TOKEN}", "Bearer token-of-bird"],
+            "authorization": ["Bearer token-of-bird"],
         ],
         rules: "3|1000|2|30000|0|30000|4xx", firstDelay: 1000, refusalIsFinal: true,
         steps: [

@@ -57,7 +57,7 @@ extension Scenarios {
 
         /// Runs a worker process, with the variable that the headers of bird name, while `body` runs.
         private func withWorker(_ outpost: Outpost, _ body: () async throws -> Void) async throws {
-            let worker = try WorkerProcess(outpost, environment: ["WEBHOOK_TOKEN": "token-of-bird"])
+            let worker = try WorkerProcess(outpost, environment: ["WEBHOOK_TOKEN": "token-of-bird", "POSTRIDER_EXPOSE": "WEBHOOK_TOKEN"])
             try await eventually("a worker to register") {
                 try await outpost.count("postrider.webhook_workers WHERE alive") == 1
             }
