@@ -21,6 +21,7 @@ struct Postrider: AsyncParsableCommand {
             Replay.self, Order.self, NamedSettings.self,
             Stats.self, Retention.self, Maintain.self, ListenCommand.self, Profiles.self, Filters.self,
             Transforms.self,
+            ForgetUser.self, DeniedColumns.self, SealedTypes.self, AuditLog.self,
         ])
 
     /// Parses and runs; every error becomes one line and an exit status.

@@ -13,6 +13,8 @@ import Testing
         _ = try run("migrate")
         let connection = try await Connection.open(ConnectionSettings(url: database))
         _ = try await connection.script(OldWeeks.sql, name: "old weeks")
+        #expect(try run("doctor").output.contains("retention: events for 90 days, attempts for 30 days"))
+        #expect(try run("retention", "--events", "0s", "--attempts", "0s").status == 0)
         #expect(try run("doctor").output.contains("ok    retention: everything is kept for ever"))
         #expect(try run("maintain").text == "nothing to do")
         #expect(try run("retention", "--events", "90d", "--payloads", "30d").status == 0)
@@ -45,7 +47,14 @@ import Testing
         for arguments in [["--events", "soon"], ["--events=-1d"], ["--payload", "1d"]] {
             #expect(try postrider(["retention"] + arguments, database: database).status == 64)
         }
-        #expect(try postrider(["retention"], database: database).output.contains("days") == false)
+        let unchanged = try postrider(["retention"], database: database).output
+        #expect(unchanged.contains("90 days") && unchanged.contains("30 days"), "\(unchanged)")
+        // Attempts that were not named follow their events.
+        let shorter = try postrider(["retention", "--events", "10d", "--json"], database: database).output
+        #expect(shorter.contains(#""events": "10 days""#) && shorter.contains(#""attempts": null"#), "\(shorter)")
+        let tooShort = try postrider(["retention", "--audit", "30d"], database: database)
+        #expect(tooShort.status == 1 && tooShort.errors.contains("audit_log_is_kept_90_days"), "\(tooShort)")
+        #expect(try postrider(["retention", "--audit", "365d"], database: database).output.contains("365 days"))
     }
 
     private func count(_ connection: Connection) async throws -> Int {

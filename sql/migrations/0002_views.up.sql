@@ -110,7 +110,7 @@ COMMENT ON COLUMN postrider.webhook_events.priority IS '0 high, 1 normal (defaul
 COMMENT ON COLUMN postrider.webhook_events.data IS 'The payload, a JSON document.';
 COMMENT ON COLUMN postrider.webhook_events.created_at IS 'When the row was inserted, by the database''s clock.';
 COMMENT ON COLUMN postrider.webhook_events.status IS
-    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none). Read-only.';
+    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none), or what was left was dropped because the payload was erased. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.retry_count IS 'Highest number of retries among its deliveries, 0 when none. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest failed attempt, also after a later attempt delivered; null when none failed. Read-only.';
 

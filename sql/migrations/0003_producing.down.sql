@@ -3,7 +3,9 @@ SELECT postrider.drop_truncate_guards(id) FROM postrider.webhook_attachments;
 DROP SCHEMA postrider_attached CASCADE;
 DROP VIEW postrider.webhook_attachment_check;
 DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[], text, text, text, text, text, text, boolean, text),
-    postrider.detach(regclass, text), postrider.refresh_attachments(regclass),
+    postrider.detach(regclass, text), postrider.deny_column(regclass, text, text[]),
+    postrider.allow_column(regclass, text, text[]), postrider.rebuild_for_denied(regclass, text),
+    postrider.refresh_attachments(regclass),
     postrider.build_attachment(postrider.webhook_attachments),
     postrider.create_attachment_triggers(postrider.webhook_attachments), postrider.drop_truncate_guards(integer),
     postrider.refuse_truncate(), postrider.check_attachment(postrider.webhook_attachments),
@@ -18,7 +20,8 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
     postrider.attachment_uses_old(postrider.webhook_attachments),
     postrider.attachment_key(postrider.webhook_attachments, text),
     postrider.attachment_value(postrider.webhook_attachments, text, text);
-DROP TABLE postrider.webhook_attachments;
+DROP FUNCTION postrider.without_path(jsonb, text[]), postrider.denied_paths(regclass), postrider.denied_columns(regclass);
+DROP TABLE postrider.webhook_attachments, postrider.webhook_denied_columns;
 DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass), postrider.with_descendants(regclass),
     postrider.emit(text, jsonb, text, text, text, text, integer, text, text), postrider.checked_event_type(text, text);
 

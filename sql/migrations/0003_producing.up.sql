@@ -12,6 +12,8 @@
 --   it ran as Postrider's owner, an expression could read every secret. The owner needs the rights of a producer
 --   (role postrider_producer of 0004); attach says so when they are missing.
 -- * The functions stand in a schema of their own, because CREATE on postrider would let others overload its functions.
+--
+-- Denied columns are left out when the trigger function is written, so they cost nothing when it runs.
 
 CREATE SCHEMA postrider_attached;
 COMMENT ON SCHEMA postrider_attached IS 'Trigger functions that postrider.attach makes; nothing else belongs here.';
@@ -163,6 +165,59 @@ CREATE FUNCTION postrider.json_columns(target regclass) RETURNS text[] LANGUAGE 
 $$;
 COMMENT ON FUNCTION postrider.json_columns(regclass) IS 'Columns whose type is or contains json (not jsonb).';
 
+-- Denied columns --------------------------------------------------------------------------------------------------------
+
+CREATE TABLE postrider.webhook_denied_columns (
+    target      regclass,
+    column_name text        NOT NULL,
+    path        text[]      NOT NULL DEFAULT '{}',
+    created_by  text        NOT NULL DEFAULT session_user,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT denied_once UNIQUE NULLS NOT DISTINCT (target, column_name, path),
+    CONSTRAINT column_has_a_name CHECK (column_name <> ''),
+    CONSTRAINT path_is_of_names CHECK (array_position(path, NULL) IS NULL)
+);
+COMMENT ON TABLE postrider.webhook_denied_columns IS
+    'What attachments never send. Written by deny_column and allow_column, which rebuild attachments; a row written here by hand counts from the next attach or refresh_attachments on.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.target IS 'The table, its partitions included; null for every table.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.column_name IS 'The column.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.path IS 'Names that lead to a member of a JSON or composite column; empty for the whole column.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.created_by IS 'Who denied it.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.created_at IS 'When it was denied.';
+
+CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(DISTINCT d.column_name), '{}') FROM postrider.webhook_denied_columns AS d
+    WHERE d.path = '{}' AND (d.target IS NULL OR d.target = denied_columns.target
+                             OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_columns.target) AS a (relid)))
+$$;
+COMMENT ON FUNCTION postrider.denied_columns(regclass) IS 'Names that no attachment of this table sends, whether it has such columns or not.';
+
+CREATE FUNCTION postrider.denied_paths(target regclass) RETURNS SETOF text[] LANGUAGE sql STABLE AS $$
+    SELECT DISTINCT d.column_name || d.path FROM postrider.webhook_denied_columns AS d
+    WHERE d.path <> '{}' AND (d.target IS NULL OR d.target = denied_paths.target
+                              OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_paths.target) AS a (relid)))
+    ORDER BY 1
+$$;
+COMMENT ON FUNCTION postrider.denied_paths(regclass) IS 'Members of columns that no attachment of this table sends: the column, then the names that lead to them.';
+
+-- The operator #- raises an error where it meets an array: a path must not fail the statement of a producer.
+CREATE FUNCTION postrider.without_path(document jsonb, path text[]) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF jsonb_typeof(document) = 'array' THEN
+        RETURN (SELECT coalesce(jsonb_agg(postrider.without_path(e.value, path) ORDER BY e.place), '[]')
+                FROM jsonb_array_elements(document) WITH ORDINALITY AS e (value, place));
+    ELSIF jsonb_typeof(document) <> 'object' OR NOT document ? path[1] THEN
+        RETURN document;
+    ELSIF cardinality(path) = 1 THEN
+        RETURN document - path[1];
+    END IF;
+    RETURN jsonb_set(document, path[1:1], postrider.without_path(document -> path[1], path[2:]));
+END
+$$;
+COMMENT ON FUNCTION postrider.without_path(jsonb, text[]) IS
+    'A document without the member that a path leads to, in each element of the arrays on the way. Called by triggers of tables with a denied path alone.';
+
 -- Attachments: writing the trigger function -----------------------------------------------------------------------------
 
 -- A setting names a column or is an expression; a column comes from the row that the operation leaves or removes.
@@ -251,7 +306,7 @@ COMMENT ON FUNCTION postrider.attachment_rows(postrider.webhook_attachments, tex
 
 CREATE FUNCTION postrider.attachment_document(a postrider.webhook_attachments, operation text, side text) RETURNS text
     LANGUAGE sql STABLE AS $$
-    SELECT CASE
+    SELECT repeat('postrider.without_path(', denied.paths) || CASE
         WHEN operation = 'truncate' OR (side = 'old' AND operation = 'insert') OR (side = 'new' AND operation = 'delete')
             THEN 'NULL::jsonb'
         WHEN a.sent_columns = '{}' THEN '''{}''::jsonb'
@@ -259,7 +314,10 @@ CREATE FUNCTION postrider.attachment_document(a postrider.webhook_attachments, o
         WHEN operation = 'update' AND postrider.attachment_uses_old(a)
             THEN format('to_jsonb(%s.*) - %L', side, postrider.attachment_marker(a) || ' row')
         ELSE format('to_jsonb(%s.*)', side)
-    END
+    END || denied.endings
+    FROM (SELECT count(*)::integer AS paths, coalesce(string_agg(format(', %L::text[])', d.path), ''), '') AS endings
+          FROM postrider.denied_paths(a.target) AS d (path)
+          WHERE operation <> 'truncate' AND (a.sent_columns IS NULL OR d.path[1] = ANY (a.sent_columns))) AS denied
 $$;
 COMMENT ON FUNCTION postrider.attachment_document(postrider.webhook_attachments, text, text) IS
     'Part of attach: SQL that makes the JSON of the new or the old row.';
@@ -464,6 +522,12 @@ DECLARE
                       WHERE c IS NULL OR c <> ALL (existing) LIMIT 1);
     wrong    text := (SELECT o FROM unnest(a.operations) AS o
                       WHERE o IS NULL OR o NOT IN ('insert', 'update', 'delete', 'truncate') LIMIT 1);
+    denied   text[] := postrider.denied_columns(a.target);
+    key      text := (SELECT c.attname FROM pg_catalog.pg_index AS i
+                      JOIN pg_catalog.pg_attribute AS c ON c.attrelid = i.indrelid AND c.attnum = ANY (i.indkey)
+                      WHERE i.indrelid = a.target AND i.indisprimary AND c.attname = ANY (denied) LIMIT 1);
+    named    text := (SELECT n FROM unnest(a.columns || ARRAY[a.organization_id, a.user_id, a.record_id, a.ordering_key,
+                                                              a.priority]) AS n WHERE n = ANY (denied) LIMIT 1);
 BEGIN
     IF num_nonnulls(a.event_type, a.event_type_expression) <> 1 THEN
         RAISE EXCEPTION 'an attachment needs either event_type or event_type_expression'
@@ -476,6 +540,13 @@ BEGIN
     ELSIF missing IS NOT NULL OR array_position(coalesce(a.columns, a.except_columns), NULL) IS NOT NULL THEN
         RAISE EXCEPTION '% has no column %', a.target, coalesce(quote_ident(missing), 'null')
             USING ERRCODE = 'undefined_column', HINT = format('It has: %s.', array_to_string(existing, ', '));
+    ELSIF named IS NOT NULL THEN
+        RAISE EXCEPTION 'column % of % may not be sent: it is denied', quote_ident(named), a.target
+            USING ERRCODE = 'insufficient_privilege', HINT = 'SELECT * FROM postrider.webhook_denied_columns lists what is.';
+    ELSIF a.record_id IS NULL AND key IS NOT NULL THEN
+        RAISE EXCEPTION 'column % of % may not be sent as record_id: it is denied', quote_ident(key), a.target
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'Give record_id: another column, or an expression such as md5(NEW.column::text).';
     ELSIF 'truncate' = ANY (a.operations) AND a.event_type IS NULL THEN
         RAISE EXCEPTION 'TRUNCATE has no row to work the event type out from'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Attach truncate by itself, with a constant event_type.';
@@ -557,12 +628,15 @@ COMMENT ON FUNCTION postrider.build_attachment(postrider.webhook_attachments) IS
 
 -- Attachments: what people call -------------------------------------------------------------------------------------------
 
+-- While anything is denied, the columns stand in the trigger by name: one that is added later, perhaps under a denied name,
+-- is not sent before somebody looks at it.
 CREATE FUNCTION postrider.attachment_columns(target regclass, columns text[], except_columns text[]) RETURNS text[]
     LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN columns IS NOT NULL THEN columns
-                WHEN except_columns IS NOT NULL
+                WHEN except_columns IS NOT NULL OR denied.names <> '{}'
                     THEN ARRAY(SELECT c FROM unnest(postrider.column_names(target)) WITH ORDINALITY AS u (c, position)
-                               WHERE c <> ALL (except_columns) ORDER BY position) END
+                               WHERE c <> ALL (coalesce(except_columns, '{}')) AND c <> ALL (denied.names) ORDER BY position) END
+    FROM (SELECT postrider.denied_columns(target) AS names) AS denied
 $$;
 COMMENT ON FUNCTION postrider.attachment_columns(regclass, text[], text[]) IS 'Part of attach: the columns that are sent; null for whatever the table has.';
 
@@ -590,6 +664,8 @@ BEGIN
     PERFORM postrider.check_attachable(target);
     -- What CREATE TRIGGER takes anyway, taken first so that partitions cannot come in between.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', target);
+    -- deny_column holds the same lock: what it denies is known here, or it finds what is attached here.
+    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     a.target := target;
     a.table_name := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
                      JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target);
@@ -687,15 +763,14 @@ BEGIN
             CONTINUE;
         END IF;
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
-        -- A column that is gone cannot be sent any more and need not be left out any more.
-        a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c
-                                  WHERE c = ANY (postrider.column_names(a.target))
-                                    AND a.except_columns IS NOT NULL);
-        IF a.columns IS NOT NULL THEN
-            a.columns := ARRAY(SELECT c FROM unnest(a.columns) AS c WHERE c = ANY (postrider.column_names(a.target)));
-            a.except_columns := NULL;
-        ELSIF a.sent_columns IS NULL THEN
-            a.except_columns := NULL;
+        PERFORM pg_advisory_xact_lock_shared(7745, 1);
+        -- A column that is gone cannot be sent any more and need not be left out any more; one that is denied may not be.
+        IF a.except_columns IS NOT NULL THEN
+            a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c
+                                      WHERE c = ANY (postrider.column_names(a.target)));
+        ELSIF a.columns IS NOT NULL THEN
+            a.columns := ARRAY(SELECT c FROM unnest(a.columns) AS c WHERE c = ANY (postrider.column_names(a.target))
+                                                                      AND c <> ALL (postrider.denied_columns(a.target)));
         END IF;
         UPDATE postrider.webhook_attachments AS t
         SET table_name = (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
@@ -712,6 +787,72 @@ END
 $$;
 COMMENT ON FUNCTION postrider.refresh_attachments(regclass) IS
     'Brings triggers up to date after tables changed: new partitions, renamed or dropped columns, renamed or dropped tables. For one table, or for all when null; gives how many attachments it looked at.';
+
+-- Denying columns -------------------------------------------------------------------------------------------------------
+
+-- Runs as its caller, like attach: nobody rebuilds the triggers of tables that are not theirs. What cannot be rebuilt now
+-- keeps the column from being denied, so that the list never says more than is true.
+CREATE FUNCTION postrider.rebuild_for_denied(denied_target regclass, denied_column text) RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found   record;
+    rebuilt integer := 0;
+BEGIN
+    FOR found IN
+        SELECT a.target, c.relowner, count(*) AS attachments FROM postrider.webhook_attachments AS a
+        JOIN pg_class AS c ON c.oid = a.target
+        WHERE (denied_target IS NULL OR a.target IN (SELECT postrider.with_descendants(denied_target)))
+          AND (a.sent_columns IS NULL OR denied_column = ANY (postrider.column_names(a.target)))
+        GROUP BY a.target, c.relowner ORDER BY a.target
+    LOOP
+        IF NOT pg_has_role(found.relowner, 'USAGE') THEN
+            RAISE EXCEPTION '% is attached, and only its owner can rebuild the trigger', found.target
+                USING ERRCODE = 'insufficient_privilege', HINT = format('Run it as %s.', found.relowner::regrole);
+        END IF;
+        PERFORM postrider.refresh_attachments(found.target);
+        rebuilt := rebuilt + found.attachments;
+    END LOOP;
+    RETURN rebuilt;
+END
+$$;
+COMMENT ON FUNCTION postrider.rebuild_for_denied(regclass, text) IS
+    'Part of deny_column and allow_column: brings the attachments up to date that a column concerns; gives how many.';
+
+CREATE FUNCTION postrider.deny_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    IF coalesce(column_name, '') = '' OR path IS NULL OR array_position(path, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a column to deny needs a name' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF target IS NOT NULL AND column_name <> ALL (postrider.column_names(target)) THEN
+        RAISE EXCEPTION '% has no column %', target, quote_ident(column_name) USING ERRCODE = 'undefined_column',
+            HINT = format('It has: %s. Give NULL for the table to deny a name for every table.', array_to_string(postrider.column_names(target), ', '));
+    END IF;
+    PERFORM pg_advisory_xact_lock(7745, 1);
+    INSERT INTO postrider.webhook_denied_columns (target, column_name, path) VALUES (target, column_name, path)
+    ON CONFLICT ON CONSTRAINT denied_once DO NOTHING;
+    RETURN postrider.rebuild_for_denied(target, column_name);
+END
+$$;
+COMMENT ON FUNCTION postrider.deny_column(regclass, text, text[]) IS
+    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be.';
+
+CREATE FUNCTION postrider.allow_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM pg_advisory_xact_lock(7745, 1);
+    DELETE FROM postrider.webhook_denied_columns AS d
+    WHERE d.target IS NOT DISTINCT FROM target AND d.column_name = column_name AND d.path = path;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'column % is not denied for %', quote_ident(column_name), coalesce(target::text, 'every table')
+            USING ERRCODE = 'undefined_object', HINT = 'SELECT * FROM postrider.webhook_denied_columns lists what is.';
+    END IF;
+    RETURN postrider.rebuild_for_denied(target, column_name);
+END
+$$;
+COMMENT ON FUNCTION postrider.allow_column(regclass, text, text[]) IS
+    'Takes back deny_column, and rebuilds attachments; gives how many. An attachment that named the column among its columns must name it again.';
 
 -- Attachments: what is wrong with them ------------------------------------------------------------------------------------
 
@@ -742,7 +883,12 @@ WITH live AS (
     UNION ALL
     SELECT a.id, a.target, NULL, format('column %I is new and not sent', c)
     FROM live AS a CROSS JOIN LATERAL unnest(postrider.column_names(a.target)) AS c
-    WHERE a.exists AND a.except_columns IS NOT NULL AND c <> ALL (a.sent_columns) AND c <> ALL (a.except_columns)
+    WHERE a.exists AND a.columns IS NULL AND c <> ALL (a.sent_columns) AND c <> ALL (coalesce(a.except_columns, '{}'))
+      AND c <> ALL (postrider.denied_columns(a.target))
+    UNION ALL
+    SELECT a.id, a.target, NULL, format('column %I is denied and still sent', c)
+    FROM live AS a CROSS JOIN LATERAL unnest(postrider.column_names(a.target)) AS c
+    WHERE a.exists AND c = ANY (postrider.denied_columns(a.target)) AND (a.sent_columns IS NULL OR c = ANY (a.sent_columns))
     UNION ALL
     SELECT DISTINCT w.id, w.relation, w.operation, CASE WHEN t.oid IS NULL THEN 'the trigger is missing'
                                                ELSE 'the trigger is disabled' END

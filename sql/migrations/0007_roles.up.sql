@@ -60,14 +60,14 @@ BEGIN
     PERFORM postrider.add_grants('producer', 'table', 'INSERT', 'webhook_event_log', 'webhook_events', 'webhook_queue');
     PERFORM postrider.add_grants('producer', 'schema', 'USAGE, CREATE', 'postrider_attached');
     PERFORM postrider.add_grants('producer', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_attachments');
-    PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check');
+    PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check', 'webhook_denied_columns');
     PERFORM postrider.add_grants('producer', 'function', 'EXECUTE', 'emit', 'next_event_id', 'event_id_at',
         'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_document',
         'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows', 'attachment_select',
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
         'drop_truncate_guards', 'doorbell_is_needed', 'json_columns', 'refuse_truncate',
-        'try_attachment', 'with_descendants');
+        'try_attachment', 'with_descendants', 'denied_columns', 'denied_paths', 'without_path');
 
     -- Workers. UPDATE of one column that no statement of theirs changes is what FOR UPDATE asks for.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT',
@@ -101,8 +101,12 @@ BEGIN
             'event_id_at', 'event_id_time', 'is_own', 'is_waiting', 'matches', 'role_setup', 'secret_hint',
             'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
             'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment',
-            'with_descendants');
+            'with_descendants', 'denied_columns', 'denied_paths', 'without_path');
     END LOOP;
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_denied_columns');
+    -- What has to be rebuilt belongs to the owners of the tables: who denies must be a member of them too.
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, DELETE', 'webhook_denied_columns');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'deny_column', 'allow_column', 'rebuild_for_denied');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_dead_letters', 'webhook_destinations',
         'webhook_retries', 'webhook_endpoints', 'n8n_workflows');
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_destinations');

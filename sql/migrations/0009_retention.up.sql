@@ -10,8 +10,8 @@
 
 CREATE TABLE postrider.webhook_retention (
     one_row       boolean     NOT NULL DEFAULT true,
-    keep_events   interval,
-    keep_attempts interval,
+    keep_events   interval DEFAULT '90 days',
+    keep_attempts interval DEFAULT '30 days',
     keep_payloads interval,
     upkeep_at     timestamptz NOT NULL DEFAULT '-infinity',
     CONSTRAINT webhook_retention_pkey PRIMARY KEY (one_row),
@@ -22,9 +22,9 @@ CREATE TABLE postrider.webhook_retention (
 );
 INSERT INTO postrider.webhook_retention DEFAULT VALUES;
 COMMENT ON TABLE postrider.webhook_retention IS
-    'One row: how long events, attempts and payloads are kept. Nulls, the default, delete nothing. Whole weeks go at a time.';
-COMMENT ON COLUMN postrider.webhook_retention.keep_events IS 'Age at which settled events go, with their attempts; null for never.';
-COMMENT ON COLUMN postrider.webhook_retention.keep_attempts IS 'Age at which attempts of settled events go; null for as long as the events.';
+    'One row: how long events, attempts and payloads are kept; by default 90 days, 30 days, and as long as the events. Nulls delete nothing. Whole weeks go at a time.';
+COMMENT ON COLUMN postrider.webhook_retention.keep_events IS 'Age at which settled events go, with their attempts; null for never; default 90 days.';
+COMMENT ON COLUMN postrider.webhook_retention.keep_attempts IS 'Age at which attempts of settled events go; null for as long as the events; default 30 days.';
 COMMENT ON COLUMN postrider.webhook_retention.keep_payloads IS 'Age at which data of settled events is replaced by a marker; null for as long as the events.';
 COMMENT ON COLUMN postrider.webhook_retention.upkeep_at IS 'When a worker last began a round of upkeep.';
 COMMENT ON COLUMN postrider.webhook_retention.one_row IS 'Always true: there is one row.';

@@ -185,17 +185,20 @@ WHERE d.webhook_event_id >= (left($1::jsonb ->> 'id', 18) || '-0000-000000000000
 -- params: $1 ignored jsonb
 -- index: none: one row
 SELECT jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text, 'payloads', r.keep_payloads::text,
-    'upkeep_at', nullif(r.upkeep_at, '-infinity'))::text
+    'audit', r.keep_audit::text, 'upkeep_at', nullif(r.upkeep_at, '-infinity'))::text
 FROM postrider.webhook_retention AS r WHERE $1::jsonb IS NOT NULL;
 
 -- name: RetentionSet   rows: 1
--- params: $1 {"events_s", "attempts_s", "payloads_s"} jsonb: seconds; 0 for ever; what is left out stays
+-- params: $1 {"events_s", "attempts_s", "payloads_s", "audit_s"} jsonb: seconds; 0 for ever; what is left out stays
 -- index: none: one row
 UPDATE postrider.webhook_retention AS r
 SET keep_events = CASE WHEN p.events_s IS NULL THEN r.keep_events ELSE justify_hours(nullif(p.events_s, 0) * interval '1 second') END,
-    keep_attempts = CASE WHEN p.attempts_s IS NULL THEN r.keep_attempts ELSE justify_hours(nullif(p.attempts_s, 0) * interval '1 second') END,
-    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN r.keep_payloads ELSE justify_hours(nullif(p.payloads_s, 0) * interval '1 second') END
-FROM jsonb_to_record($1::jsonb) AS p (events_s float8, attempts_s float8, payloads_s float8)
+    -- Those that were not named follow when events are to be kept for less.
+    keep_attempts = CASE WHEN p.attempts_s IS NULL THEN CASE WHEN p.events_s > 0 AND r.keep_attempts > p.events_s * interval '1 second'
+                                                             THEN NULL ELSE r.keep_attempts END ELSE justify_hours(nullif(p.attempts_s, 0) * interval '1 second') END,
+    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN r.keep_payloads ELSE justify_hours(nullif(p.payloads_s, 0) * interval '1 second') END,
+    keep_audit = CASE WHEN p.audit_s IS NULL THEN r.keep_audit ELSE justify_hours(nullif(p.audit_s, 0) * interval '1 second') END
+FROM jsonb_to_record($1::jsonb) AS p (events_s float8, attempts_s float8, payloads_s float8, audit_s float8)
 RETURNING jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text,
     'payloads', r.keep_payloads::text)::text;
 
@@ -274,6 +277,12 @@ SELECT jsonb_build_object(
                       'payloads', r.keep_payloads::text,
                       'upkeep_age_s', extract(epoch FROM clock_timestamp() - nullif(r.upkeep_at, '-infinity')))
                   FROM postrider.webhook_retention AS r),
+    'privacy', (SELECT jsonb_build_object('erasures', count(*),
+                    'erasure_age_s', extract(epoch FROM clock_timestamp() - min(e.requested_at)),
+                    'sealing_lag_s', (SELECT max(extract(epoch FROM clock_timestamp()
+                                          - coalesce(postrider.event_id_time(t.sealed_to), t.created_at)))
+                                      FROM postrider.webhook_sealed_types AS t))
+                FROM postrider.webhook_erasures AS e WHERE e.finished_at IS NULL),
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations
@@ -290,6 +299,93 @@ SELECT jsonb_build_object(
                                      AND (s.is_shared OR d.organization_id IS NULL AND d.user_id IS NULL)))))::text
 WHERE $1::jsonb IS NOT NULL;
 
+-- name: ForgetPlan   rows: 1, what forgetting a person would erase and drop
+-- params: $1 {"user", "organization_id"} jsonb
+-- index: none: reads the log
+WITH mine AS MATERIALIZED (
+    SELECT e.id, postrider.is_removed(e.data) AS is_removed FROM postrider.webhook_event_log AS e
+    WHERE e.user_id = $1::jsonb ->> 'user'
+      AND ($1::jsonb ->> 'organization_id' IS NULL OR e.organization_id = $1::jsonb ->> 'organization_id')
+)
+SELECT jsonb_build_object('events', (SELECT count(*) FROM mine WHERE NOT is_removed),
+    'attempts', (SELECT count(*) FROM mine JOIN postrider.webhook_attempts AS a ON a.event_id = mine.id
+                 WHERE a.failure IS DISTINCT FROM 'erased' AND num_nonnulls(a.response_body, a.error_message) > 0),
+    'dropped', (SELECT count(*) FROM mine JOIN postrider.webhook_retries AS r ON r.event_id = mine.id))::text;
+
+-- name: ForgetUser   rows: 1
+-- params: $1 {"user", "organization_id", "also_id": bool} jsonb
+-- index: webhook_event_log_pkey
+SELECT to_jsonb(f)::text FROM postrider.forget_user($1::jsonb ->> 'user', $1::jsonb ->> 'organization_id',
+    coalesce(($1::jsonb ->> 'also_id')::boolean, false)) AS f;
+
+-- name: ErasureGoOn   rows: 1: one batch; nulls when it is finished or another session does it
+-- params: $1 {"erasure"} jsonb
+-- index: webhook_event_log_pkey
+SELECT to_jsonb(b)::text FROM postrider.erase_batch(($1::jsonb ->> 'erasure')::integer) AS b;
+
+-- name: ErasureShow   rows: 0..1
+-- params: $1 {"erasure"} jsonb
+-- index: webhook_erasures_pkey
+SELECT jsonb_build_object('erasure', e.id, 'subject', e.subject, 'events', e.events, 'attempts', e.attempts,
+    'dropped', e.dropped, 'requested_at', e.requested_at, 'finished_at', e.finished_at)::text
+FROM postrider.webhook_erasures AS e WHERE e.id = ($1::jsonb ->> 'erasure')::integer;
+
+-- name: AuditLogList   rows: lines of the audit log, newest first
+-- params: $1 {"since_s", "object", "limit"} jsonb; object: a kind, an id, a name, or the id of a person who was forgotten
+-- index: webhook_audit_log_pkey
+SELECT to_jsonb(l)::text FROM postrider.webhook_audit_log AS l
+WHERE l.at >= now() - ($1::jsonb ->> 'since_s')::float8 * interval '1 second'
+  AND ($1::jsonb ->> 'object' IS NULL OR $1::jsonb ->> 'object' IN (l.object_kind, l.object_id, l.object_name)
+       OR starts_with(l.object_name, ($1::jsonb ->> 'object') || ' ')
+       OR l.object_id = encode(sha256(convert_to($1::jsonb ->> 'object', 'UTF8')), 'hex'))
+ORDER BY l.id DESC
+LIMIT ($1::jsonb ->> 'limit')::bigint;
+
+-- name: DeniedColumnList   rows: denied columns, those of every table first
+-- params: $1 ignored jsonb
+-- index: none
+SELECT jsonb_build_object('table', coalesce(d.target::text, '*'),
+    'column', array_to_string(d.column_name || d.path, '.'), 'created_by', d.created_by, 'created_at', d.created_at)::text
+FROM postrider.webhook_denied_columns AS d WHERE $1::jsonb IS NOT NULL
+ORDER BY d.target IS NOT NULL, d.target::text, d.column_name, d.path;
+
+-- name: DeniedColumnAdd   rows: 1, how many attachments were rebuilt
+-- params: $1 {"table": text or null for every one, "column", "path": […]} jsonb
+-- index: none
+SELECT jsonb_build_object('rebuilt', postrider.deny_column(($1::jsonb ->> 'table')::regclass, $1::jsonb ->> 'column',
+    VARIADIC ARRAY(SELECT jsonb_array_elements_text($1::jsonb -> 'path'))))::text;
+
+-- name: DeniedColumnRemove   rows: 1, how many attachments were rebuilt
+-- params: as DeniedColumnAdd
+-- index: none
+SELECT jsonb_build_object('rebuilt', postrider.allow_column(($1::jsonb ->> 'table')::regclass, $1::jsonb ->> 'column',
+    VARIADIC ARRAY(SELECT jsonb_array_elements_text($1::jsonb -> 'path'))))::text;
+
+-- name: SealedTypeList   rows: sealed types
+-- params: $1 ignored jsonb
+-- index: none
+SELECT jsonb_build_object('pattern', t.pattern, 'sealed_to', postrider.event_id_time(t.sealed_to), 'created_by', t.created_by,
+    'created_at', t.created_at)::text
+FROM postrider.webhook_sealed_types AS t WHERE $1::jsonb IS NOT NULL ORDER BY t.pattern;
+
+-- name: SealedTypeAdd   rows: 1
+-- params: $1 {"pattern"} jsonb
+-- index: webhook_sealed_types_pkey
+SELECT jsonb_build_object('pattern', $1::jsonb ->> 'pattern', 'done', postrider.seal_type($1::jsonb ->> 'pattern') IS NOT NULL)::text;
+
+-- name: SealedTypeRemove   rows: 1
+-- params: $1 {"pattern"} jsonb
+-- index: webhook_sealed_types_pkey
+SELECT jsonb_build_object('pattern', $1::jsonb ->> 'pattern', 'done', postrider.unseal_type($1::jsonb ->> 'pattern') IS NOT NULL)::text;
+
+-- name: PayloadKeyList   rows: keys that payloads which still exist may be sealed with
+-- params: $1 ignored jsonb
+-- index: webhook_event_log_pkey
+SELECT jsonb_build_object('key', k.key_name, 'payloads', k.payloads, 'first_at', postrider.event_id_time(k.first_id),
+    'last_at', postrider.event_id_time(k.last_id))::text
+FROM postrider.webhook_payload_keys AS k
+WHERE $1::jsonb IS NOT NULL AND EXISTS (SELECT FROM postrider.webhook_event_log AS e WHERE e.id BETWEEN k.first_id AND k.last_id)
+ORDER BY k.first_id;
 -- name: OrderList   rows: ordering keys with work, blocked ones first, then the oldest
 -- params: $1 {"endpoint", "blocked": bool, "limit"} jsonb
 -- index: webhook_keys_pkey

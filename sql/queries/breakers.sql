@@ -39,7 +39,7 @@ UPDATE postrider.webhook_destinations AS d
 SET is_active = false, updated_at = clock_timestamp(),
     inactive_reason = 'nothing but failure since '
         || to_char(b.failing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
-FROM postrider.webhook_breakers AS b
+FROM postrider.webhook_breakers AS b, (SELECT set_config('postrider.actor', 'worker', true)) AS said
 WHERE d.id = ANY ($1) AND b.destination_id = d.id AND d.is_active AND d.disable_after_s > 0
   AND b.failing_since < clock_timestamp() - d.disable_after_s * interval '1 second'
 RETURNING d.id;

@@ -61,7 +61,9 @@ FROM postrider.webhook_secrets WHERE expires_at > statement_timestamp();
 -- name: DestinationDisable   rows: none
 -- params: $1 destination int, $2 reason text
 -- index: webhook_destinations_pkey
+-- The audit log tells that nobody did it by hand.
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
+FROM (SELECT set_config('postrider.actor', 'worker', true)) AS said
 WHERE id = $1 AND is_active;
 
 -- name: ProfileLoad   rows: all profiles that are rows, each as a JSON object

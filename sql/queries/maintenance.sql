@@ -30,6 +30,31 @@ SELECT pruned, finished FROM postrider.remove_payloads($1, $2);
 -- index: none
 SELECT postrider.fold_partitions($1);
 
+-- name: EraseBatch   rows: 1: events that were erased, and how it stands; nulls when nothing is due
+-- params: none
+-- index: webhook_event_log_pkey, webhook_attempts_delivery_idx
+SELECT events, state FROM postrider.erase_batch();
+
+-- name: AuditLogPrune   rows: 1: lines that went
+-- params: none
+-- index: none: the oldest come first
+SELECT postrider.prune_audit_log();
+
+-- name: SealedTypeDue   rows: one for each pattern, with the id below which payloads are to be sealed
+-- params: none
+-- index: none: few rows
+SELECT pattern, below FROM postrider.types_to_seal();
+
+-- name: PayloadTake   rows: 0..$3 readable payloads, at most 16 MiB, ascending
+-- params: $1 pattern text, $2 below uuid, $3 most int
+-- index: webhook_event_log_pkey
+SELECT id, data FROM postrider.payloads_to_seal($1, $2, $3);
+
+-- name: PayloadReplace   rows: 1: how many were replaced
+-- params: $1 pattern text, $2 sealed up to uuid, $3 key name text, $4 events uuid[] ascending, $5 sealed texts text[]
+-- index: webhook_event_log_pkey
+SELECT postrider.seal_payloads($1, $2, $3, $4, $5);
+
 -- name: DeadRows   rows: tables of the road of an event with many dead rows, which this login may vacuum
 -- params: none
 -- index: none: catalogs

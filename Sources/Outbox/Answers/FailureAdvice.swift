@@ -30,6 +30,7 @@ extension FailureClass {
         case .skipped: "An administrator skipped it, to let the events behind it in its ordering key go on."
         case .transform: "The endpoint's transform failed: nothing was sent."
         case .dropped: "The endpoint's transform gave null: nothing is to be sent. Nobody failed."
+        case .erased: "The payload was removed, so there is nothing to send."
         case .poison: "Five workers died while they held it. It was not sent again, to protect the others."
         }
     }
@@ -63,6 +64,7 @@ extension FailureClass {
         case .skipped: "Replay it when its receiver is ready for it; it goes beside the order now."
         case .transform: "Read the message of the last attempt, mend the template or the function, then replay."
         case .dropped: "Nothing is to be done."
+        case .erased: "Nothing: the person was forgotten, and nothing can be sent again."
         case .poison: "Look into the logs of the workers that died, and report it, before it is replayed."
         }
     }

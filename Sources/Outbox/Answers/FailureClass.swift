@@ -82,6 +82,8 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case transform
     /// The destination's transform gave null: nothing is to be sent. No failure of anybody.
     case dropped
+    /// The payload was erased before it was sent.
+    case erased
 
     /// The class of a failed exchange.
     init(_ failure: ExchangeFailure) {

@@ -21,6 +21,12 @@ public struct Event: Sendable, Identifiable {
     /// The payload: the JSON text that Postgres gave, forwarded without being parsed.
     public var data: [UInt8]
 
+    /// What stands in place of a payload that was removed, as Postgres prints `postrider.removed_payload()`.
+    public static let removedPayload = Array(#"{"postrider": "payload removed"}"#.utf8)
+
+    /// Whether the payload was removed, by retention or because its person was forgotten; then it must not be sent.
+    public var isErased: Bool { data == Self.removedPayload }
+
     /// Makes an event. Nothing is checked here: Postgres holds the constraints and the request builder refuses what
     /// cannot be sent.
     public init(

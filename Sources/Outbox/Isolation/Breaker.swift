@@ -165,7 +165,7 @@ extension FailureClass {
             true
         case .refusedAddress, .invalidRequest, .cancelled, .redirectRefused, .clientError, .gone,
             .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver, .refusedItem,
-            .skipped, .transform, .dropped:
+            .skipped, .transform, .dropped, .erased:
             false
         }
     }

@@ -10,6 +10,8 @@ public enum SecretPlace: Sendable, Hashable {
     case header(String, destination: Int32)
     /// A setting, by its name and whose it is; nil for the operator's own.
     case setting(String, organization: String?)
+    /// The payload of an event.
+    case payload(EventID)
 
     /// The additional authenticated data: never written anywhere, so that its form may only change with the prefix.
     var authenticatedData: [UInt8] {
@@ -18,6 +20,7 @@ public enum SecretPlace: Sendable, Hashable {
         case .header(let name, let destination): Array("postrider header \(destination) \(name.lowercased())".utf8)
         case .setting(let name, nil): Array("postrider setting \(name)".utf8)
         case .setting(let name, let organization?): Array("postrider setting \(name) of \(organization)".utf8)
+        case .payload(let event): Array("postrider payload \(event)".utf8)
         }
     }
 }

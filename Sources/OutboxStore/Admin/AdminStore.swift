@@ -76,6 +76,30 @@ public struct AdminRequest: Sendable {
     public static let settingRemove = AdminRequest(Queries.settingRemove)
     /// Looks at everything that may be wrong.
     public static let diagnosis = AdminRequest(Queries.diagnosis)
+    /// Counts what forgetting a person would erase.
+    public static let forgetPlan = AdminRequest(Queries.forgetPlan)
+    /// Forgets a person: asks for the erasure and begins with it.
+    public static let forgetUser = AdminRequest(Queries.forgetUser)
+    /// Does one batch of an erasure.
+    public static let erasureGoOn = AdminRequest(Queries.erasureGoOn)
+    /// Tells how far an erasure is.
+    public static let erasureShow = AdminRequest(Queries.erasureShow)
+    /// Lists the audit log.
+    public static let auditLogList = AdminRequest(Queries.auditLogList)
+    /// Lists columns that attachments never send.
+    public static let deniedColumnList = AdminRequest(Queries.deniedColumnList)
+    /// Denies a column.
+    public static let deniedColumnAdd = AdminRequest(Queries.deniedColumnAdd)
+    /// Allows a column that was denied.
+    public static let deniedColumnRemove = AdminRequest(Queries.deniedColumnRemove)
+    /// Lists event types whose payloads are sealed at rest.
+    public static let sealedTypeList = AdminRequest(Queries.sealedTypeList)
+    /// Has payloads of a type sealed.
+    public static let sealedTypeAdd = AdminRequest(Queries.sealedTypeAdd)
+    /// Has payloads of a type sealed no more.
+    public static let sealedTypeRemove = AdminRequest(Queries.sealedTypeRemove)
+    /// Lists the keys that payloads are sealed with.
+    public static let payloadKeyList = AdminRequest(Queries.payloadKeyList)
     /// Says by when the newest secret of a destination should be replaced.
     public static let secretExpire = AdminRequest(Queries.secretExpire)
     /// Lists destinations whose newest secret has a date.

@@ -1,4 +1,4 @@
-// Upkeep of the tables: partitions ahead, retention, counts, dead rows. Called by workers once a minute and by
+// Upkeep of the tables: partitions ahead, retention, erasures, counts, dead rows. Called by workers once a minute and by
 // `postrider maintain`.
 
 public import Postgres
@@ -7,7 +7,7 @@ public import Postgres
 public enum MaintenanceStore {
     /// One thing that was done, or that would be.
     public struct Step: Sendable, Equatable {
-        /// empty, thin, payloads, drop, order, vacuum; or busy, when somebody else was at it.
+        /// empty, thin, payloads, drop, erase, audit, order, vacuum; or busy, when somebody else was at it.
         public let task: String
         /// The table it was done to.
         public let table: String
@@ -60,6 +60,12 @@ public enum MaintenanceStore {
                 if dropped > 0 { steps.append(Step(task: "drop", table: parent, rows: dropped)) }
             }
         }
+        try await leaveBusy(&steps, "webhook_erasures") { steps in
+            let rows = try await erase(on: connection)
+            if rows > 0 { steps.append(Step(task: "erase", table: "webhook_event_log", rows: rows)) }
+        }
+        let lines = try await connection.query(Queries.auditLogPrune)[0].int64(0)
+        if lines > 0 { steps.append(Step(task: "audit", table: "webhook_audit_log", rows: lines)) }
         let freed = try await connection.query(Queries.keySweep)[0].int64(0)
         if freed > 0 { steps.append(Step(task: "order", table: "webhook_keys", rows: freed)) }
         _ = try await connection.query(Queries.routingChangesPrune, [.int8(RoutingStore.keptVersions)])
@@ -87,6 +93,17 @@ public enum MaintenanceStore {
             if try rows[0].bool(1) { break }
         }
         return removed
+    }
+
+    /// Goes on with erasures that are due; the events that were erased. One that has to wait is due again later.
+    private static func erase(on connection: Connection) async throws -> Int64 {
+        var erased: Int64 = 0
+        for _ in 0..<batchesAtOnce {
+            let row = try await connection.query(Queries.eraseBatch)[0]
+            if try row.isNull(1) { break }
+            erased += try row.int64(0)
+        }
+        return erased
     }
 
     private static func leaveBusy(

@@ -54,17 +54,7 @@ public struct Settlement: Sendable {
     public mutating func fail(
         _ attempt: FinishedAttempt, status: Int16?, failure: String, message: String, next: NextStep, claim: Int64
     ) {
-        failed.events.append(attempt.event.uuid)
-        failed.destinations.append(attempt.destination)
-        failed.numbers.append(attempt.number)
-        failed.statuses.append(status)
-        failed.durations.append(attempt.duration)
-        failed.endedAt.append(attempt.endedAt)
-        failed.bodies.append(attempt.body)
-        failed.failures.append(failure)
-        failed.messages.append(message)
-        failed.waits.append(next.milliseconds)
-        failed.claims.append(claim)
+        failed.append(attempt, status: status, failure: failure, message: message, next: next, claim: claim)
         if next != .drop { tallies[attempt.destination, default: (0, 0)].failed += 1 }
         touch(claim: claim)
     }
@@ -208,7 +198,7 @@ public enum NextStep: Sendable, Hashable {
     case park
     /// It is a dead letter.
     case dead
-    /// Nothing is sent and nothing went wrong: the destination's transform dropped it.
+    /// Nothing is sent, and it blames nobody: the destination's transform dropped it, or its payload was erased.
     case drop
 
     var milliseconds: Int64? {

@@ -37,6 +37,23 @@ struct FailedColumns: Sendable {
     var waits: [Int64?] = []
     var claims: [Int64] = []
 
+    /// Adds an attempt.
+    mutating func append(
+        _ attempt: FinishedAttempt, status: Int16?, failure: String, message: String, next: NextStep, claim: Int64
+    ) {
+        events.append(attempt.event.uuid)
+        destinations.append(attempt.destination)
+        numbers.append(attempt.number)
+        statuses.append(status)
+        durations.append(attempt.duration)
+        endedAt.append(attempt.endedAt)
+        bodies.append(attempt.body)
+        failures.append(failure)
+        messages.append(message)
+        waits.append(next.milliseconds)
+        claims.append(claim)
+    }
+
     /// The step that writes them.
     func step(worker: Int64, now: Int64) -> Step {
         Step(

@@ -60,7 +60,7 @@ final class HeavyLoader: Sendable {
                 if let data {
                     var event = load.work.event
                     event.data = data
-                    let work = Claim.Work(event: event, isHeavy: false, target: load.work.target)
+                    let work = Claim.Work(event: context.opened(event), isHeavy: false, target: load.work.target)
                     await accept(Claim(id: load.claim, work: [work]), load.settled, context.dispatcher)
                 }
                 return context.dispatcher.release(claim: load.claim)

@@ -21,7 +21,25 @@ struct LifeContext: Sendable {
 
     /// Takes a claim into memory and starts what may start.
     func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
-        dispatcher.accept(heavyLoader.take(claim, settled: settled, dispatcher: dispatcher), settled: settled)
+        dispatcher.accept(heavyLoader.take(opened(claim), settled: settled, dispatcher: dispatcher), settled: settled)
+    }
+
+    /// The claim with its sealed payloads opened.
+    private func opened(_ claim: Claim) -> Claim {
+        guard claim.work.contains(where: \.event.isSealed) else { return claim }
+        let work = claim.work.map { Claim.Work(event: opened($0.event), isHeavy: $0.isHeavy, target: $0.target) }
+        return Claim(id: claim.id, work: work, rescues: claim.rescues)
+    }
+
+    /// The event with its payload opened. One that does not open stays sealed, and the dispatcher leaves it to workers that
+    /// have the key.
+    func opened(_ event: Event) -> Event {
+        do {
+            return try event.opened(with: settings.secretKeys)
+        } catch {
+            logger.error("payload not opened", metadata: ["event.id": "\(event.id)", "error": "\(error)"])
+            return event
+        }
     }
 
     /// Claims that the database holds for this worker and that the worker does not know: the answer to a claim was lost

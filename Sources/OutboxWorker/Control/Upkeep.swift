@@ -1,6 +1,7 @@
 // The upkeep of the tables: partitions ahead, retention, counts, dead rows. Away from everything that must not wait.
 
 internal import Logging
+internal import Outbox
 internal import OutboxStore
 internal import Postgres
 
@@ -21,12 +22,20 @@ struct Upkeep: Sendable {
             wait = Self.interval * Double.random(in: 0.9...1.1)
             guard context.fence.isOpen else { continue }
             do {
-                let steps = try await context.links.upkeep { try await MaintenanceStore.round(on: $0) }
+                let keys = context.settings.secretKeys
+                let (steps, sealed) = try await context.links.upkeep { connection in
+                    let steps = try await MaintenanceStore.round(on: connection)
+                    guard let keys else { return (steps, Int64(0)) }
+                    return (steps, try await PayloadStore.seal(with: keys, on: connection))
+                }
                 _ = trouble.end()
+                if sealed > 0 { context.logger.info("payloads sealed", metadata: ["payloads": "\(sealed)"]) }
                 for step in steps where step.task != "busy" && step.task != "vacuum" {
                     context.logger.info(
                         "upkeep", metadata: ["task": "\(step.task)", "table": "\(step.table)", "rows": "\(step.rows)"])
                 }
+            } catch let error as SealingError {
+                context.logger.error("payloads not sealed", metadata: ["error": "\(error)"])
             } catch let error as PostgresError {
                 if trouble.isNews(error) { context.logger.warning("upkeep failed", metadata: ["error": "\(error)"]) }
             }

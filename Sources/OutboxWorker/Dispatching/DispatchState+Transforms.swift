@@ -21,6 +21,8 @@ extension DispatchState {
         switch unready {
         case .fault(let reason): return fail(delivery, reason, random: 0, now)
         case .filteredOut: return endTurn(of: delivery)
+        case .sealed: return snooze(delivery, .retry(afterMilliseconds: Self.sealedDelay))
+        case .erased: return
         case .function: break
         }
         open(claim: delivery.parcel.claim, now: now)
@@ -49,20 +51,24 @@ extension DispatchState {
                 Delivery(
                     parcel: parcel, destination: delivery.destination, attempt: delivery.attempt,
                     isReplay: delivery.isReplay), now)
-        case .dropped: drop(delivery, now)
+        case .dropped: drop(delivery, .dropped, "the transform gave null", now)
         case .failed(let reason): fail(delivery, reason, random: random, now)
         case .later(let milliseconds): snooze(delivery, .retry(afterMilliseconds: milliseconds))
         }
         close(claim: delivery.parcel.claim)
     }
 
-    private mutating func drop(_ delivery: Delivery, _ now: Int64) {
+    /// A payload that this worker cannot open is due again for the others after this long; 10 s.
+    static let sealedDelay: Int64 = 10_000
+
+    /// Lets go of a delivery that is not sent to anybody, which is recorded.
+    mutating func drop(_ delivery: Delivery, _ failure: FailureClass, _ reason: String, _ now: Int64) {
         let attempt = FinishedAttempt(
             event: delivery.parcel.event.id, destination: delivery.destination, number: delivery.attempt, duration: 0,
             endedAt: now, body: nil)
         settlement.fail(
-            attempt, status: nil, failure: FailureClass.dropped.rawValue, message: "the transform gave null",
-            next: .drop, claim: delivery.parcel.claim)
+            attempt, status: nil, failure: failure.rawValue, message: reason, next: .drop,
+            claim: delivery.parcel.claim)
         endTurn(of: delivery)
     }
 

@@ -11,6 +11,10 @@ final class Parcel: Sendable {
         case function(of: Destination)
         /// It is not sent at all: the filter kept it out, and what stands behind it in its ordering key goes on.
         case filteredOut
+        /// It was erased after somebody asked for it to be sent.
+        case erased
+        /// It is sealed with a key that this worker lacks.
+        case sealed
         /// It never can; what is wrong.
         case fault(String)
     }

@@ -17,7 +17,10 @@ extension RoutingTable {
     func deliveries(
         of work: Claim.Work, claim: Int64, settled: Set<DeliveryKey>, readsPayload: Bool
     ) -> [Delivery] {
-        let parcel = Parcel(event: work.event, claim: claim)
+        // What is erased or sealed is not looked into.
+        let unready: Parcel.Unready? = work.event.isErased ? .erased : work.event.isSealed ? .sealed : nil
+        let readsPayload = readsPayload && unready == nil
+        let parcel = Parcel(event: work.event, claim: claim, unready: unready)
         if let target = work.target {
             // A destination that was deleted meanwhile gets nothing more.
             guard let destination = self[target.destination] else { return [] }

@@ -16,7 +16,7 @@ struct Diagnosis {
             server(), clock(), rights(), roles(), producing(), partitions(), retention(), queue(), deadLetters(),
             replays(), order(), workers(),
             snapshots(), plainHTTP(), testURLs(), references(),
-        ] + attachments()
+        ] + attachments() + privacy()
     }
 
     private func server() -> Finding {
@@ -174,6 +174,28 @@ struct Diagnosis {
             : Finding(
                 .warn, "settings", "options name what is no setting for them: \(names)",
                 "postrider settings set NAME, or POSTRIDER_EXPOSE for every worker")
+    }
+
+    /// What was promised about persons and is not kept yet; nothing when nothing was promised.
+    private func privacy() -> [Finding] {
+        let promises = record.record("privacy")
+        var findings: [Finding] = []
+        if let age = promises.number("erasure_age_s") {
+            let text = "\(promises["erasures"]) not finished, the oldest for \(Int(age)) s"
+            findings.append(
+                age > 3600
+                    ? Finding(.warn, "erasures", text, "start a worker, or run postrider maintain")
+                    : Finding(.ok, "erasures", text))
+        }
+        if let lag = promises.number("sealing_lag_s") {
+            findings.append(
+                lag > 600
+                    ? Finding(
+                        .warn, "sealed types", "payloads of the last \(Int(lag)) s stand readable",
+                        "start a worker with POSTRIDER_SECRET_KEYS")
+                    : Finding(.ok, "sealed types", "sealed to \(Int(lag)) s ago"))
+        }
+        return findings
     }
 
     private func attachments() -> [Finding] {

@@ -38,6 +38,9 @@ struct Record {
     /// A member as a person reads it: empty for null, lists with commas, times to the second.
     subscript(name: String) -> String { Self.readable(members[name]) }
 
+    /// The names of its members, in order.
+    var names: [String] { members.keys.sorted() }
+
     /// A number; nil for null and other types.
     func number(_ name: String) -> Double? { (members[name] as? NSNumber)?.doubleValue }
 

@@ -21,6 +21,7 @@ import Testing
     /// event, and the partitions of both.
     private func age(_ db: TestDatabase) async throws -> (id: String, events: String, attempts: String) {
         try await db.run(OldWeeks.sql)
+        try await keep("keep_events = NULL, keep_attempts = NULL", db)
         let found = try await db.line(
             """
             SELECT e.id, e.tableoid::regclass, a.tableoid::regclass
@@ -43,6 +44,17 @@ import Testing
             }
             #expect(try await db.line("SELECT postrider.fold_partitions('webhook_event_log')") == "0")
             #expect(try await db.count("postrider.webhook_events") == 2)
+        }
+    }
+
+    @Test func eventsAreKeptFor90DaysAndAttemptsFor30() async throws {
+        try await withRollback { db in
+            #expect(
+                try await db.line("SELECT keep_events, keep_attempts, keep_payloads, keep_audit FROM postrider.webhook_retention")
+                    == "90 days|30 days|∅|∅")
+            let old = try await age(db)
+            try await keep("keep_events = DEFAULT, keep_attempts = DEFAULT", db)
+            #expect(try await db.lines("SELECT partition FROM postrider.retention_plan()") == [old.attempts, old.events])
         }
     }
 

@@ -1,0 +1,23 @@
+// Payloads at rest: a sealed text in the place of a document. Sealed by the store's upkeep, opened by workers before sending.
+
+extension Event {
+    /// What a sealed payload begins with, as Postgres prints `{"postrider": "sealed:v1:<key name>:<base64>"}`.
+    private static let sealedBeginning = Array((#"{"postrider": ""# + SealedSecret.mark).utf8)
+
+    /// Whether the payload is sealed, or wants to be taken for it.
+    public var isSealed: Bool { data.count > Self.sealedBeginning.count && data.starts(with: Self.sealedBeginning) }
+
+    /// The event with the payload as it was written, byte for byte as Postgres printed it then; the same when it is not
+    /// sealed.
+    ///
+    /// - Throws: ``SealingError``.
+    public func opened(with keys: KeyRing?) throws(SealingError) -> Event {
+        guard isSealed else { return self }
+        guard data.suffix(2).elementsEqual(#""}"#.utf8) else { throw .malformed }
+        let sealed = data.dropFirst(Self.sealedBeginning.count - SealedSecret.mark.utf8.count).dropLast(2)
+        var event = self
+        let text = try SealedSecret(String(decoding: sealed, as: UTF8.self)).open(at: .payload(id), with: keys)
+        event.data = Array(text.utf8)
+        return event
+    }
+}

@@ -1,0 +1,156 @@
+// Denied columns: no attachment sends them, whether it was made before or after, and producers pay nothing for it.
+
+import Postgres
+import Testing
+
+@Suite struct DeniedColumnTests {
+    private let users = """
+        CREATE TABLE users (id int PRIMARY KEY, email text, password_hash text, profile jsonb);
+        """
+
+    @Test func attachmentsOfBeforeAndAfterLeaveThemOut() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                \(users)
+                SELECT postrider.attach('users', 'all', '{insert,update,delete}', include_old => true);
+                SELECT postrider.attach('users', 'named', columns => '{id,password_hash}');
+                SELECT postrider.attach('users', 'except', except_columns => '{email}');
+                """)
+            #expect(try await db.line("SELECT postrider.deny_column('users', 'password_hash')") == "3")
+            try await db.run(
+                """
+                SELECT postrider.attach('users', 'later');
+                INSERT INTO users VALUES (1, 'a@b', 'hash', '{}'); UPDATE users SET email = 'c@d'; DELETE FROM users
+                """)
+            let events = try await db.events("event_type, data")
+            #expect(
+                Set(events.prefix(4)) == [
+                    #"all|{"new": {"id": 1, "email": "a@b", "profile": {}}, "old": null}"#, #"named|{"id": 1}"#,
+                    #"except|{"id": 1, "profile": {}}"#, #"later|{"id": 1, "email": "a@b", "profile": {}}"#,
+                ])
+            #expect(events.count == 6 && !events.joined().contains("hash"))
+        }
+    }
+
+    @Test func tableThatIsNotConcernedKeepsItsTrigger() async throws {
+        try await withRollback { db in
+            try await db.run("\(users) CREATE TABLE other (id int PRIMARY KEY); SELECT postrider.attach('other', 'o')")
+            let body = "SELECT prosrc FROM pg_proc WHERE pronamespace = 'postrider_attached'::regnamespace"
+            let before = try await db.line(body)
+            #expect(try await db.line("SELECT postrider.deny_column('users', 'email')") == "0")
+            #expect(try await db.line(body) == before)
+            // What names no denied path calls nothing for it.
+            try await db.run("SELECT postrider.attach('users', 'u')")
+            #expect(try await db.lines(body).allSatisfy { !$0.contains("without_path") })
+        }
+    }
+
+    @Test func columnThatComesLaterUnderADeniedNameIsNotSent() async throws {
+        try await withRollback { db in
+            try await db.run("\(users) SELECT postrider.attach('users', 'u')")
+            #expect(try await db.line("SELECT postrider.deny_column(NULL, 'ssn')") == "1")
+            try await db.run("ALTER TABLE users ADD COLUMN ssn text DEFAULT '123', ADD COLUMN city text DEFAULT 'Bonn'")
+            #expect(try await db.lines("SELECT problem FROM postrider.webhook_attachment_check") == ["column city is new and not sent"])
+            try await db.run("SELECT postrider.refresh_attachments(); INSERT INTO users (id) VALUES (1)")
+            #expect(try await db.events("data ? 'ssn', data ? 'city'") == ["f|t"])
+            #expect(try await db.count("postrider.webhook_attachment_check") == 0)
+        }
+    }
+
+    @Test func membersOfJSONColumnsAreLeftOutWhereverTheyAre() async throws {
+        try await withRollback { db in
+            try await db.run("\(users) SELECT postrider.attach('users', 'u', columns => '{profile}')")
+            try await db.run("SELECT postrider.deny_column('users', 'profile', 'ssn'); SELECT postrider.deny_column(NULL, 'profile', 'a', 'b')")
+            for (given, sent) in [
+                (#"'{"ssn": 1, "x": 2}'"#, #"{"x": 2}"#), (#"'{"a": {"b": 1, "c": 2}}'"#, #"{"a": {"c": 2}}"#),
+                (#"'[{"ssn": 1}, {"a": [{"b": 1}, 3]}, "ssn"]'"#, #"[{}, {"a": [{}, 3]}, "ssn"]"#), (#"'"ssn"'"#, #""ssn""#),
+                (#"'{"a": 5}'"#, #"{"a": 5}"#), ("NULL", "null"),
+            ] {
+                try await db.run("INSERT INTO users VALUES (1, NULL, NULL, \(given)); DELETE FROM users")
+                #expect(try await db.takeEvents("data -> 'profile'") == [sent])
+            }
+        }
+    }
+
+    @Test func attachThatNamesOneIsRefused() async throws {
+        try await withRollback { db in
+            try await db.run("\(users) SELECT postrider.deny_column('users', 'email'); SELECT postrider.deny_column(NULL, 'id')")
+            for setting in ["columns => '{email}'", "user_id => 'email'", "record_id => 'email'", "ordering_key => 'email', record_id => 'profile'"] {
+                let refusal = try await db.refusal("SELECT postrider.attach('users', 'u', \(setting))")
+                #expect(refusal.message == "column email of public.users may not be sent: it is denied")
+            }
+            let key = try await db.refusal("SELECT postrider.attach('users', 'u')")
+            #expect(key.message == "column id of public.users may not be sent as record_id: it is denied")
+            try await db.run("SELECT postrider.attach('users', 'u', record_id => 'md5(NEW.id::text)'); INSERT INTO users (id) VALUES (1)")
+            #expect(try await db.events("data, record_id = md5('1')") == [#"{"profile": null, "password_hash": null}|t"#])
+        }
+    }
+
+    @Test func denialThatCannotBeKeptIsRefused() async throws {
+        try await withRollback { db in
+            try await db.run("\(users) SELECT postrider.attach('users', 'u', user_id => 'email')")
+            #expect(
+                try await db.refusal("SELECT postrider.deny_column('users', 'email')").message
+                    == "column email of public.users may not be sent: it is denied")
+            #expect(try await db.refusal("SELECT postrider.deny_column('users', 'emial')").sqlState == "42703")
+            #expect(try await db.refusal("SELECT postrider.deny_column(NULL, '')").sqlState == "22023")
+            #expect(try await db.refusal("SELECT postrider.allow_column(NULL, 'email')").sqlState == "42704")
+            #expect(try await db.count("postrider.webhook_denied_columns") == 0)
+        }
+    }
+
+    @Test func tablesOfOthersAreRebuiltByTheirOwnersOnly() async throws {
+        try await withMembers { db, members in
+            try await db.run("CREATE SCHEMA app AUTHORIZATION \(members[.producer])")
+            let producer = try await members.connect(.producer)
+            try await producer.run("CREATE TABLE app.users (id int PRIMARY KEY, email text); SELECT postrider.attach('app.users', 'u')")
+            let admin = try await members.connect(.admin)
+            let refusal = try await admin.refusal("SELECT postrider.deny_column(NULL, 'email')")
+            #expect(
+                refusal.message == "app.users is attached, and only its owner can rebuild it" || refusal.message.hasPrefix("app.users is attached"))
+            #expect(refusal.hint == "Run it as \(members[.producer]).")
+            try await db.run("GRANT \(members[.producer]) TO \(members[.admin])")
+            #expect(try await admin.lines("SELECT postrider.deny_column(NULL, 'email')") == ["1"])
+            try await producer.run("INSERT INTO app.users VALUES (1, 'a@b')")
+            #expect(try await db.events("data") == [#"{"id": 1}"#])
+            #expect(try await producer.refusal("SELECT postrider.deny_column(NULL, 'id')").sqlState == "42501")
+        }
+    }
+
+    @Test func partitionsFollowTheirTable() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                CREATE TABLE p (id int PRIMARY KEY, ssn text) PARTITION BY RANGE (id);
+                CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+                SELECT postrider.attach('p1', 'part')
+                """)
+            #expect(try await db.line("SELECT postrider.deny_column('p', 'ssn')") == "1")
+            try await db.run("INSERT INTO p1 VALUES (1, '123')")
+            #expect(try await db.events("data") == [#"{"id": 1}"#])
+        }
+    }
+
+    @Test func allowedAgainTheTriggerIsAsItWas() async throws {
+        try await withRollback { db in
+            try await db.run("\(users) SELECT postrider.attach('users', 'u')")
+            let body = "SELECT prosrc FROM pg_proc WHERE pronamespace = 'postrider_attached'::regnamespace"
+            let before = try await db.line(body)
+            try await db.run("SELECT postrider.deny_column('users', 'email')")
+            #expect(try await db.line(body) != before)
+            #expect(try await db.line("SELECT postrider.allow_column('users', 'email')") == "1")
+            #expect(try await db.line(body) == before)
+        }
+    }
+
+    @Test func rowWrittenByHandIsReportedUntilItIsKept() async throws {
+        try await withRollback { db in
+            try await db.run(
+                "\(users) SELECT postrider.attach('users', 'u'); INSERT INTO postrider.webhook_denied_columns (column_name) VALUES ('email')")
+            #expect(try await db.lines("SELECT problem FROM postrider.webhook_attachment_check") == ["column email is denied and still sent"])
+            try await db.run("SELECT postrider.refresh_attachments()")
+            #expect(try await db.count("postrider.webhook_attachment_check") == 0)
+        }
+    }
+}
