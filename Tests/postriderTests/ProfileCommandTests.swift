@@ -40,7 +40,7 @@ import Testing
         let list = try postrider(["profiles", "list"], database: database).output
         #expect(list.contains(/own +row +\{timestamp\.ms\}:\{body\} +1 +for tests/), "\(list)")
         #expect(list.contains(/standard +built in +\{event\.id\}\.\{timestamp\}\.\{body\} +0/))
-        #expect(try postrider(["profiles", "list", "--json"], database: database).text.split(separator: "\n").count == 10)
+        #expect(try postrider(["profiles", "list", "--json"], database: database).text.split(separator: "\n").count == 12)
 
         let planned = try postrider(["profiles", "update", "own", "--prefix", "v1=", "--dry-run"], database: database)
         #expect(planned.text == "1 destinations use profile own")

@@ -3,7 +3,9 @@
 /// What is measured and how much of it.
 struct Options {
     /// The subcommands, in the order of `all`.
-    static let scenarios = ["receiver", "drain", "backlog", "latency", "replay", "producers", "inserts", "cpu"]
+    static let scenarios = [
+        "receiver", "drain", "backlog", "options", "latency", "replay", "producers", "inserts", "cpu",
+    ]
 
     var scenarios: [String] = []
     var json: String?
@@ -29,6 +31,7 @@ struct Options {
                             transaction is held open
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
           bench replay      the same at 200/s, alone and during a replay at its default rate
+          bench options     drains to an endpoint that uses an option, and beside 100,000 others
           bench producers   commit rate of clients: without trigger, with it, with workers running
           bench inserts     what triggers cost one session: statements of one row, and of 10,000
           bench cpu         workers that idle, and workers at 1,000 events/s: CPU, memory, wake-ups

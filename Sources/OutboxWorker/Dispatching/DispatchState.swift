@@ -104,7 +104,9 @@ struct DispatchState: Sendable {
         let id = delivery.destination
         guard let destination = routing[id] else { return }
         if lanes[id] == nil { openLane(destination) }
-        if case .erased? = delivery.parcel.unready { return drop(delivery, .erased, "not sent: the payload was erased", now) }
+        if case .erased? = delivery.parcel.unready {
+            return drop(delivery, .erased, "not sent: the payload was erased", now)
+        }
         guard destination.isEnabled else { return snooze(delivery, rest(at: id)) }
         if isDraining { return snooze(delivery, .retry(afterMilliseconds: 0)) }
         if let wait = lanes[id]?.overflow(at: now) { return snooze(delivery, .retry(afterMilliseconds: wait)) }

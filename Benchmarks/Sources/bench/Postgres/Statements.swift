@@ -18,6 +18,22 @@ enum Statements {
         FROM generate_series($1::bigint, $2::bigint) AS n
         """
 
+    /// The same with `$3` ordering keys.
+    static let fillKeys = """
+        INSERT INTO postrider.webhook_events (event_type, ordering_key, data)
+        SELECT 'bench.t0', 'key-' || n % $3::bigint, \(payload)
+        FROM generate_series($1::bigint, $2::bigint) AS n
+        """
+
+    /// So many endpoints that get none of these events.
+    static func crowd(of count: Int) -> String {
+        """
+        INSERT INTO postrider.webhook_destinations (kind, name, url, event_types, organization_id)
+        SELECT 'endpoint', 'crowd ' || n, 'https://example.com/' || n, '{*}', 'organization-' || n
+        FROM generate_series(1, \(count)) AS n
+        """
+    }
+
     /// The same without triggers, with a queue row for each event, as transactions of one event leave them.
     static let fillRowForEach = """
         WITH added AS (

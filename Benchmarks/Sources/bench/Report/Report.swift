@@ -137,38 +137,49 @@ struct Comparison {
     let part: Place
     let whole: Place
 
-    static let all = [
-        Comparison(
-            name: "drain: after much history / new database",
-            part: Place(scenario: "backlog", variant: BacklogVariant.history.rawValue, figure: "deliveries"),
-            whole: Place(scenario: "backlog", variant: BacklogVariant.bare.rawValue, figure: "deliveries")),
-        Comparison(
-            name: "drain: a transaction held open / none",
-            part: Place(scenario: "backlog", variant: BacklogVariant.pinned.rawValue, figure: "deliveries"),
-            whole: Place(scenario: "backlog", variant: BacklogVariant.bare.rawValue, figure: "deliveries")),
-        Comparison(
-            name: "drain: Postrider / bare C program, as many processes",
-            part: Place(scenario: "drain", variant: Drain.variant, figure: "deliveries"),
-            whole: Place(scenario: "drain", variant: Ceiling.variant, figure: "deliveries")),
-        Comparison(
-            name: "commit rate: attached, workers running / the same without doorbell",
-            part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
-            whole: Place(scenario: "producers", variant: ProducerVariant.bellless.rawValue, figure: "commits")),
-        Comparison(
-            name: "commit rate: attached, workers running / attached, doorbell silent",
-            part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
-            whole: Place(scenario: "producers", variant: ProducerVariant.silent.rawValue, figure: "commits")),
-        Comparison(
-            name: "commit rate: attached, doorbell silent / no trigger",
-            part: Place(scenario: "producers", variant: ProducerVariant.silent.rawValue, figure: "commits"),
-            whole: Place(scenario: "producers", variant: ProducerVariant.plain.rawValue, figure: "commits")),
-        Comparison(
-            name: "commit rate: attached, workers running / no trigger",
-            part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
-            whole: Place(scenario: "producers", variant: ProducerVariant.plain.rawValue, figure: "commits")),
-        Comparison(
-            name: "commit rate: attached, every commit rings / no trigger",
-            part: Place(scenario: "producers", variant: ProducerVariant.ringing.rawValue, figure: "commits"),
-            whole: Place(scenario: "producers", variant: ProducerVariant.plain.rawValue, figure: "commits")),
-    ]
+    static let all =
+        [
+            Comparison(
+                name: "drain: after much history / new database",
+                part: Place(scenario: "backlog", variant: BacklogVariant.history.rawValue, figure: "deliveries"),
+                whole: Place(scenario: "backlog", variant: BacklogVariant.bare.rawValue, figure: "deliveries")),
+            Comparison(
+                name: "drain: a transaction held open / none",
+                part: Place(scenario: "backlog", variant: BacklogVariant.pinned.rawValue, figure: "deliveries"),
+                whole: Place(scenario: "backlog", variant: BacklogVariant.bare.rawValue, figure: "deliveries")),
+            Comparison(
+                name: "drain: Postrider / bare C program, as many processes",
+                part: Place(scenario: "drain", variant: Drain.variant, figure: "deliveries"),
+                whole: Place(scenario: "drain", variant: Ceiling.variant, figure: "deliveries")),
+            Comparison(
+                name: "commit rate: attached, workers running / the same without doorbell",
+                part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
+                whole: Place(scenario: "producers", variant: ProducerVariant.bellless.rawValue, figure: "commits")),
+            Comparison(
+                name: "commit rate: attached, workers running / attached, doorbell silent",
+                part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
+                whole: Place(scenario: "producers", variant: ProducerVariant.silent.rawValue, figure: "commits")),
+            Comparison(
+                name: "commit rate: attached, doorbell silent / no trigger",
+                part: Place(scenario: "producers", variant: ProducerVariant.silent.rawValue, figure: "commits"),
+                whole: Place(scenario: "producers", variant: ProducerVariant.plain.rawValue, figure: "commits")),
+            Comparison(
+                name: "commit rate: attached, workers running / no trigger",
+                part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
+                whole: Place(scenario: "producers", variant: ProducerVariant.plain.rawValue, figure: "commits")),
+            Comparison(
+                name: "commit rate: attached, every commit rings / no trigger",
+                part: Place(scenario: "producers", variant: ProducerVariant.ringing.rawValue, figure: "commits"),
+                whole: Place(scenario: "producers", variant: ProducerVariant.plain.rawValue, figure: "commits")),
+            Comparison(
+                name: "p99: during a replay / alone",
+                part: Place(scenario: "replay", variant: "200 events/s, during", figure: "p99"),
+                whole: Place(scenario: "replay", variant: "200 events/s, alone", figure: "p99")),
+        ]
+        + OptionVariant.allCases.dropFirst().map { variant in
+            Comparison(
+                name: "drain: \(variant.rawValue) / no options",
+                part: Place(scenario: "options", variant: variant.rawValue, figure: "deliveries"),
+                whole: Place(scenario: "options", variant: OptionVariant.none.rawValue, figure: "deliveries"))
+        }
 }

@@ -19,6 +19,10 @@ struct Drain {
     var history = 0
     /// Whether a transaction stays open from before the queue is filled, so that no dead row can be cleaned up.
     var isPinned = false
+    /// Statements that change the endpoints before the queue is filled.
+    var setup: [String] = []
+    /// Ordering keys among which the events are shared out; 0 for none.
+    var keys = 0
 
     private var deliveries: Int { events * fanOut }
 
@@ -29,6 +33,7 @@ struct Drain {
         let receiver = try Receiver(stage.toolbox, ports: destinations, count: deliveries)
         defer { receiver.end() }
         try stage.createEndpoints(receiver, fanOut: fanOut)
+        for statement in setup { try stage.database.run(statement) }
         if history > 0 { try remember(stage) }
         let pin = try Database(stage.url)
         if isPinned { try pin.run(Statements.holdTransaction) }
@@ -63,6 +68,8 @@ struct Drain {
             let last = "\(min(events, first + 9_999))"
             if isRowForEach {
                 try quietly(stage) { try stage.database.rows(Statements.fillRowForEach, "\(first)", last) }
+            } else if keys > 0 {
+                try stage.database.rows(Statements.fillKeys, "\(first)", last, "\(keys)")
             } else {
                 try stage.database.rows(Statements.fill, "\(first)", last, "\(destinations)")
             }

@@ -40,6 +40,11 @@ struct Scenarios {
                 let drain = variant.drain(events: options.events, workers: options.workers, history: options.history)
                 report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
             }
+        case "options":
+            for variant in OptionVariant.allCases {
+                let drain = variant.drain(events: options.events, workers: options.workers)
+                report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
+            }
         case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         default:
             let steady = Steady(seconds: options.seconds, workers: options.workers)
