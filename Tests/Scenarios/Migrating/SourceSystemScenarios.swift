@@ -145,13 +145,13 @@ extension Scenarios {
     }
 }
 
-/// The receivers of the source systems in Python, written from their own documents (Tests/OutboxTests/verify.py).
+/// The receivers of the source systems in Python, written from their own documents (Tests/TestSupport/verify.py).
 private enum OldReceiver {
     static func verdict(
         on request: Received, of system: String, secret: String, _ event: [String: String]
     ) throws -> String {
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("../../OutboxTests/verify.py").standardizedFileURL
+            .appendingPathComponent("../../TestSupport/verify.py").standardizedFileURL
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["python3", script.path]

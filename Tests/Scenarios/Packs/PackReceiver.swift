@@ -52,7 +52,7 @@ extension Pack {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
             "python3",
-            URL(fileURLWithPath: #filePath).appendingPathComponent("../../../OutboxTests/verify.py").standardized.path,
+            URL(fileURLWithPath: #filePath).appendingPathComponent("../../../TestSupport/verify.py").standardized.path,
         ]
         // A file, because a pipe holds less than all requests.
         let input = FileManager.default.temporaryDirectory.appendingPathComponent("requests-\(UUID()).json")
