@@ -173,8 +173,8 @@ struct Comparison {
                 whole: Place(scenario: "producers", variant: ProducerVariant.plain.rawValue, figure: "commits")),
             Comparison(
                 name: "p99: during a replay / alone",
-                part: Place(scenario: "replay", variant: "200 events/s, during", figure: "p99"),
-                whole: Place(scenario: "replay", variant: "200 events/s, alone", figure: "p99")),
+                part: Place(scenario: "replay", variant: "200 events/s, during", figure: "commit to request p99"),
+                whole: Place(scenario: "replay", variant: "200 events/s, alone", figure: "commit to request p99")),
         ]
         + OptionVariant.allCases.dropFirst().map { variant in
             Comparison(
