@@ -3855,14 +3855,28 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
-    -- What waits for a destination that keeps no order any more, or behind a head that is not there.
+    -- What waits for a destination that keeps no order any more.
     UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
     WHERE r.ordering_key IS NOT NULL
-      AND (NOT EXISTS (SELECT FROM postrider.webhook_keys AS k
-                       WHERE k.destination_id = r.destination_id AND k.ordering_key = r.ordering_key)
-           OR NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
-                          WHERE d.id = r.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL));
+      AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                      WHERE d.id = r.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
     GET DIAGNOSTICS swept = ROW_COUNT;
+    -- A line without a head gets its first as the head.
+    WITH first AS MATERIALIZED (
+        SELECT DISTINCT ON (r.destination_id, r.ordering_key) r.destination_id, r.ordering_key, r.event_id
+        FROM postrider.webhook_retries AS r
+        WHERE r.ordering_key IS NOT NULL
+          AND NOT EXISTS (SELECT FROM postrider.webhook_keys AS k
+                          WHERE k.destination_id = r.destination_id AND k.ordering_key = r.ordering_key)
+        ORDER BY r.destination_id, r.ordering_key, r.event_id
+    ), headed AS (
+        INSERT INTO postrider.webhook_keys (destination_id, ordering_key, head)
+        SELECT f.destination_id, f.ordering_key, f.event_id FROM first AS f
+    )
+    UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
+    FROM first AS f WHERE r.event_id = f.event_id AND r.destination_id = f.destination_id;
+    GET DIAGNOSTICS part = ROW_COUNT;
+    swept := swept + part;
     DELETE FROM postrider.webhook_keys AS k
     WHERE NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
                       WHERE d.id = k.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);

@@ -1,0 +1,104 @@
+// Lines of ordering keys as SQL keeps them: who is released, skipped, and freed when nobody else will do it.
+
+import Postgres
+import TestSupport
+import Testing
+
+@Suite struct OrderTests {
+    /// An ordered endpoint with a line of three events of the key k: the first is the head and in nobody's hands.
+    private func line(_ db: TestDatabase, headedAgo: String = "0 s") async throws -> [String] {
+        let endpoint = try await db.endpoint("ordered", settings: #"options = '{"order": true}'"#)
+        let ids = try await db.lines("SELECT postrider.emit('a.b', '{}', ordering_key => 'k') FROM generate_series(1, 3)")
+        try await db.run("TRUNCATE postrider.webhook_queue")
+        try await db.run(
+            """
+            INSERT INTO postrider.webhook_keys (destination_id, ordering_key, head, headed_at)
+            VALUES (\(endpoint), 'k', '\(ids[0])', clock_timestamp() - interval '\(headedAgo)')
+            """)
+        for id in ids.dropFirst() {
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, ordering_key)
+                VALUES ('\(id)', 'infinity', \(endpoint), 1, 'k')
+                """)
+        }
+        return ids
+    }
+
+    private func due(_ db: TestDatabase) async throws -> [String] {
+        try await db.lines("SELECT event_id FROM postrider.webhook_retries WHERE due_at < 'infinity' ORDER BY event_id")
+    }
+
+    @Test func releaseOfTheHeadMakesTheNextDueAndNoOther() async throws {
+        try await withRollback { db in
+            let ids = try await line(db)
+            let release = { (id: String) in
+                try await db.line("SELECT postrider.release_keys('{1}', '{k}', '{\(id)}') FROM postrider.webhook_destinations LIMIT 1")
+            }
+            try await db.run("UPDATE postrider.webhook_keys SET destination_id = 1")
+            try await db.run("UPDATE postrider.webhook_retries SET destination_id = 1")
+            #expect(try await release(ids[1]) == "0", "it is not at the head")
+            #expect(try await due(db) == [])
+            #expect(try await release(ids[0]) == "1")
+            #expect(try await due(db) == [ids[1]])
+            #expect(try await db.line("SELECT head FROM postrider.webhook_keys") == ids[1])
+            _ = try await release(ids[1])
+            _ = try await release(ids[2])
+            #expect(try await db.count("postrider.webhook_keys") == 0)
+        }
+    }
+
+    @Test func headOfWhichNothingIsLeftIsSweptAfterAMinute() async throws {
+        try await withRollback { db in
+            let ids = try await line(db, headedAgo: "59 s")
+            #expect(try await db.line("SELECT postrider.sweep_keys()") == "0", "its claim may be on its way")
+            try await db.run("UPDATE postrider.webhook_keys SET headed_at = headed_at - interval '2 s'")
+            #expect(try await db.line("SELECT postrider.sweep_keys()") == "1")
+            #expect(try await due(db) == [ids[1]])
+        }
+    }
+
+    @Test func headThatIsInFlightWaitingOrDeadIsNotSwept() async throws {
+        try await withRollback { db in
+            let ids = try await line(db, headedAgo: "5 min")
+            let worker = try await db.worker()
+            let holders = [
+                "INSERT INTO postrider.webhook_claims (worker_id, event_ids) VALUES (\(worker), '{\(ids[0])}')",
+                "INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number) SELECT head, now() + interval '1 h', destination_id, 2 FROM postrider.webhook_keys",
+                "INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts) SELECT head, destination_id, 6 FROM postrider.webhook_keys",
+            ]
+            for holder in holders {
+                try await db.run("SAVEPOINT held")
+                try await db.run(holder)
+                #expect(try await db.line("SELECT postrider.sweep_keys()") == "0", "\(holder)")
+                try await db.run("ROLLBACK TO held")
+            }
+        }
+    }
+
+    @Test func lineWithoutAHeadGoesOnInItsOrder() async throws {
+        try await withRollback { db in
+            let ids = try await line(db)
+            try await db.run("DELETE FROM postrider.webhook_keys")
+            #expect(try await db.line("SELECT postrider.sweep_keys()") == "1")
+            #expect(try await due(db) == [ids[1]])
+            #expect(try await db.line("SELECT head FROM postrider.webhook_keys") == ids[1])
+        }
+    }
+
+    @Test func skippingTellsWhyItCannot() async throws {
+        try await withRollback { db in
+            let ids = try await line(db)
+            let skip = "SELECT postrider.skip_key(public_id, 'k') FROM postrider.webhook_destinations"
+            try await db.run("SAVEPOINT before")
+            await #expect(throws: PostgresError.self, "it is in flight") { try await db.run(skip) }
+            try await db.run("ROLLBACK TO before")
+            try await db.run(
+                "INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number) SELECT head, now(), destination_id, 3 FROM postrider.webhook_keys"
+            )
+            #expect(try await db.line(skip) == ids[0])
+            #expect(try await db.line("SELECT attempts, failure FROM postrider.webhook_dead_letters") == "2|skipped")
+            #expect(try await due(db) == [ids[1]])
+        }
+    }
+}
