@@ -62,14 +62,8 @@ extension DispatchState {
         timedLanes.reduce(Int64.max) { min($0, lanes[$1]?.nextTime(at: now) ?? .max) }
     }
 
-    /// Lists the lanes whose time has come, and forgets those in which nothing waits.
+    /// Lists the lanes whose time has come.
     mutating func listTimed(at now: Int64) {
-        for id in timedLanes {
-            guard let lane = lanes[id], lane.isTimed else {
-                timedLanes.remove(id)
-                continue
-            }
-            if lane.nextTime(at: now) <= now { list(id) }
-        }
+        for id in timedLanes where lanes[id]?.nextTime(at: now) ?? .max <= now { list(id) }
     }
 }

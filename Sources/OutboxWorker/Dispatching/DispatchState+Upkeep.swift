@@ -58,6 +58,7 @@ extension DispatchState {
                 if lanes[id]?.waiting ?? 0 > 0 { list(id) }
             }
         }
+        timedLanes = timedLanes.filter { lanes[$0]?.isTimed == true }
         releaseStragglers(at: now)
     }
 

@@ -92,10 +92,8 @@ struct RoutingTable: Sendable {
         self.byID = byID
         keptResponseBytes = kept
         self.locked = locked
-        routes = old.routes.filter {
-            !overlaid.contains($0.key) || old.overlaid.contains($0.key) && byID[$0.key] === old.byID[$0.key]
-        }
-        .merging(Self.routes(to: routing.destinations)) { $1 }
+        routes = old.routes.filter { byID[$0.key] === old.byID[$0.key] }
+            .merging(Self.routes(to: routing.destinations)) { $1 }
         keepsOrder = old.keepsOrder || routing.destinations.contains(where: \.options.isOrdered)
         readsPayloads = old.readsPayloads || routing.destinations.contains(where: \.options.readsPayload)
     }
