@@ -101,6 +101,9 @@ public struct Settlement: Sendable {
         released.keys.append(key)
     }
 
+    /// The destinations at which the turn of an event ends: once this is recorded, the next may be due there.
+    public var releasedDestinations: Set<Int32> { Set(released.destinations) }
+
     /// Whether it ends the turn of an event, which is done under ``ClaimStore/lockOrder()``.
     public var releasesOrder: Bool { !released.events.isEmpty }
 

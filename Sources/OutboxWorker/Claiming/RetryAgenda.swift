@@ -41,6 +41,9 @@ struct RetryAgenda: Sendable {
         due[destination] = min(due[destination] ?? .max, time)
     }
 
+    /// Something of a destination is due now, and is in the database.
+    mutating func release(destination: Int32, at now: Int64) { due[destination] = now }
+
     /// A destination has no room now: its retries wait, until a look at the table at the latest.
     mutating func postpone(destination: Int32, until time: Int64) { due[destination] = time }
 

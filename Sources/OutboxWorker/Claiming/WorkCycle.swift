@@ -13,6 +13,8 @@ internal import Synchronization
 final class WorkCycle: Sendable {
     /// A settlement waits for company at most this long; 5 ms.
     static let flushDelay: Int64 = 5_000
+    /// And at most this long when events of an ordering key wait behind it; 1 ms.
+    static let orderFlushDelay: Int64 = 1_000
     /// A settlement of so many attempts does not wait; 128.
     static let flushCount = 128
     /// Claims smaller than this wait for room, unless little is in memory; 64.
@@ -184,13 +186,14 @@ final class WorkCycle: Sendable {
         if stops, gauge.outstanding == 0, !gauge.hasSettlement, gauge.openClaims == 0, turn.settlement.isEmpty {
             return true
         }
-        let plan = stops ? Plan() : plan(&turn, gauge, now)
+        var plan = stops ? Plan() : plan(&turn, gauge, now)
         context.bell.want(held: turn.pacer.holdsBell && !stops)
         if shouldFlush(gauge, plan, now), turn.settlement.isEmpty {
             turn.settlement = context.dispatcher.takeSettlement()
             turn.number += 1
             unconfirmed.withLock { [turn] in $0 = (turn.settlement, turn.number) }
         }
+        if !stops, turn.settlement.releasesOrder { claimReleased(&plan, turn) }
         if plan.isEmpty, turn.settlement.isEmpty {
             await signal.wait(atMost: .microseconds(rest(turn, gauge, stops: stops, now)))
             return false
@@ -230,10 +233,24 @@ final class WorkCycle: Sendable {
         return plan
     }
 
+    /// Claims in the same transaction what the settlement makes due: the next events of ordering keys.
+    private func claimReleased(_ plan: inout Plan, _ turn: Turn) {
+        let planned = Set(plan.retries.map(\.id))
+        let released = turn.settlement.releasedDestinations.subtracting(planned).sorted()
+        let rooms = context.dispatcher.retryRoom(of: released)
+        plan.retries += zip(released, rooms).filter { $1 > 0 }.prefix(200 - plan.retries.count).map {
+            ($0, Int32(min($1, 100)))
+        }
+    }
+
+    /// How long a settlement waits for company.
+    static func flushDelay(releasesOrder: Bool) -> Int64 { releasesOrder ? orderFlushDelay : flushDelay }
+
     private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
         guard gauge.hasSettlement else { return false }
         let age = gauge.unrecordedSince.map { now - $0 } ?? Self.flushDelay
-        return age >= (plan.isEmpty ? Self.flushDelay : Self.flushDelay / 2) || gauge.unrecorded >= Self.flushCount
+        let delay = Self.flushDelay(releasesOrder: gauge.releasesOrder)
+        return age >= (plan.isEmpty ? delay : delay / 2) || gauge.unrecorded >= Self.flushCount
             || isStopping.load(ordering: .acquiring)
     }
 
@@ -243,7 +260,7 @@ final class WorkCycle: Sendable {
         var until = now + (gauge.outstanding > 0 ? Self.reliefInterval : Self.idleInterval)
         if gauge.nextTimed < .max { until = min(until, max(gauge.nextTimed, now + 500)) }
         if let first = gauge.unrecordedSince {
-            until = min(until, first + Self.flushDelay)
+            until = min(until, first + Self.flushDelay(releasesOrder: gauge.releasesOrder))
         } else if gauge.inFlight > 0, now - turn.claimedAt < 2 * Self.flushDelay {
             // Most receivers answer within this: one look records them, and none of them wakes the cycle.
             until = min(until, now + Self.flushDelay)
@@ -299,6 +316,7 @@ final class WorkCycle: Sendable {
     }
 
     private func didRecord(_ turn: inout Turn) {
+        let released = turn.settlement.releasedDestinations
         turn.settlement = Settlement()
         unconfirmed.withLock { $0.settlement = Settlement() }
         context.dispatcher.recorded()
@@ -306,6 +324,7 @@ final class WorkCycle: Sendable {
         for hint in context.dispatcher.takeRetryHints() {
             turn.agenda.add(destination: hint.destination, milliseconds: hint.milliseconds, at: now)
         }
+        for destination in released { turn.agenda.release(destination: destination, at: now) }
         let disabled = context.dispatcher.takeDisabled()
         if !disabled.isEmpty { context.disable(disabled) }
     }

@@ -58,9 +58,9 @@ struct Life: Sendable {
         let dispatcher = Dispatcher(
             settings: settings, routing: table, fence: fence, send: { exchanger.submit($0) },
             transform: { transformer.take($0) },
-            settled: { isUrgent in
-                if isUrgent { return signal.raise() }
-                signal.raise(by: MonotonicTime.now() + WorkCycle.flushDelay)
+            settled: { within in
+                if within == 0 { return signal.raise() }
+                signal.raise(by: MonotonicTime.now() + within)
             })
         box.dispatcher = dispatcher
         await keeper.keep(dispatcher)

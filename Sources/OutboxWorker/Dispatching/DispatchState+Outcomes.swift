@@ -92,6 +92,5 @@ extension DispatchState {
         settlement.release(event: delivery.parcel.event.id, destination: id, key: key)
         // Nobody tells of it again while the claim is open: a crash of Postgres must not take it away.
         settlement.touch(claim: delivery.parcel.claim)
-        retryHints.append((id, 0))
     }
 }

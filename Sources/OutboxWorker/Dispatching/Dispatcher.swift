@@ -16,7 +16,7 @@ final class Dispatcher: Sendable {
     private let maxPayloadBytes: Int
     private let send: @Sendable ([Request]) -> Void
     private let transform: @Sendable ([Delivery]) -> [Delivery]
-    private let settled: @Sendable (_ isUrgent: Bool) -> Void
+    private let settled: @Sendable (_ within: Int64) -> Void
 
     /// Makes a dispatcher.
     ///
@@ -27,12 +27,12 @@ final class Dispatcher: Sendable {
     ///   - send: hands requests to the exchanger; must not block.
     ///   - transform: takes deliveries whose payload a function makes, for ``transformed(_:)``, and gives back those that
     ///     should wait in Postgres; must not block.
-    ///   - settled: called after outcomes came in, and whether the work cycle should look at once rather than within its
-    ///     ``WorkCycle/flushDelay``; must not block.
+    ///   - settled: called after outcomes came in, with the microseconds within which the work cycle should look; 0: at once.
+    ///     Must not block.
     init(
         settings: WorkerSettings, routing: RoutingTable, fence: Fence,
         send: @escaping @Sendable ([Request]) -> Void, transform: @escaping @Sendable ([Delivery]) -> [Delivery],
-        settled: @escaping @Sendable (_ isUrgent: Bool) -> Void
+        settled: @escaping @Sendable (_ within: Int64) -> Void
     ) {
         state = Mutex(DispatchState(maxInFlight: settings.maxInFlight, routing: routing))
         self.fence = fence
@@ -96,7 +96,7 @@ final class Dispatcher: Sendable {
             }
         }
         depart()
-        settled(false)
+        settled(WorkCycle.flushDelay)
     }
 
     /// Whether routing an event may mean to read its payload.
@@ -111,7 +111,7 @@ final class Dispatcher: Sendable {
     /// Ends a hold.
     func release(claim: Int64) {
         state.withLock { $0.close(claim: claim) }
-        settled(true)
+        settled(0)
     }
 
     /// Settles exchanges that ended, and starts what can start now. Called on the exchanger's thread.
@@ -120,15 +120,16 @@ final class Dispatcher: Sendable {
         let now = MonotonicTime.now()
         let unixSeconds = MonotonicTime.unixSeconds()
         let endings = exchanges.map { ($0.token, Outcome($0, unixSeconds: unixSeconds), EndedExchange($0)) }
-        let isUrgent = state.withLock { state in
+        let within: Int64 = state.withLock { state in
             let wasFull = state.outstanding > maxOutstanding - WorkCycle.smallestClaim
             for (token, outcome, ended) in endings {
                 state.settle(token: token, outcome, ended, random: Double.random(in: 0..<1), now: now)
             }
-            return wasFull || state.isDraining || state.settlement.count >= WorkCycle.flushCount
+            let isUrgent = wasFull || state.isDraining || state.settlement.count >= WorkCycle.flushCount
+            return isUrgent ? 0 : WorkCycle.flushDelay(releasesOrder: state.settlement.releasesOrder)
         }
         depart()
-        settled(isUrgent)
+        settled(within)
     }
 
     /// Starts what may start now.
@@ -184,7 +185,7 @@ final class Dispatcher: Sendable {
                 state.settle(token: token, .failed(.invalidRequest), ended, random: 0, now: now)
             }
         }
-        settled(false)
+        settled(WorkCycle.flushDelay)
     }
 
     // MARK: Questions and orders of the work cycle
@@ -201,6 +202,8 @@ final class Dispatcher: Sendable {
         var unrecordedSince: Int64?
         /// True when something waits to be written, finished claims included.
         var hasSettlement: Bool
+        /// True when something waits behind what is to be recorded.
+        var releasesOrder: Bool
         var openClaims: Int
         /// When something goes that a rate or a batch holds back; never, mostly.
         var nextTimed: Int64
@@ -214,7 +217,8 @@ final class Dispatcher: Sendable {
                 room: isFull ? 0 : max(0, maxOutstanding - state.outstanding), inFlight: state.inFlight,
                 outstanding: state.outstanding, unrecorded: state.settlement.count,
                 unrecordedSince: state.unrecordedSince,
-                hasSettlement: !state.settlement.isEmpty, openClaims: state.openClaimCount,
+                hasSettlement: !state.settlement.isEmpty, releasesOrder: state.settlement.releasesOrder,
+                openClaims: state.openClaimCount,
                 nextTimed: state.timedLanes.isEmpty ? .max : state.nextTimed(at: MonotonicTime.now()))
         }
     }
@@ -287,7 +291,7 @@ final class Dispatcher: Sendable {
             state.isDraining = true
             state.relieve(at: MonotonicTime.now())
         }
-        settled(true)
+        settled(0)
     }
 
     /// The version of the routing in use.
