@@ -1,9 +1,10 @@
 -- Upkeep: what any one worker does for all once a minute, and `postrider maintain` at once.
 
--- name: UpkeepBegin   rows: none
--- params: none
+-- name: UpkeepBegin   rows: 1; none when a round began less than so long ago
+-- params: $1 seconds float8
 -- index: none: one row
-UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp();
+UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp()
+WHERE upkeep_at <= clock_timestamp() - make_interval(secs => $1) RETURNING true;
 
 -- name: RetentionPlan   rows: one for each week that something is to be done with, in order
 -- params: none

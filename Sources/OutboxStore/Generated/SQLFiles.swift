@@ -8558,13 +8558,14 @@ SELECT name, (to_jsonb(p) - '{created_at,updated_at}'::text[])::text FROM postri
 SELECT organization_id, name, is_shared, value FROM postrider.webhook_settings
 """#)
 
-    /// `UpkeepBegin`; rows: none
-    /// - params: none
+    /// `UpkeepBegin`; rows: 1; none when a round began less than so long ago
+    /// - params: $1 seconds float8
     /// - index: none: one row
     static let upkeepBegin = Statement(
         name: "UpkeepBegin",
         sql: #"""
 UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp()
+WHERE upkeep_at <= clock_timestamp() - make_interval(secs => $1) RETURNING true
 """#)
 
     /// `RetentionPlan`; rows: one for each week that something is to be done with, in order

@@ -38,12 +38,14 @@ public enum MaintenanceStore {
 
     /// One round of everything. A lock that is not to be had within 200 ms is left to the next round.
     ///
-    /// - Parameter connection: a session of one's own: a round may take minutes, and vacuum stands in no transaction.
+    /// - Parameters:
+    ///   - rest: how many seconds ago the last round must have begun, whoever began it; 0. Nothing is done otherwise.
+    ///   - connection: a session of one's own: a round may take minutes, and vacuum stands in no transaction.
     /// - Returns: what was done; empty when there was nothing to do.
     /// - Throws: `PostgresError`.
-    public static func round(on connection: Connection) async throws -> [Step] {
+    public static func round(after rest: Double = 0, on connection: Connection) async throws -> [Step] {
+        guard try await !connection.query(Queries.upkeepBegin, [.float8(rest)]).isEmpty else { return [] }
         var steps: [Step] = []
-        _ = try await connection.query(Queries.upkeepBegin)
         try await leaveBusy(&steps, "partitions") { _ in try await WorkerStore.maintain(on: connection) }
         for planned in try await plan(on: connection) {
             try await leaveBusy(&steps, planned.table) { steps in

@@ -5,11 +5,13 @@ internal import Outbox
 internal import OutboxStore
 internal import Postgres
 
-/// Does a round of upkeep once a minute, on a connection that is opened for it. Of several workers one is at it at a
-/// time; the others find its lock taken and leave it alone, and when it dies the next one goes on within a minute.
+/// Does a round of upkeep once a minute, on a connection that is opened for it. Of several workers one does it for all:
+/// the others find that a round began a moment ago and leave it alone, and when it dies the next one goes on within a minute.
 struct Upkeep: Sendable {
     /// Between rounds; 60 s. The first comes within seconds of the start.
     static let interval = 60.0
+    /// A round that any worker began less than so many seconds ago is enough; 45 s.
+    static let rest = 45.0
 
     let context: LifeContext
 
@@ -24,7 +26,7 @@ struct Upkeep: Sendable {
             do {
                 let keys = context.settings.secretKeys
                 let (steps, sealed) = try await context.links.upkeep { connection in
-                    let steps = try await MaintenanceStore.round(on: connection)
+                    let steps = try await MaintenanceStore.round(after: Self.rest, on: connection)
                     guard let keys else { return (steps, Int64(0)) }
                     return (steps, try await PayloadStore.seal(with: keys, on: connection))
                 }
