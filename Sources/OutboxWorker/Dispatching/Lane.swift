@@ -32,8 +32,11 @@ struct Lane: Sendable {
     var isListed = false
     /// Nothing is sent before this time, because the receiver asked for a pause.
     private(set) var pausedUntil: Int64 = 0
-    /// A smoothed duration of exchanges; 0 before the first ended.
-    private var typicalDuration: Int64 = 0
+    /// A smoothed duration of exchanges; 0 before there was one to learn from.
+    private var typicalDuration = 0.0
+    /// How many exchanges end before ``typicalDuration`` learns. The first make connections, all at once: what they take
+    /// tells nothing, and a destination that is slow from the start counts as stalled meanwhile.
+    private var unlearned: Int
     /// When an exchange last ended, or when the first of those in flight began.
     private var lastProgress: Int64 = 0
 
@@ -41,6 +44,8 @@ struct Lane: Sendable {
     static let stallLimit: Int64 = 1_000_000
     /// One start in so many is a retry, when both wait: behind does not mean never; 4.
     static let retryShare = 4
+    /// A shorter time without any exchange ending tells nothing: this process may have waited for a core; 250 ms.
+    static let pauseLimit: Int64 = 250_000
     /// How many exchanges a stalled destination may have in flight.
     static let stalledConcurrency = 4
     /// Work that would wait longer than this goes back to Postgres; 3 s.
@@ -49,6 +54,7 @@ struct Lane: Sendable {
     init(destination: Destination, keptBytes: Int) {
         self.destination = destination
         self.keptBytes = keptBytes
+        unlearned = destination.maxConcurrency
         sendsDeliveryID =
             destination.profile.headers.contains { $0.contains("{delivery.id}") }
             || destination.profile.signature?.signs.contains("{delivery.id}") == true
@@ -123,8 +129,11 @@ struct Lane: Sendable {
 
     /// How long a delivery that joins now would wait, as far as the past tells.
     private func expectedWait(at now: Int64) -> Int64 {
-        let each = max(typicalDuration, stall(at: now))
-        let wait = Int64(waiting) * each / Int64(max(1, limit(at: now) * eventsPerRequest))
+        let stall = stall(at: now)
+        let each = max(Int64(typicalDuration), stall > Self.pauseLimit ? stall : 0)
+        // A breaker that ramps gets to the whole within a few answers.
+        let requests = stall > Self.stallLimit ? limit(at: now) : destination.maxConcurrency
+        let wait = Int64(waiting) * each / Int64(max(1, requests * eventsPerRequest))
         guard let rate else { return wait }
         return max(wait, Int64(Double(waiting / eventsPerRequest) / rate.perSecond * 1_000_000))
     }
@@ -216,7 +225,9 @@ struct Lane: Sendable {
     mutating func end(duration: Int64, at now: Int64) {
         inFlight -= 1
         lastProgress = now
-        typicalDuration = typicalDuration == 0 ? duration : (typicalDuration * 7 + duration) / 8
+        guard unlearned == 0 else { return unlearned -= 1 }
+        // Over two rounds of what may be in flight: all of one round wait when this process waits for a core.
+        typicalDuration += (Double(duration) - typicalDuration) / Double(max(8, 2 * destination.maxConcurrency))
     }
 
     /// Lets the breaker learn from a verdict.
