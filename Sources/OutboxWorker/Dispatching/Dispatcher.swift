@@ -121,15 +121,23 @@ final class Dispatcher: Sendable {
         let unixSeconds = MonotonicTime.unixSeconds()
         let endings = exchanges.map { ($0.token, Outcome($0, unixSeconds: unixSeconds), EndedExchange($0)) }
         let within: Int64 = state.withLock { state in
-            let wasFull = state.outstanding > maxOutstanding - WorkCycle.smallestClaim
+            let before = (hasRoom: hasRoom(state), unrecorded: state.settlement.count)
             for (token, outcome, ended) in endings {
                 state.settle(token: token, outcome, ended, random: Double.random(in: 0..<1), now: now)
             }
-            let isUrgent = wasFull || state.isDraining || state.settlement.count >= WorkCycle.flushCount
+            // Told once, when it comes to that: a cycle that is woken for every answer takes a core from the others.
+            let hasNewRoom = !before.hasRoom && hasRoom(state)
+            let isEnough = before.unrecorded < WorkCycle.flushCount && state.settlement.count >= WorkCycle.flushCount
+            let isUrgent = hasNewRoom || isEnough || state.isDraining
             return isUrgent ? 0 : WorkCycle.flushDelay(releasesOrder: state.settlement.releasesOrder)
         }
         depart()
         settled(within)
+    }
+
+    /// Whether there is room for a claim that is worth it.
+    private func hasRoom(_ state: DispatchState) -> Bool {
+        state.outstanding <= maxOutstanding - WorkCycle.smallestClaim
     }
 
     /// Starts what may start now.
