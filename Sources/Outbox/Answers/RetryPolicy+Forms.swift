@@ -65,47 +65,31 @@ extension RetryPolicy {
 
 /// The members of a policy's JSON object, read with the checks that all forms share.
 private struct PolicyFields {
-    private let document: JSONDocument
-    private var nodes: [String: Int] = [:]
+    private let members: [String: JSONValue]
 
     init(_ text: String) throws(RetryPolicyError) {
-        do {
-            document = try JSONDocument(parsing: Array(text.utf8))
-        } catch {
-            throw .form(error.description)
-        }
-        guard document.nodes[0].kind == .object else { throw .form("expected a JSON object") }
-        for member in document.members(of: 0) {
-            nodes[String(decoding: document.content(of: document.nodes[member.key]), as: UTF8.self)] = member.value
-        }
+        let value: JSONValue
+        do { value = try JSONValue(parsing: Array(text.utf8)) } catch { throw .form(error.reason) }
+        guard case .object(let members) = value else { throw .form("expected a JSON object") }
+        self.members = members
     }
 
-    func has(_ key: String) -> Bool { nodes[key] != nil }
+    func has(_ key: String) -> Bool { members[key] != nil }
 
     func allow(_ keys: Set<String>) throws(RetryPolicyError) {
-        for key in nodes.keys.sorted() where !keys.contains(key) {
-            throw .form("unknown key \(key.debugDescription); known here are \(keys.sorted().joined(separator: ", "))")
-        }
+        do { _ = try JSONValue.object(members).members(keys) } catch { throw .form(error.reason) }
     }
 
     func string(_ key: String) throws(RetryPolicyError) -> String? {
-        guard let index = nodes[key] else { return nil }
-        guard document.nodes[index].kind == .string else { throw .form("\(key) must be a string") }
-        return text(index)
+        try read(key) { value throws(OptionError) in try value.string() }
     }
 
     func number(_ key: String) throws(RetryPolicyError) -> Double? {
-        guard let index = nodes[key] else { return nil }
-        return try number(at: index, key)
+        try read(key) { value throws(OptionError) in try value.number() }
     }
 
     func count(_ key: String) throws(RetryPolicyError) -> Int? {
-        guard let index = nodes[key] else { return nil }
-        guard document.nodes[index].kind == .number, let value = Int(text(index)), (0..<1_000_000).contains(value)
-        else {
-            throw .form("\(key) must be a whole number")
-        }
-        return value
+        try read(key) { value throws(OptionError) in try value.int(in: 0...999_999) }
     }
 
     /// A time given in `1/unit` seconds.
@@ -115,14 +99,11 @@ private struct PolicyFields {
     }
 
     func durations(_ key: String) throws(RetryPolicyError) -> [Duration] {
-        guard let index = nodes[key], document.nodes[index].kind == .array else {
-            throw .form("\(key) must be an array of seconds")
-        }
+        guard case .array(let elements) = members[key] else { throw .form("\(key): expected an array of seconds") }
         var result: [Duration] = []
-        var child = index + 1
-        while child < document.nodes[index].end {
-            result.append(try Self.duration(try number(at: child, key)))
-            child = document.nodes[child].end
+        for element in elements {
+            guard case .number(let seconds, _) = element else { throw .form("\(key): expected an array of seconds") }
+            result.append(try Self.duration(seconds))
         }
         return result
     }
@@ -133,14 +114,10 @@ private struct PolicyFields {
         return .milliseconds(Int64((seconds * 1000).rounded()))
     }
 
-    private func number(at index: Int, _ key: String) throws(RetryPolicyError) -> Double {
-        guard document.nodes[index].kind == .number, let value = Double(text(index)) else {
-            throw .form("\(key) must be a number")
-        }
-        return value
-    }
-
-    private func text(_ index: Int) -> String {
-        String(decoding: document.content(of: document.nodes[index]), as: UTF8.self)
+    private func read<Value>(
+        _ key: String, _ reading: (JSONValue) throws(OptionError) -> Value
+    ) throws(RetryPolicyError) -> Value? {
+        guard let value = members[key] else { return nil }
+        do { return try reading(value) } catch { throw .form("\(key): \(error.reason)") }
     }
 }

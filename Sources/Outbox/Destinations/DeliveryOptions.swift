@@ -133,6 +133,12 @@ extension JSONValue {
         return value
     }
 
+    /// The value as a number.
+    func number() throws(OptionError) -> Double {
+        guard case .number(let value, _) = self else { throw OptionError("expected a number") }
+        return value
+    }
+
     /// The value as a number within a range.
     func number(in range: ClosedRange<Double>) throws(OptionError) -> Double {
         guard case .number(let value, _) = self, range.contains(value) else {
