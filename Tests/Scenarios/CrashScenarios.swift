@@ -5,6 +5,7 @@ import Glibc
 import HTTPExchange
 import OutboxWorker
 import Postgres
+import TestSupport
 import Testing
 
 extension Scenarios {

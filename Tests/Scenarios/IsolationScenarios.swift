@@ -5,6 +5,7 @@ import Glibc
 import OutboxStore
 import Postgres
 import Synchronization
+import TestSupport
 import Testing
 
 extension Scenarios {

@@ -4,6 +4,7 @@ import Outbox
 import OutboxStore
 import OutboxWorker
 import Postgres
+import TestSupport
 import Testing
 
 extension Scenarios {

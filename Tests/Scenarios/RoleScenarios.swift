@@ -4,6 +4,7 @@ import Foundation
 import HTTPExchange
 import OutboxWorker
 import Postgres
+import TestSupport
 import Testing
 
 extension Scenarios {

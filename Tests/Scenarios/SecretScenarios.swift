@@ -5,6 +5,7 @@ import Outbox
 import OutboxStore
 import OutboxWorker
 import Postgres
+import TestSupport
 import Testing
 
 /// Rings of scenarios.

@@ -2,6 +2,7 @@
 
 import Foundation
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct RescueRaceTests {
@@ -31,8 +32,8 @@ import Testing
                 let parameters: [Value] = name == "ClaimIsolate" ? [] : name == "ClaimSweep" ? [.int8(second), .int4(9)] : [.int8(second)]
                 return try await late.query(Statement(name: "late", sql: delayed, prepare: false), parameters).count
             }
-            while try await db.count("pg_locks WHERE locktype = 'advisory' AND objid = 99 AND NOT granted") == 0 {
-                try await Task.sleep(for: .milliseconds(2))
+            try await eventually("the sweep to wait") {
+                try await db.count("pg_locks WHERE locktype = 'advisory' AND objid = 99 AND NOT granted") > 0
             }
             try await db.run("UPDATE postrider.webhook_claims SET worker_id = \(first)")
             try await db.run("SELECT pg_advisory_unlock(99)")

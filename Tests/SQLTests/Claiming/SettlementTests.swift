@@ -3,6 +3,7 @@
 import Outbox
 import OutboxStore
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct SettlementTests {
@@ -307,14 +308,12 @@ import Testing
                 do { try await again.pipeline(steps) } catch let error as PostgresError { return error.sqlState }
                 return nil as String?
             }
-            let limit = ContinuousClock.now + .seconds(20)
             // Of this database alone: other tests wait for locks of theirs.
             let waits = """
                 pg_locks WHERE NOT granted AND locktype = 'advisory'
                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 """
-            while try await db.count(waits) == 0, ContinuousClock.now < limit { await Task.yield() }
-            #expect(try await db.count(waits) > 0, "the second waits for the first")
+            try await eventually("the second to wait for the first") { try await db.count(waits) > 0 }
             try await old.run(end)
             #expect(try await resent.value == (end == "COMMIT" ? "WH001" : nil))
             #expect(try await db.count("postrider.webhook_attempts") == 1)

@@ -2,6 +2,7 @@
 
 import OutboxStore
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct WorkerRegistryTests {
@@ -129,9 +130,8 @@ import Testing
 
     /// The server notices a closed connection a moment after the client closed it.
     private func waitForEnd(of connection: Connection, _ db: TestDatabase) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while try await db.count("pg_stat_activity WHERE pid = \(connection.processID)") > 0 {
-            try #require(ContinuousClock.now < deadline)
+        try await eventually("the connection to end") {
+            try await db.count("pg_stat_activity WHERE pid = \(connection.processID)") == 0
         }
     }
 }

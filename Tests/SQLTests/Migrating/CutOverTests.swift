@@ -73,11 +73,7 @@ import Testing
     /// Waits until a hundred more rows were written.
     private func moreRows(in db: TestDatabase) async throws {
         let wanted = try await db.count("public.users") + 100
-        let end = ContinuousClock.now + .seconds(20)
-        while try await db.count("public.users") < wanted {
-            guard ContinuousClock.now < end else { throw Unexpected(what: "nobody writes") }
-            try await Task.sleep(for: .milliseconds(5))
-        }
+        try await eventually("a hundred more users") { try await db.count("public.users") >= wanted }
     }
 
     private func eachRowIsInOneOfTheTwo(_ db: TestDatabase, events: String) async throws {

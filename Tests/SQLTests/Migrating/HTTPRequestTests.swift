@@ -207,11 +207,7 @@ import Testing
             let waiting = """
                 SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO public.orders VALUES (2)%'
                 """
-            let end = ContinuousClock.now + .seconds(20)
-            while try await watcher.lines(waiting) != ["1"] {
-                guard ContinuousClock.now < end else { throw Unexpected(what: "the second session does not wait") }
-                try await Task.sleep(for: .milliseconds(2))
-            }
+            try await eventually("the second session to wait") { try await watcher.lines(waiting) == ["1"] }
             try await db.run("COMMIT")
             try await second
             #expect(try await db.count("postrider.webhook_endpoints") == 1)

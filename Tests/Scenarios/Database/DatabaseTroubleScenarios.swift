@@ -6,6 +6,7 @@ import Glibc
 import OutboxWorker
 import Postgres
 import Synchronization
+import TestSupport
 import Testing
 
 extension Scenarios {

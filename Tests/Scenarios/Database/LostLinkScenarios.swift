@@ -3,6 +3,7 @@
 import Foundation
 import OutboxWorker
 import Postgres
+import TestSupport
 import Testing
 
 extension Scenarios {

@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import TestSupport
 
 /// A running pooler of two server sessions for each database, reached by a socket in a folder of its own. Stopped by
 /// ``stop()``.

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import OutboxStore
 import Postgres
+import TestSupport
 
 /// Two servers that stream from one to the other. Stopped and removed by ``remove()``.
 struct ServerPair {

@@ -1,6 +1,7 @@
 // Hostile receivers on stage: receivers and endpoints for every behaviour of the table.
 
 import Foundation
+import TestSupport
 
 /// All hostile receivers, running, and their endpoints in one database.
 final class HostileStage: Sendable {

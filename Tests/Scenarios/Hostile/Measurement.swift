@@ -2,6 +2,7 @@
 
 import Foundation
 import Postgres
+import TestSupport
 
 /// Two hundred good receivers and a producer of modest pace.
 struct GoodCompany: Sendable {

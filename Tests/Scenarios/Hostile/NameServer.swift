@@ -4,6 +4,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 
 /// Answers queries for A and AAAA over UDP, until the value is gone.
 final class NameServer: Sendable {

@@ -5,6 +5,7 @@ import CLibPQ
 import CLinux
 import Glibc
 import Synchronization
+import TestSupport
 
 /// What a receiver does with a connection, step by step, once it has read a request.
 enum Step: Sendable {

@@ -3,6 +3,7 @@
 import Foundation
 import Outbox
 import Postgres
+import TestSupport
 import Testing
 
 extension Scenarios {

@@ -5,6 +5,7 @@ import CLibPQ
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 
 /// Receives webhooks and writes each down before it is answered.
 final class ArrivalReceiver: Sendable {

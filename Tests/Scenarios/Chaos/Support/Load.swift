@@ -4,6 +4,7 @@ import CLibPQ
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 
 /// How producers behave.
 struct LoadPlan: Sendable {

@@ -4,6 +4,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 
 /// Relays connections to the server of a URL until it goes away.
 final class Relay: Sendable {

@@ -1,15 +1,21 @@
-// Waiting with a deadline. Nothing in the scenarios sleeps for a fixed time and hopes.
-
-import Foundation
+// Waiting with a deadline. No test sleeps for a fixed time and hopes.
 
 /// Something did not happen in time.
-struct Timeout: Error, CustomStringConvertible {
-    let what: String
-    var description: String { "waited in vain for \(what)" }
+public struct Timeout: Error, CustomStringConvertible {
+    /// What was waited for.
+    public let what: String
+
+    /// Makes the error; for tests with waits of their own.
+    public init(what: String) { self.what = what }
+
+    /// One line.
+    public var description: String { "waited in vain for \(what)" }
 }
 
 /// Runs something that waits, at most for a time.
-func withDeadline(
+///
+/// - Throws: ``Timeout``, or what `body` throws.
+public func withDeadline(
     _ limit: Duration, _ what: @autoclosure @escaping @Sendable () -> String,
     _ body: @escaping @Sendable () async throws -> Void
 ) async throws {
@@ -25,7 +31,9 @@ func withDeadline(
 }
 
 /// Asks again and again until the answer is yes: for state that only SQL can see.
-func eventually(
+///
+/// - Throws: ``Timeout``, or what `condition` throws.
+public func eventually(
     _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit
