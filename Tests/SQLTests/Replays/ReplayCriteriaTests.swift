@@ -1,0 +1,40 @@
+// Which criteria a replay takes, and which it refuses.
+
+import Postgres
+import Testing
+
+@Suite struct ReplayCriteriaTests {
+    @Test(arguments: [
+        (#"{"what": "everything"}"#, "a replay is of deliveries, dead_letters or backfill"),
+        (#"{"what": "deliveries", "colour": 1}"#, "a replay has no criterion colour"),
+        (#"{"what": "deliveries", "status": "pending"}"#, "the status of a replay is success or failed: what is pending is sent anyway"),
+        (#"{"what": "backfill"}"#, "a backfill needs an endpoint"),
+        (#"{"what": "deliveries", "type": "a..b"}"#, "not an event type or pattern: 'a..b'"),
+        (#"{"what": "deliveries", "rate": 0}"#, "the rate is between 1 a minute and 100000 a second"),
+        (#"{"what": "deliveries", "since_s": 10, "until_s": 20}"#, "since must be before until"),
+        (#"{"what": "deliveries", "endpoint": "nobody"}"#, "there is no endpoint or workflow nobody"),
+        (#"{"what": "deliveries", "endpoint": "twice"}"#, "2 endpoints and workflows have the name twice"),
+        (#"{"what": "deliveries", "event": "01900000-0000-7000-8000-000000000001"}"#, "there is no event 01900000-0000-7000-8000-000000000001"),
+        (#"{"what": "deliveries", "delivery": "01900000-0000-7000-8000-000000000001"}"#, "there is no delivery 01900000-0000-7000-8000-000000000001"),
+    ]) func wrongCriteriaAreNamed(criteria: String, fault: String) async throws {
+        try await withRollback { db in
+            try await db.endpoint("twice")
+            try await db.endpoint("twice")
+            #expect(try await db.refusal("SELECT postrider.start_replay('\(criteria)')").message == fault)
+        }
+    }
+
+    @Test func timesBoundTheEvents() async throws {
+        try await withDatabase { db in
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_event_log (id, event_type, data)
+                SELECT postrider.event_id_at(now() - n * interval '1 hour'), 'a.b', jsonb_build_object('n', n) FROM generate_series(1, 9) AS n;
+                DELETE FROM postrider.webhook_queue
+                """)
+            try await db.endpoint("late")
+            _ = try await db.drive(try await db.replay(#""what": "backfill", "endpoint": "late", "since_s": 18500, "until_s": 7000"#))
+            #expect(try await db.scheduledNumbers() == "5,4,3,2")
+        }
+    }
+}
