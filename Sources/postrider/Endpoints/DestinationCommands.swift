@@ -1,141 +1,104 @@
-// What `postrider endpoints` and `postrider n8n` do: the same, on two kinds of destination.
+// The subcommands that `postrider endpoints` and `postrider n8n` have in common.
 
 internal import ArgumentParser
-internal import Foundation
-internal import HTTPExchange
-internal import Outbox
-internal import OutboxStore
-internal import OutboxWorker
 
-/// The requests and words of one kind of destination.
-struct DestinationKind: Sendable {
-    let noun: String
-    let create: AdminRequest
-    let list: AdminRequest
-    let update: AdminRequest
-    let delete: AdminRequest
+/// A group of commands for one kind of destination.
+protocol DestinationGroup {
+    static var kind: DestinationKind { get }
+}
 
-    static let endpoint = DestinationKind(
-        noun: "endpoint", create: .endpointCreate, list: .endpointList, update: .endpointUpdate,
-        delete: .endpointDelete)
-    static let workflow = DestinationKind(
-        noun: "n8n workflow", create: .workflowCreate, list: .workflowList, update: .workflowUpdate,
-        delete: .workflowDelete)
+/// The argument that says which destination is meant.
+struct ChosenDestination<Group: DestinationGroup>: ParsableArguments {
+    @Argument(help: ArgumentHelp("Id or name.", valueName: Group.kind.help.one)) var name: String
+}
 
-    /// A URL that may be stored.
-    ///
-    /// - Throws: ``CommandFailure`` with the rule that it breaks.
-    static func url(_ text: String) throws -> String {
-        do {
-            let url = try DestinationURL(text)
-            let isAllowed = ProcessInfo.processInfo.environment["POSTRIDER_ALLOW_HTTP"].map { $0 != "false" } ?? false
-            if url.isPlainHTTP, !isAllowed {
-                Session.remark("note: workers send to plain http only with POSTRIDER_ALLOW_HTTP=true")
-            }
-            return url.text
-        } catch {
-            throw CommandFailure.failed("--url: \(error)")
-        }
+/// `list`.
+struct ListDestinations<Group: DestinationGroup>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "list", abstract: "List \(Group.kind.help.all).")
     }
+    @OptionGroup var output: OutputOptions
 
-    /// A name that may be stored.
-    ///
-    /// - Throws: ``CommandFailure`` with the rule that it breaks.
-    static func name(_ text: String) throws -> String {
-        guard (1...200).contains(text.unicodeScalars.count) else {
-            throw CommandFailure.failed("--name needs 1 to 200 characters")
-        }
-        // The same as name_fault in SQL: line breaks of every kind, and marks that turn the direction of text around.
-        let isPrintable = text.unicodeScalars.allSatisfy { scalar in
-            switch scalar.value {
-            case 0...0x1F, 0x7F...0x9F, 0x2028...0x202E, 0x2066...0x2069: false
-            default: true
-            }
-        }
-        guard isPrintable else { throw CommandFailure.failed("--name must not hold control characters") }
-        return text
-    }
-
-    /// Patterns out of a comma list.
-    ///
-    /// - Throws: ``CommandFailure`` with what is wrong.
-    static func patterns(_ list: String) throws -> [String] {
-        let patterns = list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-        guard !patterns.isEmpty else { throw CommandFailure.failed("--events needs at least one type") }
-        for pattern in patterns {
-            do { _ = try EventPattern(pattern) } catch { throw CommandFailure.failed("--events: \(error)") }
-        }
-        return patterns
-    }
-
-    /// The one destination of an id or a name.
-    ///
-    /// - Throws: ``CommandFailure`` when there is none, or more than one of that name.
-    func find(_ name: String, _ session: Session) async throws -> Record {
-        let found = try await session.run(list, ["id": name])
-        guard let first = found.first else {
-            throw CommandFailure.notFound("there is no \(noun) \(name.debugDescription)")
-        }
-        guard found.count == 1 else {
-            throw CommandFailure.failed("\(found.count) of the name \(name.debugDescription): use an id")
-        }
-        return first
-    }
-
-    /// Prints destinations.
-    func show(_ records: [Record], json: Bool) {
-        Session.show(
-            records,
-            [
-                ("id", "id"), ("name", "name"), ("active", "is_active"), ("events", "events"), ("profile", "profile"),
-                ("succeeded", "success_count"), ("failed", "failure_count"), ("url", "url"),
-            ], json: json)
-    }
-
-    /// Prints what was created: the id alone on standard output, the secret once.
-    static func tellCreated(_ record: Record, hadSecret: Bool, json: Bool) {
-        if json { return print(record.text) }
-        print(record["id"])
-        if !hadSecret, !record["secret"].isEmpty {
-            Session.remark("secret, shown this once: \(record["secret"])")
-        }
-        if !record["public_key"].isEmpty {
-            Session.remark("public key, for the receiver: \(record["public_key"])")
-        }
-    }
-
-    /// Switches a destination on or off.
-    func setActive(_ name: String, _ isActive: Bool) async throws {
+    func run() async throws {
         try await Session.with { session in
-            let id = try await find(name, session)["id"]
-            _ = try await session.run(update, ["id": id, "is_active": isActive])
-            print(id)
+            let found = try await session.run(Group.kind.list)
+            Group.kind.show(found, json: output.json)
+            SecretExpiry.remark(found, within: session.secretWarning)
         }
     }
+}
 
-    /// Sends one signed request from this process, under the rules of workers.
-    func test(_ name: String) async throws {
-        let settings = try await Settings.load()
-        let (id, destination) = try await load(name, settings)
-        let exchange = try await DestinationTest.send(to: destination, settings)
-        print("\(noun) \(id): \(exchange.summary)")
-        guard exchange.isDelivered else { throw CommandFailure.failed("the test request was not accepted") }
+/// `show`.
+struct ShowDestination<Group: DestinationGroup>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "show", abstract: "Show one \(Group.kind.help.one) as JSON.")
     }
+    @OptionGroup var chosen: ChosenDestination<Group>
 
-    /// The id and the whole destination, with its secrets opened, as workers load it.
-    ///
-    /// - Throws: ``CommandFailure`` when there is none, or it cannot be used.
-    func load(_ name: String, _ settings: Settings) async throws -> (id: String, destination: Destination) {
+    func run() async throws {
+        try await Session.with { session in print(try await Group.kind.find(chosen.name, session).text) }
+    }
+}
+
+/// `disable`.
+struct DisableDestination<Group: DestinationGroup>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "disable", abstract: "Send nothing more; deliveries wait.")
+    }
+    @OptionGroup var chosen: ChosenDestination<Group>
+
+    func run() async throws { try await Group.kind.setActive(chosen.name, false) }
+}
+
+/// `enable`.
+struct EnableDestination<Group: DestinationGroup>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "enable", abstract: "Send again, what waited first.")
+    }
+    @OptionGroup var chosen: ChosenDestination<Group>
+
+    func run() async throws { try await Group.kind.setActive(chosen.name, true) }
+}
+
+/// `delete`.
+struct DeleteDestination<Group: DestinationGroup>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "delete", abstract: "Delete \(Group.kind.help.anyOne); what waits for it is given up.")
+    }
+    @OptionGroup var chosen: ChosenDestination<Group>
+
+    func run() async throws {
         try await Session.with { session in
-            let record = try await find(name, session)
-            let routing = try await RoutingStore.load(
-                on: session.raw, keys: session.keys, grants: settings.worker.grants)
-            let found = routing.destinations.first { $0.uuid == record["id"] }
-            let fault = routing.faults.first { "\($0.destination)" == record["destination_id"] }
-            guard let destination = found, fault == nil else {
-                throw CommandFailure.failed("the \(noun) cannot be used: " + (fault?.reason ?? "it is gone"))
-            }
-            return (record["id"], destination)
+            let id = try await Group.kind.find(chosen.name, session)["id"]
+            for record in try await session.run(Group.kind.delete, ["id": id]) { print(record["id"]) }
         }
+    }
+}
+
+/// `test`.
+struct TestDestination<Group: DestinationGroup>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "test", abstract: Group.kind.help.test)
+    }
+    @OptionGroup var chosen: ChosenDestination<Group>
+
+    func run() async throws { try await Group.kind.test(chosen.name) }
+}
+
+/// `rotate-secret`.
+struct RotateSecret<Group: DestinationGroup>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(commandName: "rotate-secret", abstract: Group.kind.help.rotateSecret)
+    }
+    @OptionGroup var chosen: ChosenDestination<Group>
+    @Option(help: "How long the old secret signs too.") var overlap = TimeArgument.day
+    @OptionGroup var secretOptions: SecretOptions
+    @OptionGroup var newSecretOptions: NewSecretOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        try await Group.kind.rotate(
+            chosen.name, overlap: overlap, secretOptions, newSecretOptions, json: output.json)
     }
 }

@@ -2,16 +2,17 @@
 
 internal import ArgumentParser
 internal import Outbox
-internal import OutboxStore
 
 /// Webhook endpoints.
-struct Endpoints: AsyncParsableCommand {
+struct Endpoints: AsyncParsableCommand, DestinationGroup {
     static let configuration = CommandConfiguration(
         abstract: "Create, list and change webhook endpoints.",
         subcommands: [
-            Create.self, List.self, Show.self, Update.self, Disable.self, Enable.self, Delete.self, Test.self,
-            RotateSecret.self, PublicKey.self, Match.self,
+            Create.self, ListDestinations<Self>.self, ShowDestination<Self>.self, Update.self,
+            DisableDestination<Self>.self, EnableDestination<Self>.self, DeleteDestination<Self>.self,
+            TestDestination<Self>.self, RotateSecret<Self>.self, PublicKey.self, Match.self,
         ])
+    static let kind = DestinationKind.endpoint
 
     /// `postrider endpoints create`.
     struct Create: AsyncParsableCommand {
@@ -22,138 +23,32 @@ struct Endpoints: AsyncParsableCommand {
 
                   postrider endpoints create --name billing --url https://billing.example.com/hooks --events 'invoice.*'
                 """)
-        @Option(help: "Name for people.") var name: String
-        @Option(help: "Where to send.") var url: String
-        @Option(help: ArgumentHelp("Types: a.b, a.*, *.", valueName: "list")) var events: String
+        @OptionGroup var new: NewDestination<Endpoints>
         @Option(help: "Wire format.") var profile = "standard"
-        @OptionGroup var secretOptions: SecretOptions
-        @OptionGroup var newSecretOptions: NewSecretOptions
-        @OptionGroup var options: DestinationOptions
-        @OptionGroup var output: OutputOptions
+        @OptionGroup var creation: CreationOptions<Endpoints>
 
         func run() async throws {
-            var columns = try options.columns()
-            columns["name"] = try DestinationKind.name(name)
-            columns["url"] = try DestinationKind.url(url)
-            columns["events"] = try DestinationKind.patterns(events)
-            columns["profile"] = profile
-            let document = columns
-            try await Session.with { session in
-                let known = try await session.profile(profile)
-                let secret = try newSecretOptions.secret(given: secretOptions.secret(for: known), for: known)
-                let record = try await SecretWriter(session).create(.endpointCreate, document, secret, known)
-                DestinationKind.tellCreated(record, hadSecret: secret.given != nil, json: output.json)
-            }
-        }
-    }
-
-    /// `postrider endpoints list`.
-    struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List endpoints.")
-        @OptionGroup var output: OutputOptions
-
-        func run() async throws {
-            try await Session.with { session in
-                let found = try await session.run(.endpointList)
-                DestinationKind.endpoint.show(found, json: output.json)
-                SecretExpiry.remark(found, within: session.secretWarning)
-            }
-        }
-    }
-
-    /// `postrider endpoints show`.
-    struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show one endpoint as JSON.")
-        @Argument(help: "Id or name.") var endpoint: String
-
-        func run() async throws {
-            try await Session.with { session in
-                print(try await DestinationKind.endpoint.find(endpoint, session).text)
-            }
+            var columns = try creation.options.columns()
+            try new.add(to: &columns)
+            try await creation.create(columns, profile: profile)
         }
     }
 
     /// `postrider endpoints update`.
     struct Update: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Change settings of an endpoint; the rest stays.")
-        @Argument(help: "Id or name.") var endpoint: String
-        @Option(help: "New name.") var name: String?
-        @Option(help: "New URL.") var url: String?
-        @Option(help: ArgumentHelp("New types.", valueName: "list")) var events: String?
+        @OptionGroup var changed: ChangedDestination<Endpoints>
         @Option(help: "New wire format.") var profile: String?
         @OptionGroup var options: DestinationOptions
 
         func run() async throws {
             var columns = try options.columns()
-            if let name { columns["name"] = try DestinationKind.name(name) }
-            if let url { columns["url"] = try DestinationKind.url(url) }
-            if let events { columns["events"] = try DestinationKind.patterns(events) }
+            try changed.add(to: &columns)
             if let profile { columns["profile"] = profile }
-            let changes = columns
-            try await Session.with { session in
-                let found = try await DestinationKind.endpoint.find(endpoint, session)
-                if let profile {
-                    let new = try await session.profile(profile)
-                    try await DestinationKind.remarkForm(of: found, new, session)
-                }
-                for record in try await SecretWriter(session).update(.endpointUpdate, changes, of: found) {
-                    print(record["id"])
-                }
+            try await changed.update(columns) { found, session in
+                guard let profile else { return }
+                try await DestinationKind.remarkForm(of: found, session.profile(profile), session)
             }
-        }
-    }
-
-    /// `postrider endpoints disable`.
-    struct Disable: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Send nothing more; deliveries wait.")
-        @Argument(help: "Id or name.") var endpoint: String
-
-        func run() async throws { try await DestinationKind.endpoint.setActive(endpoint, false) }
-    }
-
-    /// `postrider endpoints enable`.
-    struct Enable: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Send again, what waited first.")
-        @Argument(help: "Id or name.") var endpoint: String
-
-        func run() async throws { try await DestinationKind.endpoint.setActive(endpoint, true) }
-    }
-
-    /// `postrider endpoints delete`.
-    struct Delete: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Delete an endpoint; what waits for it is given up.")
-        @Argument(help: "Id or name.") var endpoint: String
-
-        func run() async throws {
-            try await Session.with { session in
-                let id = try await DestinationKind.endpoint.find(endpoint, session)["id"]
-                for record in try await session.run(.endpointDelete, ["id": id]) { print(record["id"]) }
-            }
-        }
-    }
-
-    /// `postrider endpoints test`.
-    struct Test: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Send one signed test request from here, under the rules of workers.")
-        @Argument(help: "Id or name.") var endpoint: String
-
-        func run() async throws { try await DestinationKind.endpoint.test(endpoint) }
-    }
-
-    /// `postrider endpoints rotate-secret`.
-    struct RotateSecret: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Add a new secret; both sign until the overlap ends.")
-        @Argument(help: "Id or name.") var endpoint: String
-        @Option(help: "How long the old secret signs too.") var overlap = TimeArgument.day
-        @OptionGroup var secretOptions: SecretOptions
-        @OptionGroup var newSecretOptions: NewSecretOptions
-        @OptionGroup var output: OutputOptions
-
-        func run() async throws {
-            try await DestinationKind.endpoint.rotate(
-                endpoint, overlap: overlap, secretOptions, newSecretOptions, json: output.json)
         }
     }
 
@@ -161,10 +56,10 @@ struct Endpoints: AsyncParsableCommand {
     struct PublicKey: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "public-key", abstract: "Print the public keys (whpk_…) of Ed25519 secrets, newest first.")
-        @Argument(help: "Id or name.") var endpoint: String
+        @OptionGroup var chosen: ChosenDestination<Endpoints>
 
         func run() async throws {
-            let destination = try await DestinationKind.endpoint.load(endpoint, Settings.load()).destination
+            let destination = try await DestinationKind.endpoint.load(chosen.name, Settings.load()).destination
             let keys = destination.secrets.compactMap(\.publicKeyText)
             guard !keys.isEmpty else { throw CommandFailure.notFound("the endpoint has no Ed25519 secret") }
             for key in keys { print(key) }

@@ -1,0 +1,72 @@
+// The options of `create` and `update` that endpoints and n8n workflows have in common.
+
+internal import ArgumentParser
+
+/// What every new destination needs.
+struct NewDestination<Group: DestinationGroup>: ParsableArguments {
+    @Option(help: "Name for people.") var name: String
+    @Option(help: ArgumentHelp(Group.kind.help.url)) var url: String
+    @Option(help: ArgumentHelp("Types: a.b, a.*, *.", valueName: "list")) var events: String
+
+    /// Adds its columns.
+    ///
+    /// - Throws: ``CommandFailure`` with what is wrong.
+    func add(to columns: inout [String: Any?]) throws {
+        columns["name"] = try DestinationKind.name(name)
+        columns["url"] = try DestinationKind.url(url)
+        columns["events"] = try DestinationKind.patterns(events)
+    }
+}
+
+/// What a new destination may have, and how its secret comes about.
+struct CreationOptions<Group: DestinationGroup>: ParsableArguments {
+    @OptionGroup var secretOptions: SecretOptions
+    @OptionGroup var newSecretOptions: NewSecretOptions
+    @OptionGroup var options: DestinationOptions
+    @OptionGroup var output: OutputOptions
+
+    /// Creates the destination and prints it.
+    func create(_ columns: [String: Any?], profile: String) async throws {
+        var columns = columns
+        columns["profile"] = profile
+        let document = columns
+        try await Session.with { session in
+            let known = try await session.profile(profile)
+            let secret = try newSecretOptions.secret(given: secretOptions.secret(for: known), for: known)
+            let record = try await SecretWriter(session).create(Group.kind.create, document, secret, known)
+            DestinationKind.tellCreated(record, hadSecret: secret.given != nil, json: output.json)
+        }
+    }
+}
+
+/// Which destination changes, and what every one may change.
+struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
+    @OptionGroup var chosen: ChosenDestination<Group>
+    @Option(help: "New name.") var name: String?
+    @Option(help: "New URL.") var url: String?
+    @Option(help: ArgumentHelp("New types.", valueName: "list")) var events: String?
+
+    /// Adds the columns that were given.
+    ///
+    /// - Throws: ``CommandFailure`` with what is wrong.
+    func add(to columns: inout [String: Any?]) throws {
+        if let name { columns["name"] = try DestinationKind.name(name) }
+        if let url { columns["url"] = try DestinationKind.url(url) }
+        if let events { columns["events"] = try DestinationKind.patterns(events) }
+    }
+
+    /// Changes the destination and prints its id.
+    ///
+    /// - Parameter before: what is to be said about the destination as it is.
+    func update(
+        _ columns: [String: Any?], before: (Record, Session) async throws -> Void = { _, _ in }
+    ) async throws {
+        try await Session.with { session in
+            let found = try await Group.kind.find(chosen.name, session)
+            try await before(found, session)
+            for record in try await SecretWriter(session).update(Group.kind.update, columns, of: found) {
+                print(record["id"])
+            }
+        }
+    }
+}
