@@ -63,7 +63,8 @@ let package = Package(
             ], swiftSettings: settings),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         .target(
-            name: "TestSupport", dependencies: ["Postgres"], path: "Tests/TestSupport", exclude: ["verify.py"],
+            name: "TestSupport", dependencies: ["Postgres"], path: "Tests/TestSupport",
+            exclude: ["tls-host.py", "verify.py"],
             swiftSettings: settings),
         .testTarget(
             name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: settings),

@@ -15,15 +15,15 @@ import Testing
         return Route(certificate: client.certificate, key: client.key)
     }
 
-    private func request(_ host: MutualTLSHost, _ route: Route?, token: UInt64 = 1) -> Request {
-        var request = Request.post(host.url, "{}", token: token)
+    private func request(_ host: TLSHost, _ route: Route?, token: UInt64 = 1) -> Request {
+        var request = Request.post(host.url(), "{}", token: token)
         request.route = route
         return request
     }
 
-    @Test(arguments: ["tls12", ""])
-    func receiverSeesTheCertificateOfTheRequest(oldest: String) async throws {
-        let host = try MutualTLSHost(oldest: oldest)
+    @Test(arguments: [true, false])
+    func receiverSeesTheCertificateOfTheRequest(isTLS12: Bool) async throws {
+        let host = try isTLS12 ? TLSHost(.mutual, .tls12) : TLSHost(.mutual)
         let (ana, bia) = (try route("ana"), try route("bia"))
         try await withExchanger(try TLSTests.trusting()) { exchanger in
             // To and fro over kept connections and resumed sessions, on few handles: nothing may stick to them.
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test func manyAtOnceAreNotMixedUp() async throws {
-        let host = try MutualTLSHost()
+        let host = try TLSHost(.mutual)
         let names = ["ana", "bia", "caio"]
         let routes = try names.map { try route($0) }
         let collected = Collected()
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func authorityOfTheRouteCountsForItsRequestsAlone() async throws {
-        let receiver = try TLSReceiver(.valid)
+        let receiver = try TLSHost()
         let authority = try String(contentsOfFile: Certificates.shared.get().authority, encoding: .utf8)
         let route = Route(authority: authority)
         // The exchanger itself trusts the system's authorities only.
@@ -65,7 +65,7 @@ import Testing
     }
 
     @Test func keyOfAnotherCertificateIsTLS() async throws {
-        let host = try MutualTLSHost()
+        let host = try TLSHost(.mutual)
         let certificates = try Certificates.shared.get()
         let (one, other) = (try certificates.client("one"), try certificates.client("other"))
         let wrong = Route(certificate: one.certificate, key: other.key)

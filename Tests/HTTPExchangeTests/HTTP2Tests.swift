@@ -3,10 +3,10 @@
 import HTTPExchange
 import Testing
 
-@Suite(.enabled(if: TLSReceiver.nghttpd != nil, "nghttpd (Debian: nghttp2-server) is not installed"))
+@Suite(.enabled(if: HTTP2Receiver.program != nil, "nghttpd (Debian: nghttp2-server) is not installed"))
 struct HTTP2Tests {
     @Test func exchangesShareOneConnection() async throws {
-        let receiver = try TLSReceiver(http2: try #require(TLSReceiver.nghttpd))
+        let receiver = try HTTP2Receiver()
         let collected = Collected()
         try await withExchanger(try TLSTests.trusting(), completed: collected.add) { exchanger in
             exchanger.submit(
@@ -24,7 +24,7 @@ struct HTTP2Tests {
 
     @Test(arguments: [0, 32_768, 32_769, 200_000, 3_000_000])
     func bodyOfAnySizeArrives(size: Int) async throws {
-        let receiver = try TLSReceiver(http2: try #require(TLSReceiver.nghttpd))
+        let receiver = try HTTP2Receiver()
         var request = Request.post(receiver.url("/echo"))
         request.body = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         request.responseLimit = size
@@ -35,7 +35,7 @@ struct HTTP2Tests {
     }
 
     @Test func cancelledStreamLeavesTheOthers() async throws {
-        let receiver = try TLSReceiver(http2: try #require(TLSReceiver.nghttpd))
+        let receiver = try HTTP2Receiver()
         let collected = Collected()
         try await withExchanger(try TLSTests.trusting(), completed: collected.add) { exchanger in
             _ = await exchanger.perform(.post(receiver.url("/echo")))
@@ -49,7 +49,7 @@ struct HTTP2Tests {
     }
 
     @Test func settingTurnsItOff() async throws {
-        let receiver = try TLSReceiver(http2: try #require(TLSReceiver.nghttpd))
+        let receiver = try HTTP2Receiver()
         var settings = try TLSTests.trusting()
         settings.http2 = false
         let exchange = try await withExchanger(settings) { await $0.perform(.post(receiver.url("/echo"), "{}")) }

@@ -41,14 +41,14 @@ import Testing
 
     @Test func secureReceiverIsReachedThroughATunnel() async throws {
         let proxy = try ForwardProxy()
-        let receiver = try TLSReceiver(.valid)
+        let receiver = try TLSHost()
         try await withExchanger(try TLSTests.trusting()) { exchanger in
             let request = request(receiver.url(), route(proxy, .http), headers: ["Authorization: Bearer x"])
             let exchange = await exchanger.perform(request)
             #expect(exchange.response?.status == 200, "\(exchange.result)")
             #expect(exchange.response?.body == Array("TLSv1.3 new".utf8))
             // Without what is meant for the receiver.
-            #expect(proxy.nextRequest() == "CONNECT localhost:\(receiver.port)")
+            #expect(proxy.nextRequest() == "CONNECT localhost:\(receiver.port())")
             // The same connection carries the next, and the straight one is another.
             #expect(await exchanger.perform(request).reusedConnection)
             let straight = await exchanger.perform(.post(receiver.url()))

@@ -17,7 +17,7 @@ import Testing
     }
 
     @Test func trustedCertificateIsAccepted() async throws {
-        let receiver = try TLSReceiver(.valid)
+        let receiver = try TLSHost()
         try await withExchanger(try Self.trusting()) { exchanger in
             let first = await exchanger.perform(.post(receiver.url(), "{}"))
             #expect(body(first) == "TLSv1.3 new")
@@ -33,10 +33,10 @@ import Testing
 
     @Test(arguments: [Certificates.Kind.wrongName, .expired, .selfSigned])
     func badCertificateIsRefused(kind: Certificates.Kind) async throws {
-        let receiver = try TLSReceiver(kind)
+        let receiver = try TLSHost()
         try await withExchanger(try Self.trusting()) { exchanger in
             for host in ["localhost", "127.0.0.1"] {
-                let exchange = await exchanger.perform(.post(receiver.url(host: host)))
+                let exchange = await exchanger.perform(.post(receiver.url(kind, host: host)))
                 #expect(exchange.failure?.kind == .certificate, "\(exchange.result)")
             }
             #expect(exchanger.counters.tlsHandshakes == 0)
@@ -44,13 +44,13 @@ import Testing
     }
 
     @Test func authorityThatIsNotTrustedIsRefused() async throws {
-        let receiver = try TLSReceiver(.valid)
+        let receiver = try TLSHost()
         let exchange = try await withExchanger { await $0.perform(.post(receiver.url())) }
         #expect(exchange.failure?.kind == .certificate)
     }
 
     @Test func missingFileOfAuthoritiesIsTLS() async throws {
-        let receiver = try TLSReceiver(.valid)
+        let receiver = try TLSHost()
         var settings = ExchangerSettings.loopback
         settings.caFile = "/nonexistent/authorities.pem"
         let exchange = try await withExchanger(settings) { await $0.perform(.post(receiver.url())) }
@@ -67,26 +67,25 @@ import Testing
     }
 
     @Test func versionsBefore12AreRefused() async throws {
-        let receiver = try TLSReceiver(.valid, options: ["old"])
+        let receiver = try TLSHost(.tls11)
         let exchange = try await withExchanger(try Self.trusting()) { await $0.perform(.post(receiver.url())) }
         #expect(exchange.failure?.kind == .tls)
     }
 
-    @Test(arguments: ["tls12", "tls13"])
+    @Test(arguments: ["TLSv1.2", "TLSv1.3"])
     func newConnectionResumesTheSession(version: String) async throws {
-        let receiver = try TLSReceiver(.valid, options: ["close", version])
+        let receiver = try version == "TLSv1.2" ? TLSHost(.close, .tls12) : TLSHost(.close)
         try await withExchanger(try Self.trusting()) { exchanger in
             var bodies: [String] = []
             for _ in 0..<4 { bodies.append(body(await exchanger.perform(.post(receiver.url(), "{}")))) }
-            let name = version == "tls12" ? "TLSv1.2" : "TLSv1.3"
-            #expect(bodies == ["\(name) new"] + Array(repeating: "\(name) resumed", count: 3))
+            #expect(bodies == ["\(version) new"] + Array(repeating: "\(version) resumed", count: 3))
             #expect(exchanger.counters.tlsHandshakes == 4)
             #expect(exchanger.counters.tlsSessionsReused == 3)
         }
     }
 
     @Test func burstToAnHTTP1ReceiverOpensConnectionsSideBySide() async throws {
-        let receiver = try TLSReceiver(.valid)
+        let receiver = try TLSHost()
         let collected = Collected()
         try await withExchanger(try Self.trusting(), completed: collected.add) { exchanger in
             exchanger.submit((0..<40).map { .post(receiver.url(), "{}", token: $0) })
@@ -98,7 +97,7 @@ import Testing
 
     @Test func hostThatHangsInItsHandshakeHoldsOnlyItsOwnRequests() async throws {
         let hanging = try Receiver { $0.waitForEnd() }
-        let good = try TLSReceiver(.valid)
+        let good = try TLSHost()
         let collected = Collected()
         try await withExchanger(try Self.trusting(), completed: collected.add) { exchanger in
             var stuck = Request.post("https://127.0.0.1:\(hanging.port)/", token: 1_000)

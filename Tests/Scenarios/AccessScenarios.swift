@@ -183,7 +183,7 @@ extension Scenarios {
         @Test func receiverThatDemandsACertificateGetsThatOfTheDestination() async throws {
             let outpost = try await Outpost()
             let certificates = try Certificates.shared.get()
-            let host = try MutualTLSHost()
+            let host = try TLSHost(.mutual)
             let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID())")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(at: folder) }
@@ -194,10 +194,10 @@ extension Scenarios {
             try bia.certificate.write(to: folder.appendingPathComponent("bia.pem"), atomically: true, encoding: .utf8)
             try bia.key.write(to: folder.appendingPathComponent("bia.key"), atomically: true, encoding: .utf8)
             let acme = try await outpost.endpoint(
-                host.url, options: #"{"tls": {"certificate": "${CERT}", "key": "${KEY}", "ca": "${CA}"}}"#, organization: "acme")
+                host.url(), options: #"{"tls": {"certificate": "${CERT}", "key": "${KEY}", "ca": "${CA}"}}"#, organization: "acme")
             let common = try await outpost.endpoint(
-                host.url, options: #"{"tls": {"certificate": "file:bia.pem", "key": "file:bia.key", "ca": "${CA}"}}"#)
-            let nobody = try await outpost.endpoint(host.url, options: #"{"tls": {"ca": "${CA}"}}"#, settings: "max_attempts = 1")
+                host.url(), options: #"{"tls": {"certificate": "file:bia.pem", "key": "file:bia.key", "ca": "${CA}"}}"#)
+            let nobody = try await outpost.endpoint(host.url(), options: #"{"tls": {"ca": "${CA}"}}"#, settings: "max_attempts = 1")
             // As it is run: the folder and the guard are settings of the process.
             let worker = try WorkerProcess(outpost, environment: ["POSTRIDER_TLS_FOLDER": folder.path])
             for _ in 0..<5 { try await outpost.sql("SELECT postrider.emit('a.b', '{}', 'acme')") }
