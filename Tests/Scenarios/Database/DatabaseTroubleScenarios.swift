@@ -19,8 +19,7 @@ extension Scenarios {
 
         @Test func attemptsWhoseCommitWasNotAnsweredAreRecordedOnce() async throws {
             let outpost = try await Outpost()
-            let relay = try LossyRelay(to: outpost.url)
-            defer { relay.stop() }
+            let relay = try Relay(to: outpost.url)
             // Half of the first attempts fail, so that retries are scheduled in doubt too.
             let receiver = try Receiver { _, place in Reply(status: place % 2 == 0 ? 500 : 200, delayMilliseconds: 3) }
             try await outpost.endpoint(

@@ -55,7 +55,7 @@ final class HostileLoop: @unchecked Sendable {
                     serve(event.descriptor, event.events)
                 }
             }
-            let now = Sockets.now
+            let now = MonotonicClock.now()
             for socket in timed where peers[socket]?.dueAt.map({ $0 <= now }) == true {
                 timed.remove(socket)
                 peers[socket]?.dueAt = nil
@@ -66,7 +66,7 @@ final class HostileLoop: @unchecked Sendable {
 
     private func sleep() -> Int32 {
         guard let next = timed.compactMap({ peers[$0]?.dueAt }).min() else { return -1 }
-        let now = Sockets.now
+        let now = MonotonicClock.now()
         return next <= now ? 0 : Int32((next - now + 999_999) / 1_000_000)
     }
 
@@ -121,7 +121,7 @@ final class HostileLoop: @unchecked Sendable {
         peers[socket]?.isActing = true
         acting[place] += 1
         forgetTheDead(place)
-        let (at, concurrent) = (Sockets.now, acting[place])
+        let (at, concurrent) = (MonotonicClock.now(), acting[place])
         let earlier = tally.state.withLock { state in
             state.arrivals.append(ScriptedReceiver.Arrival(place: place, id: id, at: at))
             state.counts[place] += 1
@@ -196,7 +196,7 @@ final class HostileLoop: @unchecked Sendable {
     }
 
     private func pause(_ socket: Int32, _ milliseconds: Int) {
-        peers[socket]?.dueAt = Sockets.now + UInt64(milliseconds) * 1_000_000
+        peers[socket]?.dueAt = MonotonicClock.now() + UInt64(milliseconds) * 1_000_000
         timed.insert(socket)
     }
 

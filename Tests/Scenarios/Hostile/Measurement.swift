@@ -35,13 +35,13 @@ struct GoodCompany: Sendable {
         receiver.forgetArrivals()
         var committed: [String: UInt64] = [:]
         let emit = Statement(name: "good emit", sql: "SELECT postrider.emit('good.n' || $1::int, '{}')::text")
-        let start = Sockets.now
+        let start = MonotonicClock.now()
         for number in 0..<events {
             let due = start + UInt64(number) * 1_000_000_000 / UInt64(rate)
-            let now = Sockets.now
+            let now = MonotonicClock.now()
             if due > now { try await Task.sleep(for: .nanoseconds(due - now), tolerance: .zero) }
             let rows = try await producer.query(emit, [.int4(Int32(number % Self.places))])
-            committed[try rows[0].string(0)] = Sockets.now
+            committed[try rows[0].string(0)] = MonotonicClock.now()
         }
         try await eventually("the good events", within: .seconds(60)) { receiver.arrivals.count >= events }
         var waits: [Double] = []

@@ -57,7 +57,7 @@ final class ScriptedReceiver: Sendable {
     ///   - script: what to do with the next request of a place, and how many came there before.
     convenience init(places: Int, deaf: Set<Int> = [], isModest: Bool = false, script: @escaping Script) throws {
         try self.init(
-            listeners: (0..<places).map { _ in try Sockets.listen() }, deaf: deaf, isModest: isModest, script: script)
+            listeners: (0..<places).map { _ in try ListeningSocket(isBlocking: false).descriptor }, deaf: deaf, isModest: isModest, script: script)
     }
 
     /// Starts receivers on sockets that listen already; a place each.
@@ -127,20 +127,6 @@ enum Sockets {
     /// Gives the calling thread the least weight there is (`setpriority(2)`: 0 is the thread on Linux).
     static func giveWay() { setpriority(numericCast(PRIO_PROCESS.rawValue), 0, 19) }
 
-    static func listen() throws -> Int32 {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let isReady = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-        guard isReady, Glibc.listen(listener, 1024) == 0 else { throw Timeout(what: "a port: \(errno)") }
-        return listener
-    }
-
     /// The port of a bound socket of either family.
     static func port(of socket: Int32) throws -> UInt16 {
         guard let name = name(of: socket) else { throw Timeout(what: "the port's number: \(errno)") }
@@ -184,15 +170,9 @@ enum Sockets {
 
     /// A port on which nobody listens.
     static func closedPort() throws -> UInt16 {
-        let listener = try listen()
-        defer { close(listener) }
-        return try port(of: listener)
-    }
-
-    static var now: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+        let socket = try ListeningSocket()
+        defer { close(socket.descriptor) }
+        return socket.port
     }
 }
 

@@ -52,27 +52,9 @@ final class Receiver: Sendable {
     /// - Parameter handler: called for each request with how many came before it, on the connection's thread.
     init(handler: @escaping Handler = { _, _ in .ok }) throws {
         self.handler = handler
-        (listener, port) = try Self.listen()
+        let socket = try ListeningSocket()
+        (listener, port) = (socket.descriptor, socket.port)
         Thread.detachNewThread { [self] in acceptForever() }
-    }
-
-    /// A listening socket on 127.0.0.1 and its port, chosen by the kernel.
-    static func listen() throws -> (Int32, UInt16) {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        var bound = sockaddr_in()
-        var boundLength = length
-        let isReady = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(listener, $0, length) == 0 }
-        }
-        guard isReady, Glibc.listen(listener, 512) == 0 else { throw POSIXError(.EADDRINUSE) }
-        withUnsafeMutablePointer(to: &bound) { pointer in
-            _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(listener, $0, &boundLength) }
-        }
-        return (listener, UInt16(bigEndian: bound.sin_port))
     }
 
     deinit { stop() }

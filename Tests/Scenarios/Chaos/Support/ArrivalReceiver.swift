@@ -75,25 +75,3 @@ final class ArrivalReceiver: Sendable {
         init(_ loop: ReceiverLoop) { self.loop = loop }
     }
 }
-
-/// A listening TCP socket on a port that the kernel chose.
-struct ListeningSocket {
-    let descriptor: Int32
-    let port: UInt16
-
-    init(on text: String) throws {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        inet_pton(AF_INET, text, &address.sin_addr)
-        let isListening = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(listener, pointer, size) == 0 && listen(listener, 512) == 0 && getsockname(listener, pointer, &size) == 0
-            }
-        }
-        guard isListening else { throw Timeout(what: "a socket on \(text): errno \(errno)") }
-        descriptor = listener
-        port = UInt16(bigEndian: address.sin_port)
-    }
-}

@@ -1,4 +1,4 @@
-// One clock for producers, receiver and faults, so that the ledger can compare their times.
+// One clock for producers, receivers and faults, so that their times can be compared.
 
 import Glibc
 

@@ -1,5 +1,6 @@
-// A TCP way to a Postgres that listens on a Unix socket, and a way to let it hang: bytes stop, nothing is closed.
-// Afterwards they flow again, or the connections of before stay dead for good, as behind a firewall that forgot them.
+// A TCP way to a Postgres that listens on a Unix socket, and two ways to spoil it. It hangs: bytes stop, nothing is closed;
+// afterwards they flow again, or the connections of before stay dead for good, as behind a firewall that forgot them. Or it
+// loses answers: what the client sends arrives, what the server says does not, and then the connection ends.
 
 import Foundation
 import Glibc
@@ -13,7 +14,8 @@ final class Relay: Sendable {
     private let target: String
     private let database: String
     private let user: String
-    private let gates = Gates()
+    private let gates = RelayGates()
+    private let losses = Losses()
 
     /// Starts a relay on an address of this machine.
     ///
@@ -28,7 +30,7 @@ final class Relay: Sendable {
         database = String(parts?.path.dropFirst() ?? "")
         target = "\(folder)/.s.PGSQL.\(values["port"] ?? "5432")"
         listener = try ListeningSocket(on: address)
-        let (listener, target, gates) = (listener.descriptor, target, gates)
+        let (listener, target, gates, losses) = (listener.descriptor, target, gates, losses)
         Thread.detachNewThread {
             while true {
                 let client = accept(listener, nil, nil)
@@ -41,8 +43,8 @@ final class Relay: Sendable {
                 }
                 let pair = Pair(client, server)
                 let gate = gates.current
-                Thread.detachNewThread { pair.pump(from: client, to: server, gate) }
-                Thread.detachNewThread { pair.pump(from: server, to: client, gate) }
+                Thread.detachNewThread { pair.pump(from: client, to: server, gate, nil) }
+                Thread.detachNewThread { pair.pump(from: server, to: client, gate, losses) }
             }
             close(listener)
         }
@@ -64,6 +66,12 @@ final class Relay: Sendable {
     /// - Parameter forgets: whether connections from before the hang stay as they are until the relay goes away: no byte, no
     ///   end. New ones work.
     func resume(forgets: Bool) { gates.resume(forgets: forgets) }
+
+    /// From now on answers are lost; each connection ends at its first one.
+    func loseAnswers(_ isOn: Bool) { losses.isOn.store(isOn, ordering: .relaxed) }
+
+    /// How many answers have been lost: messages "ready for query" that ended transactions.
+    var answersLost: Int { losses.count.load(ordering: .relaxed) }
 
     private static func connect(to path: String) -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -94,12 +102,17 @@ final class Relay: Sendable {
             Glibc.close(second)
         }
 
-        func pump(from source: Int32, to sink: Int32, _ gate: Gate) {
+        /// - Parameter losses: whether what passes is lost; nil where nothing ever is.
+        func pump(from source: Int32, to sink: Int32, _ gate: RelayGates.Gate, _ losses: Losses?) {
             var buffer = [UInt8](repeating: 0, count: 65_536)
             while true {
                 let count = recv(source, &buffer, buffer.count, 0)
                 gate.pass()
                 guard count > 0 else { break }
+                if let losses, losses.isOn.load(ordering: .relaxed) {
+                    if losses.note(buffer[..<count]) { break }
+                    continue
+                }
                 var sent = 0
                 while sent < count {
                     let more = buffer[sent..<count].withUnsafeBytes { send(sink, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -113,49 +126,17 @@ final class Relay: Sendable {
         }
     }
 
-    /// The gate of connections that are made now, and the gates of those before.
-    private final class Gates: Sendable {
-        private let all = Mutex([Gate()])
+    /// Whether answers are lost, and how many have been.
+    private final class Losses: Sendable {
+        let isOn = Atomic(false)
+        let count = Atomic(0)
 
-        var current: Gate { all.withLock { $0[$0.count - 1] } }
-
-        func hang() {
-            all.withLock { all in
-                all[all.count - 1].close()
-                let next = Gate()
-                next.close()
-                all.append(next)
-            }
-        }
-
-        func resume(forgets: Bool) { if forgets { current.open() } else { openAll() } }
-
-        func openAll() { for gate in all.withLock({ $0 }) { gate.open() } }
-    }
-
-    /// What pumps wait at.
-    private final class Gate: @unchecked Sendable {
-        // NSCondition guards the flag.
-        private let condition = NSCondition()
-        private var isClosed = false
-
-        func close() {
-            condition.lock()
-            isClosed = true
-            condition.unlock()
-        }
-
-        func open() {
-            condition.lock()
-            isClosed = false
-            condition.broadcast()
-            condition.unlock()
-        }
-
-        func pass() {
-            condition.lock()
-            while isClosed { condition.wait() }
-            condition.unlock()
+        /// Counts an answer when these bytes are the end of one.
+        func note(_ bytes: ArraySlice<UInt8>) -> Bool {
+            // 'Z', length 5, 'I': the transaction is over, and nobody will know.
+            guard bytes.suffix(6).elementsEqual([0x5A, 0, 0, 0, 5, 0x49]) else { return false }
+            count.add(1, ordering: .relaxed)
+            return true
         }
     }
 }
