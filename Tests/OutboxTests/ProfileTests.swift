@@ -171,7 +171,7 @@ import Testing
             }
         }
         let wrong = headers.map { $0.name == "X-Time" ? (name: $0.name, value: "yesterday") : $0 }
-        #expect(throws: VerificationError.timestamp) {
+        #expect(throws: VerificationError.timestampForm) {
             try verifier.verify(headers: wrong, body: request.body, unixSeconds: Fixture.unixSeconds)
         }
     }

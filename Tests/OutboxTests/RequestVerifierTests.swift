@@ -87,6 +87,40 @@ import Testing
         #expect(throws: VerificationError.signature) { try verify(Self.valid, secret: secret, now: 1_614_265_330) }
     }
 
+    @Test func publicKeyIsEnoughForAReceiver() throws {
+        let standard = try Fixture.profile("standard")
+        let headers = [
+            (name: "webhook-id", value: "msg_p5jXN8AQM9LWM0D4loKWxJek"), (name: "webhook-timestamp", value: "1614265330"),
+            (
+                name: "webhook-signature",
+                value:
+                    "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+            ),
+        ]
+        let verifier = try RequestVerifier(
+            profile: standard, texts: ["whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="])
+        try verifier.verify(headers: headers, body: Array(#"{"test": 2432232314}"#.utf8), unixSeconds: 1_614_265_330)
+        #expect(throws: VerificationError.signature) {
+            try verifier.verify(headers: headers, body: Array("{}".utf8), unixSeconds: 1_614_265_330)
+        }
+        for text in ["whpk_", "whpk_AAAA", "whpk_!"] {
+            #expect(throws: SecretError.undecodable) { try RequestVerifier(profile: standard, texts: [text]) }
+        }
+    }
+
+    @Test func timestampThatIsNotSignedProvesNothing() throws {
+        let profile = try Profile(
+            name: "own", envelope: "{data}", headers: ["X-Time: {timestamp}", "X-Sig: {signature}"],
+            signature: SignatureRecipe(signs: "{body}"))
+        let verifier = try RequestVerifier(profile: profile, texts: ["s"])
+        // HMAC-SHA256 of "x" with the key "s".
+        let signature = "cefb105ee22996fb167ed606478d2931b87aa3ab99b4b04b68c4fc16c8b49a30"
+        for time in ["1", "1614265330"] {
+            let headers = [(name: "x-time", value: time), (name: "x-sig", value: signature)]
+            try verifier.verify(headers: headers, body: Array("x".utf8), unixSeconds: 1_614_265_330)
+        }
+    }
+
     @Test func malformedStripeHeadersAreRefused() throws {
         let destination = try Fixture.destination("stripe")
         let verifier = try RequestVerifier(profile: destination.profile, secrets: destination.secrets)

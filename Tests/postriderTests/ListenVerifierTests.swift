@@ -55,14 +55,14 @@ import Testing
         "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc=", "v1,", "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
         "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", asymmetric,
     ]) func otherSignaturesAreRefused(signature: String) throws {
-        #expect(try Self.verdict(Self.standard(signature)) == .bad("signature differs"))
+        #expect(try Self.verdict(Self.standard(signature)) == .bad("no signature matches"))
     }
 
     @Test func missingHeadersAreRefused() throws {
         #expect(try Self.verdict(Self.standard(nil)) == .none)
-        #expect(try Self.verdict(Self.standard(Self.signature, id: nil)) == .bad("event.id is missing"))
-        #expect(try Self.verdict(Self.standard(Self.signature, timestamp: nil)) == .bad("timestamp is missing"))
-        #expect(try Self.verdict(Self.standard(Self.signature, timestamp: "soon")) == .bad("timestamp is no number"))
+        #expect(try Self.verdict(Self.standard(Self.signature, id: nil)) == .bad("missing: event.id"))
+        #expect(try Self.verdict(Self.standard(Self.signature, timestamp: nil)) == .bad("missing: timestamp"))
+        #expect(try Self.verdict(Self.standard(Self.signature, timestamp: "soon")) == .bad("the timestamp cannot be read"))
     }
 
     @Test(arguments: [(-301, false), (-300, true), (300, true), (301, false)])
@@ -73,7 +73,7 @@ import Testing
 
     @Test func extremeTimestampDoesNotOverflow() throws {
         let verdict = try Self.verdict(Self.standard(Self.signature, timestamp: "\(Int64.min)"))
-        #expect(verdict == .bad("timestamp is more than 5 minutes off"))
+        #expect(verdict == .bad("the timestamp is more than 5 minutes off"))
     }
 
     @Test func vectorOfGitHubIsAccepted() throws {
@@ -91,6 +91,48 @@ import Testing
     @Test func unreadableSignatureHeaderIsBadRatherThanMissing() throws {
         let request = Self.request([("Stripe-Signature", "nonsense")], body: "{}")
         #expect(try Self.verdict(request, profile: "stripe") == .bad("Stripe-Signature cannot be read"))
+    }
+
+    @Test(arguments: ["standard", "github", "n8n"]) func batchTellsItsEventsAndTheirTypes(name: String) throws {
+        let profile = try #require(Profile.builtIn[name])
+        let destination = try Destination(
+            id: 1, uuid: "", name: "d", url: DestinationURL("https://receiver.example/"), patterns: [],
+            profile: profile, secrets: [Secret(Self.secret, form: profile.secretForm)])
+        let events = ["lead.won", "lead.created", "lead.created"].enumerated().map { place, type in
+            Event(
+                id: EventID(high: UInt64(place), low: 1), type: type, createdAtMicroseconds: 0,
+                data: Array(#"{"a": 1}"#.utf8))
+        }
+        var builder = RequestBuilder()
+        let sent = try builder.batch(
+            events: events, destination: destination, deliveryID: "1", attempt: 1, unixSeconds: Self.now)
+        let headers = sent.headers.map { line in
+            let parts = line.split(separator: ":", maxSplits: 1)
+            return (String(parts[0]), String(parts[1].dropFirst()))
+        }
+        let request = Self.request(headers, body: String(decoding: sent.body, as: UTF8.self))
+        let found = try Verifier(profile: nil, secrets: [Self.secret]).inspect(request, unixSeconds: Self.now)
+        #expect(found.profile == name && found.signature == .ok && found.eventType == "batch")
+        let report = RequestReport(receivedAt: Date(), request: request, inspection: found, status: 200)
+        #expect(report.line.contains("  batch of 3: lead.created ×2, lead.won  "))
+        let line = try JSONSerialization.jsonObject(with: Data(report.json(withHeaders: false).utf8)) as? [String: Any]
+        #expect(line?["events"] as? Int == 3)
+        #expect(line?["event_types"] as? [String: Int] == ["lead.created": 2, "lead.won": 1])
+    }
+
+    @Test(arguments: ["[]", "[1]", #"[{"id": "1", "type": "a.b"}]"#, #"{"id": "1"}"#])
+    func otherBodiesAreNoBatch(body: String) throws {
+        let request = Self.request([("X-GitHub-Event", "batch"), ("X-GitHub-Delivery", "1")], body: body)
+        let found = try Verifier(profile: nil, secrets: []).inspect(request, unixSeconds: Self.now)
+        #expect(found == Inspection(profile: "github", eventType: "batch", eventID: "1", signature: .none))
+    }
+
+    @Test func lineOfAStrangerCannotSteerTheTerminal() throws {
+        let request = Self.request([("X-GitHub-Event", "a\u{1B}[2J"), ("X-GitHub-Delivery", "1\u{9B}")], body: "\u{1B}\n")
+        let found = try Verifier(profile: nil, secrets: []).inspect(request, unixSeconds: Self.now)
+        let line = RequestReport(receivedAt: Date(), request: request, inspection: found, status: 200).line
+        #expect(!line.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) })
+        #expect(line.contains("a [2J"))
     }
 
     @Test func planAnswersStepsThenItsStatus() {

@@ -12,6 +12,12 @@ struct JSONLine {
     /// Adds a whole number.
     mutating func add(_ key: String, _ number: Int) { members.append("\(Self.string(key)):\(number)") }
 
+    /// Adds an object of whole numbers.
+    mutating func add(_ key: String, _ object: [(name: String, value: Int)]) {
+        let inner = object.map { "\(Self.string($0.name)):\($0.value)" }
+        members.append("\(Self.string(key)):{\(inner.joined(separator: ","))}")
+    }
+
     /// Adds an object of texts.
     mutating func add(_ key: String, _ object: [(name: String, value: String)]) {
         let inner = object.map { "\(Self.string($0.name)):\(Self.string($0.value))" }

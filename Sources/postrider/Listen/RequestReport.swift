@@ -17,11 +17,11 @@ struct RequestReport: Sendable {
     /// A line for people: time, answer, signature, type, id, body.
     var line: String {
         var parts = [Self.clock.string(from: receivedAt), String(status), signature]
-        parts.append(inspection.eventType ?? "\(request.method) \(request.target)")
+        parts.append(inspection.batch?.text ?? inspection.eventType ?? "\(request.method) \(request.target)")
         if let id = inspection.eventID { parts.append(id) }
-        let body = printable(Self.excerpt)
-        if !body.isEmpty { parts.append(body) }
-        return parts.joined(separator: "  ")
+        let body = String(decoding: request.body.prefix(Self.excerpt * 4), as: UTF8.self)
+        if !body.isEmpty { parts.append(body.count > Self.excerpt ? body.prefix(Self.excerpt - 1) + "…" : body) }
+        return Self.printable(parts.joined(separator: "  "))
     }
 
     /// A JSON object in one line.
@@ -35,6 +35,10 @@ struct RequestReport: Sendable {
         line.add("profile", inspection.profile)
         line.add("event_type", inspection.eventType)
         line.add("event_id", inspection.eventID)
+        if let batch = inspection.batch {
+            line.add("events", batch.events)
+            line.add("event_types", batch.ranked.map { (name: $0.name, value: $0.count) })
+        }
         line.add("signature", inspection.signature.word)
         line.add("reason", inspection.signature.reason)
         line.add("status", status)
@@ -53,12 +57,10 @@ struct RequestReport: Sendable {
         }
     }
 
-    /// The beginning of the body in one line; a terminal must not be steered by what a stranger sends.
-    private func printable(_ limit: Int) -> String {
-        let text = String(decoding: request.body.prefix(limit * 4), as: UTF8.self)
+    /// A text in one line; a terminal must not be steered by what a stranger sends.
+    private static func printable(_ text: String) -> String {
         let scalars = text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : $0 }
-        let line = String(String.UnicodeScalarView(scalars))
-        return line.count > limit ? line.prefix(limit - 1) + "…" : line
+        return String(String.UnicodeScalarView(scalars))
     }
 
     private static let iso = Date.ISO8601FormatStyle(includingFractionalSeconds: true)

@@ -1,7 +1,6 @@
-// Checks signatures as a receiver does: of every built-in profile, in constant time, with a tolerance in time.
-// Called for each request by `postrider listen` and by the demo's receivers. Pure: the time comes in as an argument.
+// What a receiver makes of a request: by which profile it was sent, what it tells, and whether it is signed. Called for each
+// request by `postrider listen` and by the demo's receivers. Pure: the time comes in as an argument.
 
-internal import Crypto
 internal import Foundation
 internal import Outbox
 
@@ -39,13 +38,12 @@ struct Inspection: Sendable, Equatable {
     /// The event's id; nil when neither header nor body tell it.
     var eventID: String?
     var signature: SignatureVerdict
+    /// What is in it when it is a batch; nil for one event.
+    var batch: BatchContents?
 }
 
 /// Reads and verifies requests of one profile, or of whichever built-in profile fits a request best.
 struct Verifier: Sendable {
-    /// How far a signed timestamp may be from now, both ways (Standard Webhooks, "Verifying webhook authenticity").
-    static let tolerance: Int64 = 300
-
     private let readers: [ProfileReader]
 
     /// Makes a verifier.
@@ -89,20 +87,18 @@ struct Verifier: Sendable {
 /// One profile as a receiver sees it.
 private struct ProfileReader: Sendable {
     private let profile: Profile
-    private let headers: [HeaderPattern]
-    private let signed: TextPattern?
-    private let checkers: [SignatureChecker]
+    private let verifier: RequestVerifier
+    private let headers: [String]
+    /// The header with the signature; nil for profiles that do not sign.
+    private let signatureHeader: String?
     private let idInBody: EnvelopePattern?
     private let typeInBody: EnvelopePattern?
 
-    init(_ profile: Profile, secrets: [String]) throws {
+    init(_ profile: Profile, secrets: [String]) throws(SecretError) {
         self.profile = profile
-        headers = profile.headers.map { HeaderPattern($0) }
-        signed = profile.signature.map { TextPattern($0.signs) }
-        checkers =
-            try profile.signature.map { recipe in
-                try secrets.map { try SignatureChecker(secret: $0, recipe: recipe, form: profile.secretForm) }
-            } ?? []
+        verifier = try RequestVerifier(profile: profile, texts: secrets)
+        headers = profile.headers.map { String($0.prefix { $0 != ":" }) }
+        signatureHeader = zip(profile.headers, headers).first { $0.0.contains("{signature}") }?.1
         idInBody = EnvelopePattern("event.id", in: profile.envelope)
         typeInBody = EnvelopePattern("event.type", in: profile.envelope)
     }
@@ -110,147 +106,43 @@ private struct ProfileReader: Sendable {
     /// How many of the profile's headers a request has, and one more for its User-Agent; 0 unless all of its headers
     /// but the signature are there.
     func fit(_ request: ReceivedRequest) -> Int {
-        let present = headers.filter { request.header($0.name) != nil }
-        let optional = headers.filter { $0.value.pieces.contains(.variable("signature")) }
-        guard present.count + optional.count >= headers.count, !present.isEmpty else { return 0 }
-        return present.count * 2 + (request.header("User-Agent") == profile.userAgent ? 1 : 0)
+        let present = headers.count { request.header($0) != nil }
+        guard present > 0, present + (signatureHeader == nil ? 0 : 1) >= headers.count else { return 0 }
+        return present * 2 + (request.header("User-Agent") == profile.userAgent ? 1 : 0)
     }
 
     func inspect(_ request: ReceivedRequest, unixSeconds: Int64) -> Inspection {
-        var values: [String: String] = [:]
-        for header in headers {
-            if let text = request.header(header.name), let found = header.value.values(in: text) {
-                values.merge(found) { $1 }
-            }
+        let reading = verifier.read(request.headers)
+        var inspection = Inspection(
+            profile: profile.name, eventType: reading.text("event.type"), eventID: reading.text("event.id"),
+            signature: verdict(reading, request, unixSeconds))
+        guard inspection.eventID == nil || inspection.eventType == nil || inspection.eventType == BatchContents.type
+        else { return inspection }
+        let body = try? JSONSerialization.jsonObject(with: Data(request.body))
+        if let batch = BatchContents(body) {
+            inspection.eventType = BatchContents.type
+            inspection.batch = batch
+        } else if let body = body as? [String: Any] {
+            inspection.eventID = inspection.eventID ?? idInBody?.value(in: body)
+            inspection.eventType = inspection.eventType ?? typeInBody?.value(in: body)
         }
-        let verdict = check(values, request, unixSeconds)
-        if values["event.id"] == nil || values["event.type"] == nil {
-            let body = (try? JSONSerialization.jsonObject(with: Data(request.body))) as? [String: Any] ?? [:]
-            values["event.id"] = values["event.id"] ?? idInBody?.value(in: body)
-            values["event.type"] = values["event.type"] ?? typeInBody?.value(in: body)
-        }
-        return Inspection(
-            profile: profile.name, eventType: values["event.type"], eventID: values["event.id"], signature: verdict)
+        return inspection
     }
 
-    private func check(
-        _ values: [String: String], _ request: ReceivedRequest, _ unixSeconds: Int64
+    private func verdict(
+        _ reading: RequestVerifier.Reading, _ request: ReceivedRequest, _ unixSeconds: Int64
     ) -> SignatureVerdict {
-        guard let recipe = profile.signature, let signed else { return .none }
-        guard let signature = values["signature"], !signature.isEmpty else {
-            let name = headers.first { $0.value.pieces.contains(.variable("signature")) }?.name ?? "signature"
+        guard let signatureHeader else { return .none }
+        guard let signature = reading.text("signature"), !signature.isEmpty else {
             // A header that is there but has another form is a bad signature, not a missing one.
-            return request.header(name) == nil ? .none : .bad("\(name) cannot be read")
+            return request.header(signatureHeader) == nil ? .none : .bad("\(signatureHeader) cannot be read")
         }
-        guard !checkers.isEmpty else { return .unchecked }
-        var message: [UInt8] = []
-        for piece in signed.pieces {
-            switch piece {
-            case .literal(let text): message += Array(text.utf8)
-            case .variable("body"), .variable("body.canonical"): message += request.body
-            case .variable(let name):
-                guard let value = values[name] else { return .bad("\(name) is missing") }
-                message += Array(value.utf8)
-            }
+        guard verifier.hasSecrets else { return .unchecked }
+        do {
+            try verifier.verify(reading, body: request.body, unixSeconds: unixSeconds)
+            return .ok
+        } catch {
+            return .bad(error.description)
         }
-        for name in ["timestamp", "timestamp.ms", "timestamp.iso"] where signed.pieces.contains(.variable(name)) {
-            guard let text = values[name], let sent = Self.unixSeconds(text, as: name) else {
-                return .bad(name == "timestamp.iso" ? "timestamp is no time" : "timestamp is no number")
-            }
-            let age = unixSeconds.subtractingReportingOverflow(sent)
-            guard !age.overflow, age.partialValue.magnitude <= Verifier.tolerance.magnitude else {
-                return .bad("timestamp is more than 5 minutes off")
-            }
-        }
-        let entries = recipe.separator.map { signature.components(separatedBy: $0) } ?? [signature]
-        return checkers.contains { $0.accepts(anyOf: entries, message: message) } ? .ok : .bad("signature differs")
-    }
-}
-
-extension ProfileReader {
-    /// A timestamp in the form that a variable has, in unix seconds; nil for any other form.
-    fileprivate static func unixSeconds(_ text: String, as variable: String) -> Int64? {
-        switch variable {
-        case "timestamp.ms": Int64(text).map { $0 / 1000 }
-        case "timestamp.iso": Record.time(text).map { Int64($0.timeIntervalSince1970) }
-        default: Int64(text)
-        }
-    }
-}
-
-/// One secret and what it accepts.
-private struct SignatureChecker: Sendable {
-    private enum Key: Sendable {
-        case hmac(Destination)
-        case ed25519(Curve25519.Signing.PublicKey, prefix: String)
-    }
-
-    private let key: Key
-
-    init(secret text: String, recipe: SignatureRecipe, form: SecretForm) throws {
-        if form == .standard, let prefix = recipe.ed25519Prefix, let key = try Self.publicKey(text) {
-            self.key = .ed25519(key, prefix: prefix)
-        } else {
-            key = .hmac(try Self.signingDestination(Secret(text, form: form), recipe, form))
-        }
-    }
-
-    /// Tells whether one of the signatures is of this secret; all are looked at, whatever the first ones say.
-    func accepts(anyOf signatures: [String], message: [UInt8]) -> Bool {
-        switch key {
-        case .hmac(let destination):
-            guard let expected = Self.signature(of: message, destination) else { return false }
-            return signatures.reduce(false) { Self.isEqual(Array($1.utf8), expected) || $0 }
-        case .ed25519(let key, let prefix):
-            return signatures.contains { entry in
-                guard entry.hasPrefix(prefix), let bytes = Data(base64Encoded: String(entry.dropFirst(prefix.count)))
-                else { return false }
-                return key.isValidSignature(bytes, for: message)
-            }
-        }
-    }
-
-    /// The public key of `whpk_…` and of `whsk_…`; nil for other secrets.
-    private static func publicKey(_ text: String) throws -> Curve25519.Signing.PublicKey? {
-        let publicText =
-            text.hasPrefix("whsk_") ? try Secret(text, form: .standard).publicKeyText : text
-        guard let publicText, publicText.hasPrefix("whpk_") else { return nil }
-        guard let bytes = Data(base64Encoded: String(publicText.dropFirst(5))),
-            let key = try? Curve25519.Signing.PublicKey(rawRepresentation: bytes)
-        else { throw SecretError.undecodable }
-        return key
-    }
-
-    /// A destination whose requests have the signature of their payload in their only own header.
-    ///
-    /// The canonical form of a body and the ways to write a key are known to Outbox alone; this is its public way to
-    /// both. An independent sender checks the outcome in the tests.
-    private static func signingDestination(
-        _ secret: Secret, _ recipe: SignatureRecipe, _ form: SecretForm
-    ) throws -> Destination {
-        let signs = recipe.signs.contains("{body.canonical}") ? "{body.canonical}" : "{body}"
-        let profile = try Profile(
-            name: "signature", envelope: "{data}", headers: ["X-Signature: {signature}"],
-            signature: SignatureRecipe(signs: signs, encoding: recipe.encoding, prefix: recipe.prefix),
-            secretForm: form)
-        return try Destination(
-            id: 0, uuid: "", name: "signature", url: DestinationURL("https://receiver.invalid/"),
-            patterns: [], profile: profile, secrets: [secret])
-    }
-
-    /// The text of a message's signature; nil when the message is not JSON and the canonical form is signed.
-    private static func signature(of message: [UInt8], _ destination: Destination) -> [UInt8]? {
-        var builder = RequestBuilder(preparedCapacity: 1)
-        let event = Event(id: EventID(high: 0, low: 0), type: "", createdAtMicroseconds: 0, data: message)
-        let request = try? builder.request(
-            event: event, destination: destination, deliveryID: "", attempt: 1, unixSeconds: 0)
-        let line = request?.headers.first { $0.hasPrefix("X-Signature: ") }
-        return line.map { Array($0.utf8.dropFirst(13)) }
-    }
-
-    /// Compares in a time that depends on the lengths alone.
-    private static func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        guard left.count == right.count else { return false }
-        return zip(left, right).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
     }
 }
