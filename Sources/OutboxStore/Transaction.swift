@@ -11,14 +11,7 @@ public enum Transaction {
         on connection: Connection, _ body: () async throws -> Result
     ) async throws -> Result {
         try await connection.script("BEGIN", name: "TransactionBegin")
-        let result: Result
-        do {
-            result = try await body()
-        } catch {
-            // The first error is the one to tell; a connection that is gone rolls back by itself.
-            if connection.isOpen { _ = try? await connection.script("ROLLBACK", name: "TransactionUndo") }
-            throw error
-        }
+        let result = try await undoing(on: connection, body)
         try await connection.script("COMMIT", name: "TransactionCommit")
         return result
     }
@@ -33,14 +26,21 @@ public enum Transaction {
         let milliseconds = limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000
         try await connection.script(
             "BEGIN READ ONLY; SET LOCAL statement_timeout = \(milliseconds)", name: "TransactionBeginReading")
-        let result: Result
+        let result = try await undoing(on: connection, body)
+        try await connection.script("ROLLBACK", name: "TransactionUndo")
+        return result
+    }
+
+    /// Rolls back when `body` throws.
+    private static func undoing<Result>(
+        on connection: Connection, _ body: () async throws -> Result
+    ) async throws -> Result {
         do {
-            result = try await body()
+            return try await body()
         } catch {
+            // The first error is the one to tell; a connection that is gone rolls back by itself.
             if connection.isOpen { _ = try? await connection.script("ROLLBACK", name: "TransactionUndo") }
             throw error
         }
-        try await connection.script("ROLLBACK", name: "TransactionUndo")
-        return result
     }
 }

@@ -69,51 +69,39 @@ struct PayloadDraft {
     // MARK: What stays and what goes
 
     /// Keeps what the paths lead to, and the objects and arrays on their way.
-    mutating func keep(_ tree: PathTree) throws(PayloadError) { root = try kept(root, tree, 0) }
-
-    private func kept(_ value: Value, _ tree: PathTree, _ depth: Int) throws(PayloadError) -> Value {
-        switch try opened(value, depth) {
-        case .object(let members):
-            var rest: [Member] = []
-            for member in members {
-                guard let subtree = tree.children[member.name] else { continue }
-                if subtree.isEnd {
-                    rest.append(member)
-                } else if isContainer(member.value) {
-                    rest.append(Member(name: member.name, value: try kept(member.value, subtree, depth + 1)))
-                }
-            }
-            return .object(rest)
-        case .array(let elements):
-            var rest: [Value] = []
-            for element in elements where isContainer(element) { rest.append(try kept(element, tree, depth + 1)) }
-            return .array(rest)
-        case let other: return other
-        }
-    }
+    mutating func keep(_ tree: PathTree) throws(PayloadError) { root = try picked(root, tree, keeping: true, 0) }
 
     /// Removes what the paths lead to.
-    mutating func remove(_ tree: PathTree) throws(PayloadError) { root = try reduced(root, tree, 0) }
+    mutating func remove(_ tree: PathTree) throws(PayloadError) { root = try picked(root, tree, keeping: false, 0) }
 
-    private func reduced(_ value: Value, _ tree: PathTree, _ depth: Int) throws(PayloadError) -> Value {
+    /// What is left of a value when what the paths lead to is kept, or is removed.
+    private func picked(
+        _ value: Value, _ tree: PathTree, keeping isKept: Bool, _ depth: Int
+    ) throws(PayloadError) -> Value {
         switch try opened(value, depth) {
         case .object(let members):
             var rest: [Member] = []
             for member in members {
-                guard let subtree = tree.children[member.name] else {
-                    rest.append(member)
+                guard let subtree = tree.children[member.name], !subtree.isEnd else {
+                    if (tree.children[member.name] != nil) == isKept { rest.append(member) }
                     continue
                 }
-                if subtree.isEnd { continue }
-                rest.append(
-                    isContainer(member.value)
-                        ? Member(name: member.name, value: try reduced(member.value, subtree, depth + 1)) : member)
+                if isContainer(member.value) {
+                    let value = try picked(member.value, subtree, keeping: isKept, depth + 1)
+                    rest.append(Member(name: member.name, value: value))
+                } else if !isKept {
+                    rest.append(member)
+                }
             }
             return .object(rest)
         case .array(let elements):
             var rest: [Value] = []
             for element in elements {
-                rest.append(isContainer(element) ? try reduced(element, tree, depth + 1) : element)
+                if isContainer(element) {
+                    rest.append(try picked(element, tree, keeping: isKept, depth + 1))
+                } else if !isKept {
+                    rest.append(element)
+                }
             }
             return .array(rest)
         case let other: return other

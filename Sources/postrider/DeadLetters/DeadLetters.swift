@@ -23,22 +23,17 @@ struct DeadLetters: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                let records = try await session.run(
-                    .deadLetterList,
-                    [
-                        "since_s": list.since.seconds, "limit": list.limit, "endpoint": endpoint, "type": type,
-                        "failure": failure, "critical": critical, "archived": archived,
-                    ])
-                Session.show(
-                    records,
-                    [
-                        ("delivery", "id"), ("critical", "is_critical"), ("type", "event_type"),
-                        ("endpoint", "endpoint"), ("attempts", "attempts"), ("replays", "replays"),
-                        ("failure", "failure"), ("dead at", "dead_at"),
-                    ] + (archived ? [("archived at", "archived_at")] : []) + [("message", "error_message")],
-                    json: output.json)
-            }
+            try await Session.list(
+                .deadLetterList,
+                [
+                    "since_s": list.since.seconds, "limit": list.limit, "endpoint": endpoint, "type": type,
+                    "failure": failure, "critical": critical, "archived": archived,
+                ],
+                showing: [
+                    ("delivery", "id"), ("critical", "is_critical"), ("type", "event_type"),
+                    ("endpoint", "endpoint"), ("attempts", "attempts"), ("replays", "replays"),
+                    ("failure", "failure"), ("dead at", "dead_at"),
+                ] + (archived ? [("archived at", "archived_at")] : []) + [("message", "error_message")], output)
         }
     }
 
@@ -52,8 +47,7 @@ struct DeadLetters: AsyncParsableCommand {
 
         func run() async throws {
             try await Session.with { session in
-                guard let letter = try await session.run(.deadLetterShow, ["id": try Identifier.check(id)]).first
-                else { throw CommandFailure.notFound("there is no dead letter \(id)") }
+                let letter = try await session.record(.deadLetterShow, id: id, "dead letter")
                 let explanation = Explanation(letter: letter)
                 if output.json { return print(try explanation.json()) }
                 for line in explanation.lines() { print(line) }

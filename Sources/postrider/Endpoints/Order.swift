@@ -19,16 +19,12 @@ struct Order: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                let records = try await session.run(
-                    .orderList, ["endpoint": endpoint, "blocked": blocked, "limit": limit])
-                Session.show(
-                    records,
-                    [
-                        ("endpoint", "endpoint"), ("key", "ordering_key"), ("state", "state"), ("waiting", "waiting"),
-                        ("event", "event_id"), ("since", "headed_at"), ("failure", "failure"),
-                    ], json: output.json)
-            }
+            try await Session.list(
+                .orderList, ["endpoint": endpoint, "blocked": blocked, "limit": limit],
+                showing: [
+                    ("endpoint", "endpoint"), ("key", "ordering_key"), ("state", "state"), ("waiting", "waiting"),
+                    ("event", "event_id"), ("since", "headed_at"), ("failure", "failure"),
+                ], output)
         }
     }
 

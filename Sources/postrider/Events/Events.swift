@@ -28,20 +28,16 @@ struct Events: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                let records = try await session.run(
-                    .eventList,
-                    [
-                        "since_s": list.since.seconds, "limit": list.limit, "status": status, "type": type,
-                        "organization_id": organization,
-                    ])
-                Session.show(
-                    records,
-                    [
-                        ("id", "id"), ("created at", "created_at"), ("type", "event_type"), ("status", "status"),
-                        ("retries", "retry_count"), ("last error", "error_message"),
-                    ], json: output.json)
-            }
+            try await Session.list(
+                .eventList,
+                [
+                    "since_s": list.since.seconds, "limit": list.limit, "status": status, "type": type,
+                    "organization_id": organization,
+                ],
+                showing: [
+                    ("id", "id"), ("created at", "created_at"), ("type", "event_type"), ("status", "status"),
+                    ("retries", "retry_count"), ("last error", "error_message"),
+                ], output)
         }
     }
 
@@ -53,9 +49,7 @@ struct Events: AsyncParsableCommand {
 
         func run() async throws {
             try await Session.with { session in
-                guard let event = try await session.run(.eventShow, ["id": try Identifier.check(id)]).first else {
-                    throw CommandFailure.notFound("there is no event \(id)")
-                }
+                let event = try await session.record(.eventShow, id: id, "event")
                 if output.json { return print(event.text) }
                 for member in [
                     "id", "event_type", "status", "created_at", "event_source", "table_name", "record_id",
@@ -87,21 +81,17 @@ struct Deliveries: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                let records = try await session.run(
-                    .deliveryList,
-                    [
-                        "since_s": list.since.seconds, "limit": list.limit,
-                        "event": try event.map(Identifier.check), "endpoint": endpoint, "status": status,
-                    ])
-                Session.show(
-                    records,
-                    [
-                        ("id", "id"), ("event", "event_id"), ("type", "event_type"), ("endpoint", "endpoint"),
-                        ("status", "status"), ("attempts", "attempts"), ("code", "status_code"),
-                        ("next retry at", "next_retry_at"),
-                    ], json: output.json)
-            }
+            try await Session.list(
+                .deliveryList,
+                [
+                    "since_s": list.since.seconds, "limit": list.limit, "event": try event.map(Identifier.check),
+                    "endpoint": endpoint, "status": status,
+                ],
+                showing: [
+                    ("id", "id"), ("event", "event_id"), ("type", "event_type"), ("endpoint", "endpoint"),
+                    ("status", "status"), ("attempts", "attempts"), ("code", "status_code"),
+                    ("next retry at", "next_retry_at"),
+                ], output)
         }
     }
 
@@ -113,9 +103,7 @@ struct Deliveries: AsyncParsableCommand {
 
         func run() async throws {
             try await Session.with { session in
-                guard let delivery = try await session.run(.deliveryShow, ["id": try Identifier.check(id)]).first else {
-                    throw CommandFailure.notFound("there is no delivery \(id)")
-                }
+                let delivery = try await session.record(.deliveryShow, id: id, "delivery")
                 if output.json { return print(delivery.text) }
                 Deliveries.show([delivery], json: false)
                 print("")
@@ -155,18 +143,13 @@ struct Stats: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        try await Session.with { session in
-            Session.show(
-                try await session.run(.queueStatus),
-                [
-                    ("waiting", "waiting"), ("high", "waiting_high"), ("normal", "waiting_normal"),
-                    ("low", "waiting_low"),
-                    ("oldest", "oldest_waiting_age"), ("in flight", "in_flight"), ("due", "retries_due"),
-                    ("later", "retries_later"), ("parked", "retries_parked"), ("in order", "retries_in_order"),
-                    ("dead", "dead_letters"),
-                    ("critical", "critical_dead_letters"),
-                    ("workers", "workers_alive"),
-                ], json: output.json)
-        }
+        try await Session.list(
+            .queueStatus,
+            showing: [
+                ("waiting", "waiting"), ("high", "waiting_high"), ("normal", "waiting_normal"), ("low", "waiting_low"),
+                ("oldest", "oldest_waiting_age"), ("in flight", "in_flight"), ("due", "retries_due"),
+                ("later", "retries_later"), ("parked", "retries_parked"), ("in order", "retries_in_order"),
+                ("dead", "dead_letters"), ("critical", "critical_dead_letters"), ("workers", "workers_alive"),
+            ], output)
     }
 }

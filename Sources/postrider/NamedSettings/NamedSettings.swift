@@ -68,14 +68,12 @@ struct NamedSettings: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                Session.show(
-                    try await session.run(.settingList),
-                    [
-                        ("name", "name"), ("organization", "organization_id"), ("shared", "is_shared"),
-                        ("updated", "updated_at"),
-                    ], json: output.json)
-            }
+            try await Session.list(
+                .settingList,
+                showing: [
+                    ("name", "name"), ("organization", "organization_id"), ("shared", "is_shared"),
+                    ("updated", "updated_at"),
+                ], output)
         }
     }
 

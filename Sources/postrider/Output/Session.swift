@@ -58,6 +58,25 @@ struct Session {
         return try await AdminStore.run(request, bytes, on: connection).map { try Record($0) }
     }
 
+    /// Runs a request in a session of its own and prints its records as ``show(_:_:json:)`` does.
+    static func list(
+        _ request: AdminRequest, _ document: [String: Any?] = [:],
+        showing columns: [(heading: String, member: String)], _ output: OutputOptions
+    ) async throws {
+        try await with { show(try await $0.run(request, document), columns, json: output.json) }
+    }
+
+    /// The one record of an id.
+    ///
+    /// - Parameter noun: what it is, for people.
+    /// - Throws: ``CommandFailure`` when the id is none, or there is no such record.
+    func record(_ request: AdminRequest, id: String, _ noun: String) async throws -> Record {
+        guard let record = try await run(request, ["id": try Identifier.check(id)]).first else {
+            throw CommandFailure.notFound("there is no \(noun) \(id)")
+        }
+        return record
+    }
+
     /// Prints records as a table of some of their members, or as JSON.
     static func show(_ records: [Record], _ columns: [(heading: String, member: String)], json: Bool) {
         if json {

@@ -59,9 +59,7 @@ struct Match: AsyncParsableCommand {
             id: EventID(high: 0, low: 0), type: type ?? "", createdAtMicroseconds: 0, organization: organization,
             user: user, data: try data?.bytes() ?? Array("{}".utf8))
         guard let event else { return found }
-        guard let record = try await session.run(.eventShow, ["id": try Identifier.check(event)]).first else {
-            throw CommandFailure.notFound("there is no event \(event)")
-        }
+        let record = try await session.record(.eventShow, id: event, "event")
         found.type = record["event_type"]
         found.organization = record["organization_id"].isEmpty ? nil : record["organization_id"]
         found.user = record["user_id"].isEmpty ? nil : record["user_id"]

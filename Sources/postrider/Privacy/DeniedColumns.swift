@@ -38,12 +38,10 @@ struct DeniedColumns: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                Session.show(
-                    try await session.run(.deniedColumnList),
-                    [("table", "table"), ("column", "column"), ("by", "created_by"), ("since", "created_at")],
-                    json: output.json)
-            }
+            try await Session.list(
+                .deniedColumnList,
+                showing: [("table", "table"), ("column", "column"), ("by", "created_by"), ("since", "created_at")],
+                output)
         }
     }
 

@@ -18,12 +18,11 @@ struct SealedTypes: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                Session.show(
-                    try await session.run(.sealedTypeList),
-                    [("type", "pattern"), ("sealed to", "sealed_to"), ("by", "created_by"), ("since", "created_at")],
-                    json: output.json)
-            }
+            try await Session.list(
+                .sealedTypeList,
+                showing: [
+                    ("type", "pattern"), ("sealed to", "sealed_to"), ("by", "created_by"), ("since", "created_at"),
+                ], output)
         }
     }
 
@@ -62,12 +61,9 @@ struct SealedTypes: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                Session.show(
-                    try await session.run(.payloadKeyList),
-                    [("key", "key"), ("payloads", "payloads"), ("from", "first_at"), ("to", "last_at")],
-                    json: output.json)
-            }
+            try await Session.list(
+                .payloadKeyList,
+                showing: [("key", "key"), ("payloads", "payloads"), ("from", "first_at"), ("to", "last_at")], output)
         }
     }
 }

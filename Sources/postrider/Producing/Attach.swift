@@ -70,14 +70,12 @@ struct Attachments: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await Session.with { session in
-                Session.show(
-                    try await session.run(.attachmentList),
-                    [
-                        ("table", "table_name"), ("name", "name"), ("operations", "operations"),
-                        ("type", "event_type"), ("expression", "event_type_expression"), ("condition", "condition"),
-                    ], json: output.json)
-            }
+            try await Session.list(
+                .attachmentList,
+                showing: [
+                    ("table", "table_name"), ("name", "name"), ("operations", "operations"),
+                    ("type", "event_type"), ("expression", "event_type_expression"), ("condition", "condition"),
+                ], output)
         }
     }
 }
