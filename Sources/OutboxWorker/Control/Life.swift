@@ -78,40 +78,8 @@ struct Life: Sendable {
         // The exchanger is gone by then, and with the knot between them both would stay in memory.
         defer { box.dispatcher = nil }
         context.logger.info("worker started")
-        let control = Control(context: context, cycle: cycle)
         do {
-            try await withThrowingTaskGroup(of: Bool.self) { group in
-                group.addTask {
-                    try await cycle.run()
-                    return true
-                }
-                group.addTask {
-                    try await control.run()
-                    return false
-                }
-                group.addTask {
-                    try await control.sweepForever()
-                    return false
-                }
-                group.addTask {
-                    await context.heavyLoader.run(context)
-                    return false
-                }
-                group.addTask {
-                    await context.transformer.run(context)
-                    return false
-                }
-                group.addTask {
-                    try await Upkeep(context: context).run()
-                    return false
-                }
-                group.addTask {
-                    try await BreakerKeeper(context: context, cycle: cycle).run()
-                    return false
-                }
-                defer { group.cancelAll() }
-                while let isDone = try await group.next(), !isDone {}
-            }
+            try await runTasks()
         } catch {
             await exchanger.shutdown()
             if case LifeEnd.declaredDead = error { await cycle.recordFacts() }
@@ -120,6 +88,33 @@ struct Life: Sendable {
         }
         await exchanger.shutdown()
         await sayGoodbye()
+    }
+
+    /// Runs everything that a life consists of until the work cycle ends, or one of the others throws.
+    private func runTasks() async throws {
+        let control = Control(context: context, cycle: cycle)
+        let companions: [@Sendable () async throws -> Void] = [
+            { try await control.run() },
+            { try await control.sweepForever() },
+            { await context.heavyLoader.run(context) },
+            { await context.transformer.run(context) },
+            { try await Upkeep(context: context).run() },
+            { try await BreakerKeeper(context: context, cycle: cycle).run() },
+        ]
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await cycle.run()
+                return true
+            }
+            for companion in companions {
+                group.addTask {
+                    try await companion()
+                    return false
+                }
+            }
+            defer { group.cancelAll() }
+            while let isDone = try await group.next(), !isDone {}
+        }
     }
 
     /// Claims nothing more, lets exchanges in flight end within the grace time, and gives back the rest.

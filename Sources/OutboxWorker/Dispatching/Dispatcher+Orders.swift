@@ -1,0 +1,117 @@
+// What the work cycle asks of the dispatcher and tells it, between claims.
+
+internal import Outbox
+internal import OutboxStore
+internal import Synchronization
+
+extension Dispatcher {
+    /// A look at the numbers.
+    struct Gauge: Sendable {
+        /// How many more deliveries may be claimed.
+        var room: Int
+        var inFlight: Int
+        var outstanding: Int
+        /// Attempts and snoozes that wait to be recorded.
+        var unrecorded: Int
+        /// Since when the first of them waits; nil when there is none, or when it stems from no exchange.
+        var unrecordedSince: Int64?
+        /// True when something waits to be written, finished claims included.
+        var hasSettlement: Bool
+        /// True when something waits behind what is to be recorded.
+        var releasesOrder: Bool
+        var openClaims: Int
+        /// When something goes that a rate or a batch holds back; never, mostly.
+        var nextTimed: Int64
+    }
+
+    /// The numbers as they are now.
+    func gauge() -> Gauge {
+        state.withLock { state in
+            let isFull = state.payloadBytes >= maxPayloadBytes
+            return Gauge(
+                room: isFull ? 0 : max(0, maxOutstanding - state.outstanding), inFlight: state.inFlight,
+                outstanding: state.outstanding, unrecorded: state.settlement.count,
+                unrecordedSince: state.unrecordedSince,
+                hasSettlement: !state.settlement.isEmpty, releasesOrder: state.settlement.releasesOrder,
+                openClaims: state.openClaimCount,
+                nextTimed: state.timedLanes.isEmpty ? .max : state.nextTimed(at: MonotonicTime.now()))
+        }
+    }
+
+    /// Takes everything that is to be recorded; ``recorded()`` follows before the next.
+    func takeSettlement() -> Settlement { state.withLock { $0.takeSettlement() } }
+
+    /// What was taken is in the database.
+    func recorded() { state.withLock { $0.recorded() } }
+
+    /// Takes the due times of retries made since the last call, in milliseconds from then.
+    func takeRetryHints() -> [(destination: Int32, milliseconds: Int64)] { state.withLock { $0.takeRetryHints() } }
+
+    /// Takes the destinations to be disabled.
+    func takeDisabled() -> [(destination: Int32, reason: String)] { state.withLock { $0.takeDisabled() } }
+
+    /// The claims in memory: open ones, and finished ones whose finish is not confirmed.
+    func knownClaims() -> [Int64] { state.withLock { $0.knownClaims } }
+
+    /// How many retries of each destination could start soon.
+    func retryRoom(of destinations: [Int32]) -> [Int] {
+        let now = MonotonicTime.now()
+        return state.withLock { state in destinations.map { state.retryRoom(of: $0, at: now) } }
+    }
+
+    /// The destinations whose deliveries are left to other workers.
+    var locked: Set<Int32> { state.withLock { $0.routing.locked } }
+
+    /// Takes what the other workers should know of destinations.
+    func takeBreakerReports() -> (failing: [BreakerReport], recovered: [Int32]) {
+        state.withLock { $0.breakers.take() }
+    }
+
+    /// Learns what Postgres knows of destinations that fail, and starts what may start.
+    ///
+    /// - Returns: whether a destination may be probed, so that its retries should be fetched.
+    func learn(_ rows: [BreakerRow], askedAt: Int64) -> Bool {
+        let mayProbe = state.withLock { $0.learn(rows, askedAt: askedAt) }
+        depart()
+        return mayProbe
+    }
+
+    /// The permits that could be used now of destinations with a rate.
+    func ratesWanted() -> [RateDemand] { state.withLock { $0.ratesWanted(at: MonotonicTime.now()) } }
+
+    /// Takes permits that Postgres gave, and starts what may start.
+    func grant(_ grants: [RateGrant]) {
+        state.withLock { $0.grant(grants, at: MonotonicTime.now()) }
+        depart()
+    }
+
+    /// Starts what a batch or a rate has held back until now.
+    func departTimed() {
+        state.withLock { $0.listTimed(at: MonotonicTime.now()) }
+        depart()
+    }
+
+    /// Whether a destination keeps order.
+    var keepsOrder: Bool { state.withLock { $0.routing.keepsOrder } }
+
+    /// Gives back what waits behind stalled or paused destinations and starts what may start.
+    func relieve() {
+        state.withLock { $0.relieve(at: MonotonicTime.now()) }
+        depart()
+    }
+
+    /// Starts nothing more, and gives back everything that has not started.
+    func drain() {
+        state.withLock { state in
+            state.isDraining = true
+            state.relieve(at: MonotonicTime.now())
+        }
+        settled(0)
+    }
+
+    /// The version of the routing in use.
+    var routingVersion: Int64 { state.withLock { $0.routing.version } }
+
+    /// Exchanges the routing.
+    func setRouting(_ table: RoutingTable) { state.withLock { $0.setRouting(table) } }
+}
