@@ -11,9 +11,8 @@ import Testing
 extension Received {
     /// What a receiver in Python needs to judge this request.
     func judged(as profile: String, secret: String, type: String, id: String, destination: String = "") -> PythonVerifier.Case {
-        PythonVerifier.Case(
-            profile: profile, secret: secret, headers: headers.map { "\($0.key): \($0.value)" }, body: body,
-            unixSeconds: Int64(Date().timeIntervalSince1970),
+        judged(
+            as: profile, secret: secret,
             event: .init(id: id, type: type, delivery: headers["x-delivery-id"] ?? "", destination: destination))
     }
 }

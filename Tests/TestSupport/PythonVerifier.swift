@@ -14,9 +14,11 @@ public enum PythonVerifier {
     public struct Case: Encodable, Sendable {
         /// What the test knows of the event; the receivers compare it with what they got.
         public struct Known: Encodable, Sendable {
-            let id: String
+            /// The id of the event.
+            public let id: String
             let type: String
-            let delivery: String
+            /// The id of the delivery.
+            public let delivery: String
             let destination: String
 
             /// What is known.

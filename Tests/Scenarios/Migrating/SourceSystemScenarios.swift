@@ -97,9 +97,11 @@ extension Scenarios {
             try #require(receiver.received.count == 1)
             let request = receiver.received[0]
             let delivery = try await outpost.text("SELECT id::text FROM postrider.webhook_deliveries WHERE webhook_event_id = '\(event)'")
-            let known = ["id": event, "type": "order.paid", "delivery": delivery, "destination": Self.id]
-            #expect(try OldReceiver.verdict(on: request, of: item.system, secret: Self.secret, known) == "ok")
-            #expect(try OldReceiver.verdict(on: request, of: item.system, secret: "another secret", known).hasPrefix("ValueError"))
+            let known = PythonVerifier.Case.Known(id: event, type: "order.paid", delivery: delivery, destination: Self.id)
+            let verdicts = try PythonVerifier.verify(
+                [Self.secret, "another secret"].map { request.judged(as: item.system, secret: $0, event: known) })
+            #expect(verdicts.first == "ok")
+            #expect(verdicts.last?.hasPrefix("ValueError") == true)
             for (name, value) in item.headers { #expect(request.headers[name] == value) }
         }
 
@@ -142,34 +144,5 @@ extension Scenarios {
                 "CREATE TABLE webhook_events (status text); INSERT INTO webhook_events VALUES ('pending'), ('completed')", on: outpost.url)
             #expect(try await MigrationPage("agentes").run("pending", on: outpost.url) == "1\n")
         }
-    }
-}
-
-/// The receivers of the source systems in Python, written from their own documents (Tests/TestSupport/verify.py).
-private enum OldReceiver {
-    static func verdict(
-        on request: Received, of system: String, secret: String, _ event: [String: String]
-    ) throws -> String {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("../../TestSupport/verify.py").standardizedFileURL
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", script.path]
-        let input = Pipe()
-        let output = Pipe()
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
-        let document: [[String: Any]] = [
-            [
-                "profile": system, "secret": secret, "headers": request.headers.map { "\($0): \($1)" },
-                "body": Data(request.body).base64EncodedString(), "now": Int(Date().timeIntervalSince1970), "event": event,
-            ]
-        ]
-        input.fileHandleForWriting.write(try JSONSerialization.data(withJSONObject: document))
-        try input.fileHandleForWriting.close()
-        let answer = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return try #require(JSONDecoder().decode([String].self, from: answer).first)
     }
 }
