@@ -6,39 +6,7 @@ import Testing
 @testable import OutboxStore
 @testable import OutboxWorker
 
-@Suite struct IsolationTests {
-    private func destination(_ id: Int32, concurrency: Int = 64) throws -> Destination {
-        try Destination(
-            id: id, uuid: "00000000-0000-0000-0000-00000000000\(id)", name: "d\(id)",
-            url: DestinationURL("https://d\(id).example.com/"), patterns: [try EventPattern("*")],
-            profile: try #require(Profile.builtIn["standard"]), retry: RetryPolicy(delays: [.seconds(1)], jitter: 0),
-            maxConcurrency: concurrency)
-    }
-
-    private func state(_ destinations: [Destination], maxInFlight: Int = 100) -> DispatchState {
-        DispatchState(
-            maxInFlight: maxInFlight,
-            routing: RoutingTable(Routing(version: 1, destinations: destinations, keptResponseBytes: [:], faults: [])))
-    }
-
-    private func work(_ number: UInt64, target: Claim.Target? = nil) -> Claim.Work {
-        let event = Event(
-            id: EventID(high: 0x7000, low: number), type: "a.b", createdAtMicroseconds: 0, organization: nil, user: nil,
-            recordID: nil, orderingKey: nil, priority: 1, data: Array("{}".utf8))
-        return Claim.Work(event: event, isHeavy: false, target: target)
-    }
-
-    private func add(_ state: inout DispatchState, claim: Int64, _ works: [Claim.Work], now: Int64 = 0) {
-        state.open(claim: claim, now: now)
-        for work in works { state.add(work, to: claim, settled: [], now: now) }
-        state.close(claim: claim)
-    }
-
-    private func answer(_ state: inout DispatchState, _ token: UInt64, status: Int, now: Int64 = 10) {
-        let ended = EndedExchange(duration: 5, status: status, body: [], message: "")
-        state.settle(token: token, .answered(Answer(status: status)), ended, random: 0, now: now)
-    }
-
+@Suite struct IsolationTests: DispatchFixture {
     private func row(_ id: Int32, pause: Duration = .zero, isOpen: Bool = true, mayProbe: Bool = false) -> BreakerRow {
         BreakerRow(destination: id, pause: pause, isOpen: isOpen, mayProbe: mayProbe)
     }
