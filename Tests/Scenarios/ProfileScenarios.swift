@@ -63,6 +63,34 @@ extension Scenarios {
             }
         }
 
+        /// Disabling waits for whoever holds the row; until it is done the new routing must count all the same.
+        @Test func brokenProfileIsUsedNoMoreWhileItsDestinationIsStillBeingDisabled() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.sql(try documented("sql"))
+            try await outpost.endpoint(receiver.url(), profile: "shopify", secret: "shared")
+            try await outpost.sql("ALTER TABLE postrider.webhook_profiles DISABLE TRIGGER webhook_profile_gate")
+            let holder = try await Connection.open(ConnectionSettings(url: outpost.url))
+            try await outpost.withWorkers {
+                try await outpost.emit("order.paid")
+                try await receiver.wait(for: 1)
+                try await outpost.settled()
+                try await holder.script("BEGIN; SELECT FROM postrider.webhook_destinations FOR NO KEY UPDATE", name: "hold")
+                try await outpost.sql("UPDATE postrider.webhook_profiles SET envelope = '{date}'")
+                try await eventually("the disabling to wait") {
+                    try await outpost.count(
+                        "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+                }
+                try await outpost.emit("order.paid")
+                try await eventually("the delivery to be parked") {
+                    try await outpost.count("postrider.webhook_retries WHERE due_at = 'infinity'") == 1
+                }
+                #expect(receiver.received.count == 1)
+                try await holder.script("ROLLBACK", name: "release")
+            }
+            await holder.close()
+        }
+
         /// What gets around the gate is not sent in any form: it waits, and goes out when the profile is mended.
         @Test func brokenProfileParksWhatWaitsForItAndTellsWhy() async throws {
             let outpost = try await Outpost()

@@ -59,7 +59,6 @@ actor RoutingKeeper {
         guard (table?.version ?? -1) < wanted || isOld else { return }
         let (routing, table, changes) = try await fetch()
         try await use(routing, table, changes: changes)
-        dispatcher?.setRouting(table)
     }
 
     /// Loads what has changed since the last time, or everything.
@@ -84,6 +83,8 @@ actor RoutingKeeper {
     /// - Parameter changes: what was loaded; nil for everything.
     private func use(_ routing: Routing, _ table: RoutingTable, changes: [Int32]?) async throws {
         if table.version >= self.table?.version ?? -1 { self.table = table }
+        // Before anything is waited for: whoever asks meanwhile is told that this version is there, and routes.
+        dispatcher?.setRouting(table)
         loadedAt = .now
         // After many rotations many overlaps end one behind the other: not each is worth a load of its own.
         secretEndsAt = routing.secondsToExpiry.map { loadedAt + .seconds(max(1, $0)) }
