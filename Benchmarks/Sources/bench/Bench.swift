@@ -34,7 +34,7 @@ enum Bench {
         let scenarios = Scenarios(toolbox: toolbox, server: server, options: options)
         // Runs outside, scenarios inside: a machine that slows down does so for all of them.
         for run in 1...options.runs {
-            for name in options.scenarios {
+            for name in options.scenarios where run == 1 || !options.isOnce(name) {
                 say("run \(run) of \(options.runs): \(name)")
                 try scenarios.run(name, into: &report)
             }

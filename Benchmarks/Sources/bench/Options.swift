@@ -4,8 +4,10 @@
 struct Options {
     /// The subcommands, in the order of `all`.
     static let scenarios = [
-        "receiver", "drain", "backlog", "options", "latency", "replay", "producers", "inserts", "cpu",
+        "receiver", "drain", "fan-out", "backlog", "options", "latency", "replay", "producers", "inserts", "cpu",
+        "scaling", "single", "held",
     ]
+    private var isAll = false
 
     var scenarios: [String] = []
     var json: String?
@@ -20,6 +22,10 @@ struct Options {
     var destinations = 1
     var fanOut = 1
     var history = 1_000_000
+    var heldEvents = 1_000_000
+    var heldSeconds = 600
+    var singleSeconds = 20
+    var workerCounts = Scaling.counts
 
     /// The help text.
     static let usage = """
@@ -27,6 +33,7 @@ struct Options {
 
           bench drain       a queue that is full: events a second until all is delivered and recorded, CPU, memory,
                             write-ahead log; beside it a bare C program that does the least possible
+          bench fan-out     the same with 8 destinations of which each event goes to 3, without the C program
           bench backlog     the same with a queue row for each event: on a new database, after much history, and while a
                             transaction is held open
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
@@ -35,19 +42,23 @@ struct Options {
           bench producers   commit rate of clients: without trigger, with it, with workers running
           bench inserts     what triggers cost one session: statements of one row, and of 10,000
           bench cpu         workers that idle, and workers at 1,000 events/s: CPU, memory, wake-ups
+          bench scaling     drains with 1, 2, 4 and 8 workers, and how evenly they share the work
+          bench single      the latency of single events on an idle system, with notifications and without
+          bench held        a transaction that is held open: drains meanwhile, and how soon all is well after its end
           bench receiver    the receiver itself
           bench all         all of these
 
           --quick               few events, short, one run: all of it in under two minutes
           --json FILE           the figures as JSON; - for standard output, and the table then goes to standard error
           --runs N              runs of each measurement, default 3; tables show medians
-          --events N            events of a drain, default 200000
+          --events N            events of a drain, default 200000; of held 1000000
           --workers N           worker processes, default 2
           --clients N           producing clients flat out, default 16
           --rates A,B,…         events a second of latency, default 200,1000,5000
           --seconds N           length of a steady measurement, default 10
           --destinations N      endpoints of a drain, default 1
           --fan-out N           to how many of them each event goes, default 1
+          --minutes N           how long held holds its transaction, default 10
           --history N           events delivered before, of backlog, default 1000000
           --postrider PATH      the program to measure, default .build/release/postrider
           --commit TEXT         its version, for the report
@@ -62,7 +73,7 @@ struct Options {
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             switch argument {
-            case "all": scenarios = Options.scenarios
+            case "all": (scenarios, isAll) = (Options.scenarios, true)
             case "--quick": makeQuick()
             case _ where Options.scenarios.contains(argument): scenarios.append(argument)
             case _ where argument.hasPrefix("--"): try set(argument, rest.popFirst())
@@ -73,8 +84,12 @@ struct Options {
         guard fanOut <= destinations else { throw BenchError("--fan-out is at most --destinations.", status: 64) }
     }
 
+    /// What `all` measures once, however many runs: it lasts ten minutes.
+    func isOnce(_ scenario: String) -> Bool { isAll && scenario == "held" }
+
     private mutating func makeQuick() {
         (runs, events, seconds, history) = (1, 20_000, 2, 50_000)
+        (heldEvents, heldSeconds, singleSeconds, workerCounts) = (20_000, 2, 1, [4])
     }
 
     private mutating func set(_ option: String, _ value: String?) throws {
@@ -84,11 +99,14 @@ struct Options {
         case "--postrider": postrider = value
         case "--commit": commit = value
         case "--runs": runs = try Options.number(option, value, 1...100)
-        case "--events": events = try Options.number(option, value, 1...50_000_000)
+        case "--events":
+            events = try Options.number(option, value, 1...50_000_000)
+            heldEvents = events
         case "--workers": workers = try Options.number(option, value, 1...32)
         case "--clients": clients = try Options.number(option, value, 1...64)
         case "--rates": rates = try value.split(separator: ",").map { try Options.number(option, $0, 1...50_000) }
         case "--seconds": seconds = try Options.number(option, value, 1...3600)
+        case "--minutes": heldSeconds = try Options.number(option, value, 1...600) * 60
         case "--destinations": destinations = try Options.number(option, value, 1...64)
         case "--history": history = try Options.number(option, value, 1...50_000_000)
         case "--fan-out": fanOut = try Options.number(option, value, 1...64)

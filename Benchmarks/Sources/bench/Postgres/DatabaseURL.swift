@@ -9,7 +9,23 @@ enum DatabaseURL {
     /// - Throws: ``BenchError`` when libpq does not understand the URL.
     static func naming(_ database: String, like url: String) throws -> String {
         var settings = try parse(url)
-        settings["dbname"] = nil
+        settings["dbname"] = database
+        return compose(settings)
+    }
+
+    /// The same database with the rights of a role from the first statement on: an address for a login of that name
+    /// would need to know how the server asks for passwords.
+    ///
+    /// - Throws: ``BenchError`` when libpq does not understand the URL.
+    static func asRole(_ role: String, _ url: String) throws -> String {
+        var settings = try parse(url)
+        settings["options"] = [settings["options"], "-c role=\(role)"].compactMap(\.self).joined(separator: " ")
+        return compose(settings)
+    }
+
+    private static func compose(_ given: [String: String]) -> String {
+        var settings = given
+        let database = settings.removeValue(forKey: "dbname") ?? ""
         let query = settings.sorted { $0.key < $1.key }.map { "\($0.key)=\(escaped($0.value))" }
         return "postgresql:///\(escaped(database))?\(query.joined(separator: "&"))"
     }

@@ -27,6 +27,17 @@ final class Server {
     /// - Throws: ``BenchError`` with the server's message.
     func walBytes() throws -> Double { try admin.number(Statements.walPosition) }
 
+    /// Makes a role that may log in and is a member of nothing, calls with its name, and drops it, whatever happens. What
+    /// it owns must be gone by then.
+    ///
+    /// - Throws: ``BenchError`` of the server's, and whatever the body throws.
+    func withRole<Result>(_ body: (String) throws -> Result) throws -> Result {
+        let role = "postrider_bench_\(getpid())"
+        try admin.run("CREATE ROLE \(role) LOGIN NOSUPERUSER")
+        defer { try? admin.run("DROP ROLE \(role)") }
+        return try body(role)
+    }
+
     /// Makes an empty database, calls with it, and drops it, whatever happens: no measurement meets the dead rows, the
     /// statistics or the partitions of another.
     ///

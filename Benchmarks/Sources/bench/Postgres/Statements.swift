@@ -74,6 +74,36 @@ enum Statements {
     /// Begins a transaction that writes and does not end: no row that dies from now on is cleaned up.
     static let holdTransaction = "BEGIN; SELECT pg_current_xact_id()"
 
+    /// Begins a transaction that keeps a snapshot and has written: an id and a horizon, both as old as it is.
+    static let heldTable = "CREATE TABLE bench.held (id bigint)"
+    static let holdSnapshot = """
+        BEGIN ISOLATION LEVEL REPEATABLE READ;
+        INSERT INTO bench.held VALUES (1)
+        """
+
+    /// Rings as the triggers do when no worker is awake.
+    static let ring = "SELECT pg_notify('postrider_wake', '')"
+
+    /// Claims that are not finished.
+    static let openClaims = "SELECT count(*) FROM postrider.webhook_claims"
+
+    /// The first event of normal priority, as a claim looks for it.
+    static let look = "SELECT id FROM postrider.webhook_queue WHERE priority = 1 ORDER BY id LIMIT 1"
+
+    /// Rows of the queue that are dead and not cleaned up, as the server counts them.
+    static let deadQueueRows = """
+        SELECT n_dead_tup FROM pg_stat_user_tables WHERE schemaname = 'postrider' AND relname = 'webhook_queue'
+        """
+
+    /// Attempts of each worker that made some, after the first `$1`.
+    static let shares = """
+        SELECT count(*) FROM (SELECT worker_id FROM postrider.webhook_attempts ORDER BY attempted_at OFFSET $1::bigint) AS a
+        GROUP BY worker_id
+        """
+
+    /// Workers that live.
+    static let workersAlive = "SELECT count(*) FROM postrider.webhook_workers WHERE alive"
+
     /// Whether nothing waits and nothing is in flight; the caller asks only once the receiver has everything, for the
     /// probe of a queue full of dead rows is not free.
     static let isDrained = """
@@ -135,6 +165,19 @@ enum Statements {
         INSERT INTO bench.leads (id, name, email, status, note) VALUES ($1::bigint, 'Lead ' || $1::bigint,
             'lead' || $1::bigint || '@example.com', 'new', repeat('All work and no play. ', 9))
         """
+
+    /// What a DBA does for an application: rights to write events, and a schema of its own.
+    static func employ(_ role: String) -> String {
+        "GRANT postrider_producer TO \(role); CREATE SCHEMA team AUTHORIZATION \(role)"
+    }
+
+    /// The domain table of that application, its attachment and a row.
+    static let roleTable = """
+        CREATE TABLE team.leads (id bigint PRIMARY KEY, name text NOT NULL, email text NOT NULL, status text NOT NULL,
+            note text NOT NULL)
+        """
+    static let attachRoleTable = attach.replacing("bench.leads", with: "team.leads")
+    static let insertRoleLead = insertLead.replacing("bench.leads", with: "team.leads")
 
     /// Event id and domain key of every event.
     static let eventsByLead = "SELECT id, record_id FROM postrider.webhook_event_log WHERE record_id IS NOT NULL"

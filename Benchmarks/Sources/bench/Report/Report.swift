@@ -172,10 +172,24 @@ struct Comparison {
                 part: Place(scenario: "producers", variant: ProducerVariant.ringing.rawValue, figure: "commits"),
                 whole: Place(scenario: "producers", variant: ProducerVariant.plain.rawValue, figure: "commits")),
             Comparison(
+                name: "commit rate: with a producer's role / as a superuser",
+                part: Place(scenario: "producers", variant: RolePair.role, figure: "commits"),
+                whole: Place(scenario: "producers", variant: RolePair.superuser, figure: "commits")),
+            Comparison(
                 name: "p99: during a replay / alone",
                 part: Place(scenario: "replay", variant: "200 events/s, during", figure: "commit to request p99"),
                 whole: Place(scenario: "replay", variant: "200 events/s, alone", figure: "commit to request p99")),
         ]
+        + Scaling.counts.flatMap { count in
+            let workers = Place(scenario: "scaling", variant: Scaling.variant("drain", count), figure: "deliveries")
+            let two = Place(scenario: "scaling", variant: Scaling.variant("drain", 2), figure: "deliveries")
+            let bare = Place(scenario: "scaling", variant: Scaling.bare + "\(count) ", figure: "deliveries")
+            let name = Scaling.variant("drain", count)
+            return [
+                Comparison(name: "\(name) / 2 workers", part: workers, whole: two),
+                Comparison(name: "\(name) / bare C program, as many processes", part: workers, whole: bare),
+            ]
+        }
         + OptionVariant.allCases.dropFirst().map { variant in
             Comparison(
                 name: "drain: \(variant.rawValue) / no options",

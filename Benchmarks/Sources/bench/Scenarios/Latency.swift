@@ -7,11 +7,16 @@ struct Latency {
     /// What happens in the first second does not count: connections and caches are still being filled.
     private static let warmUpSeconds = 1
 
+    /// Events a second of a system that is idle between one and the next.
+    static let single = 5
+
     let rate: Int
     let seconds: Int
     let workers: Int
     /// Events that were never sent and are replayed meanwhile at the default rate; none by default.
     var replayed = 0
+    /// Whether the workers hear no notifications, as behind a pooler.
+    var isDeaf = false
 
     /// Inserts on schedule while workers deliver, and joins both records by event id.
     ///
@@ -25,7 +30,7 @@ struct Latency {
             try stage.database.rows(Statements.fillUnsent, "1", "\(replayed)")
             try stage.database.run(Statements.emptyQueue)
         }
-        let workers = try stage.startWorkers(workers, receiver)
+        let workers = try stage.startWorkers(workers, receiver, isDeaf: isDeaf)
         defer { workers.end() }
         let replay = replayed > 0 ? try stage.startReplay() : nil
         defer { replay?.end() }

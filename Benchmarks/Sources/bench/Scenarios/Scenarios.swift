@@ -35,6 +35,24 @@ struct Scenarios {
                 let title = "\(variant.rawValue), \(options.clients) clients"
                 report.add(name, title, try Stage.with(toolbox, server, producers.measure))
             }
+            let pair = RolePair(clients: options.clients, seconds: options.seconds)
+            let figures = try pair.measure(toolbox, server)
+            report.add(name, "\(RolePair.superuser), \(options.clients) clients", figures.superuser)
+            report.add(name, "\(RolePair.role), \(options.clients) clients", figures.role)
+        case "single":
+            for isDeaf in [false, true] {
+                let latency = Latency(
+                    rate: Latency.single, seconds: options.singleSeconds, workers: options.workers, isDeaf: isDeaf)
+                let variant = isDeaf ? "deaf workers" : "one event"
+                report.add(
+                    name, "\(variant), \(Latency.single) a second, \(options.workers) workers",
+                    try Stage.with(toolbox, server, latency.measure))
+            }
+        case "fan-out":
+            let drain = Drain(events: options.events / 3, workers: options.workers, destinations: 8, fanOut: 3)
+            report.add(
+                name, "8 destinations, fan-out 3, \(options.workers) workers",
+                try Stage.with(toolbox, server, drain.measure))
         case "backlog":
             for variant in BacklogVariant.allCases {
                 let drain = variant.drain(events: options.events, workers: options.workers, history: options.history)
@@ -45,6 +63,11 @@ struct Scenarios {
                 let drain = variant.drain(events: options.events, workers: options.workers)
                 report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
             }
+        case "scaling": try scaling(&report)
+        case "held":
+            let held = HeldTransaction(
+                events: options.heldEvents, seconds: options.heldSeconds, workers: options.workers)
+            for (variant, samples) in try held.measure(toolbox, server) { report.add(name, variant, samples) }
         case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         default:
             let steady = Steady(seconds: options.seconds, workers: options.workers)
@@ -68,6 +91,19 @@ struct Scenarios {
         report.add(
             "drain", "\(Ceiling.variant), \(options.workers) processes, \(events)",
             try ceiling.measure(toolbox, server))
+    }
+
+    private func scaling(_ report: inout Report) throws {
+        for count in options.workerCounts {
+            let scaling = Scaling(
+                workers: count, events: options.events, clients: options.clients, seconds: options.seconds)
+            report.add("scaling", Scaling.variant("drain", count), try Stage.with(toolbox, server, scaling.drain))
+            let ceiling = Ceiling(events: options.events, processes: count)
+            report.add("scaling", Scaling.bare + "\(count) processes", try ceiling.measure(toolbox, server))
+            let steady = try Stage.with(toolbox, server, scaling.steady)
+            report.add("scaling", Scaling.variant("1,000 events/s", count), steady.paced)
+            report.add("scaling", Scaling.variant("flat out", count), steady.flatOut)
+        }
     }
 
     private func receiverItself() throws -> [Sample] {

@@ -32,15 +32,17 @@ final class Producer {
     ///   - clients: connections, one statement in flight on each.
     ///   - rate: statements a second in the open loop; nil for the closed loop.
     ///   - seconds: for how long.
+    ///   - first: the first number.
     /// - Throws: ``BenchError`` when it cannot be started.
     init(
-        _ toolbox: Toolbox, databaseURL: String, statement: String, clients: Int, rate: Int? = nil, seconds: Int
+        _ toolbox: Toolbox, databaseURL: String, statement: String, clients: Int, rate: Int? = nil, seconds: Int,
+        first: Int = 1
     ) throws {
         self.seconds = Double(seconds)
         recordPath = "\(toolbox.folder)/commits"
         let arguments = [
             "--statement", statement, "--connections", "\(clients)", "--rate", "\(rate ?? 0)",
-            "--seconds", "\(seconds)", "--record", recordPath,
+            "--seconds", "\(seconds)", "--first", "\(first)", "--record", recordPath,
         ]
         child = try toolbox.start("bench-producer", arguments, databaseURL: databaseURL)
         _ = try child.line(within: 30)

@@ -56,8 +56,8 @@ struct Stage {
     /// ``createDomainTable(attached:)`` with an attachment and one endpoint.
     ///
     /// - Throws: ``BenchError`` when the webhook does not arrive within 20 seconds.
-    func startWorkers(_ count: Int, _ receiver: Receiver) throws -> Workers {
-        let workers = try Workers(toolbox, count: count, databaseURL: url)
+    func startWorkers(_ count: Int, _ receiver: Receiver, isDeaf: Bool = false) throws -> Workers {
+        let workers = try Workers(toolbox, count: count, databaseURL: url, isDeaf: isDeaf)
         try database.rows(Statements.insertLead, "0")
         guard try receiver.waits(for: 1, within: 20) else {
             try workers.check()

@@ -45,11 +45,13 @@ struct Toolbox {
         try Child("\(programs)/\(name)", arguments, environment: environment(databaseURL), folder: folder)
     }
 
-    /// Starts the product.
+    /// Starts the product, with more settings than the caller's environment has if asked.
     ///
     /// - Throws: ``BenchError`` when it cannot be started.
-    func startPostrider(_ arguments: [String], databaseURL: String) throws -> Child {
-        var environment = environment(databaseURL)
+    func startPostrider(
+        _ arguments: [String], databaseURL: String, adding settings: [String: String] = [:]
+    ) throws -> Child {
+        var environment = environment(databaseURL).merging(settings) { $1 }
         environment["POSTRIDER_ALLOW_NETWORKS"] = "127.0.0.0/8,::1/128"
         environment["POSTRIDER_ALLOW_HTTP"] = "true"
         return try Child(postrider, arguments, environment: environment, folder: folder)

@@ -9,9 +9,10 @@ final class Workers {
     /// Starts them. They are ready when the first event arrives.
     ///
     /// - Throws: ``BenchError`` when one cannot be started.
-    init(_ toolbox: Toolbox, count: Int, databaseURL: String) throws {
+    init(_ toolbox: Toolbox, count: Int, databaseURL: String, isDeaf: Bool = false) throws {
         children = try (0..<count).map { _ in
-            try toolbox.startPostrider(["worker"], databaseURL: databaseURL)
+            try toolbox.startPostrider(
+                ["worker"], databaseURL: databaseURL, adding: isDeaf ? ["POSTRIDER_DEAF": "true"] : [:])
         }
     }
 
