@@ -75,6 +75,9 @@ struct Report: Encodable {
     /// See ``finish()``.
     private(set) var ratios: [Ratio] = []
 
+    /// See ``finish()``.
+    private(set) var verdicts: [Verdict] = []
+
     /// An empty report.
     init(_ machine: Machine) { self.machine = machine }
 
@@ -95,12 +98,13 @@ struct Report: Encodable {
         }
     }
 
-    /// Works out the ratios. Called once, after the last run.
+    /// Works out the ratios and the verdicts. Called once, after the last run.
     mutating func finish() {
         for comparison in Comparison.all {
             guard let part = median(comparison.part), let whole = median(comparison.whole), whole > 0 else { continue }
             ratios.append(Ratio(name: comparison.name, value: part / whole))
         }
+        verdicts = Goal.all.compactMap { goal in value(of: goal.source).map { Verdict(goal, $0) } }
     }
 
     /// What must be nothing and was not: events that were not delivered or not recorded, for people. Empty when all is well.
@@ -113,6 +117,19 @@ struct Report: Encodable {
     }
 
     private static let mustBeNone = ["lost", "not recorded", "not delivered after 10 s"]
+
+    private func value(of source: Goal.Source) -> Double? {
+        switch source {
+        case .figure(let place): return median(place)
+        case .share(let part, let whole):
+            guard let part = median(part), let whole = median(whole), whole > 0 else { return nil }
+            return part / whole * 100
+        case .sum(let places):
+            let values = places.compactMap(median)
+            return values.count == places.count ? values.reduce(0, +) : nil
+        case .greatest(let places): return places.compactMap(median).max()
+        }
+    }
 
     private func median(_ place: Comparison.Place) -> Double? {
         let candidates = measurements.filter { $0.scenario == place.scenario && $0.variant.hasPrefix(place.variant) }

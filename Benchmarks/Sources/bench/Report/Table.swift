@@ -2,7 +2,7 @@
 
 /// Prints reports.
 enum Table {
-    /// The whole report: machine, one table, ratios.
+    /// The whole report: machine, one table for each variant, ratios, goals.
     static func text(_ report: Report) -> String {
         var lines = report.machine.lines
         for measurement in report.measurements {
@@ -17,6 +17,9 @@ enum Table {
         if !report.ratios.isEmpty {
             lines += ["", "Ratios of medians"]
             lines += report.ratios.map { "  \(padded($0.name, 68))\(fixed($0.value * 100, 1)) %" }
+        }
+        if !report.verdicts.isEmpty {
+            lines += ["", "| goal | reached | |", "|---|---|---|"] + report.verdicts.map(\.row)
         }
         return lines.joined(separator: "\n")
     }
