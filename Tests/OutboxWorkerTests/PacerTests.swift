@@ -12,7 +12,7 @@ import Testing
         #expect(pacer.nextClaim(at: 1_000_000) <= 1_000_000)
         pacer.claimed(0, wanted: 500, at: 1_000_000)
         #expect(pacer.nextClaim(at: 1_000_001) == 1_000_000 + floor)
-        pacer.ring()
+        pacer.ring(at: 1_000_001)
         #expect(pacer.nextClaim(at: 1_000_002) <= 1_000_002)
     }
 
@@ -68,6 +68,88 @@ import Testing
         #expect(pacer.rows(forEvents: 500) > few)
         pacer.claimed(1, wanted: 500, at: 3)
         #expect(pacer.rows(forEvents: 500) == 500)
+    }
+
+    /// A worker that is woken by many commits, of which it gets few events: the others are faster.
+    private func ringing(_ pacer: inout Pacer, rings: Int64, every pause: Int64) {
+        for now in stride(from: 1_000_000, to: 1_000_000 + rings * pause, by: Int(pause)) {
+            pacer.ring(at: now)
+            pacer.claimed(0, wanted: 500, at: now + 100)
+        }
+    }
+
+    @Test func bellIsHeldWhenItRingsOftenWhoeverTakesTheEvents() {
+        var pacer = Pacer(floorPoll: floor)
+        ringing(&pacer, rings: 250, every: 1_000)
+        #expect(pacer.holdsBell)
+        var quiet = Pacer(floorPoll: floor)
+        ringing(&quiet, rings: 100, every: 4_000)
+        #expect(!quiet.holdsBell)
+        // Somebody else has held it since it rang last.
+        var late = Pacer(floorPoll: floor, windowShare: 1.2)
+        late.claimed(0, wanted: 500, at: 1_000_000)
+        for offset in 0..<100 { late.ring(at: 1_000_000 + Int64(offset) * 1_000) }
+        late.claimed(0, wanted: 500, at: 1_130_000)
+        #expect(!late.holdsBell)
+    }
+
+    @Test func bellIsHandedOnAfterAWindow() {
+        var pacer = Pacer(floorPoll: floor)
+        pacer.takeBell(at: 1_000_000)
+        #expect(pacer.holdsBell)
+        #expect(pacer.nextClaim(at: 1_000_000) <= 1_000_000)
+        var now: Int64 = 1_000_000
+        while !pacer.wantsRelay(at: now), now < 2_000_000 {
+            now += 2_000
+            pacer.claimed(2, wanted: 500, at: now)
+        }
+        #expect((1_100_000...1_110_000).contains(now))
+        pacer.relayed(isRelieved: true, at: now)
+        #expect(!pacer.holdsBell && !pacer.wantsRelay(at: now))
+        pacer.claimed(2, wanted: 500, at: now)
+        #expect(pacer.nextClaim(at: now) == now + floor, "another one looks")
+        // What it finds when it looks now and then does not make it hold the bell again beside the other.
+        for _ in 0..<20 {
+            now += 10_000
+            pacer.claimed(40, wanted: 500, at: now)
+        }
+        #expect(!pacer.holdsBell)
+        for _ in 0..<200 {
+            now += 1_000
+            pacer.ring(at: now)
+            pacer.claimed(0, wanted: 500, at: now)
+        }
+        #expect(pacer.holdsBell, "unless nobody holds it")
+    }
+
+    @Test func bellStaysWithTheOnlyWorkerWhichSeldomAsks() {
+        var pacer = Pacer(floorPoll: floor)
+        pacer.takeBell(at: 0)
+        var asked = 0
+        for now in stride(from: Int64(2_000), to: 3_000_000, by: 2_000) {
+            pacer.claimed(2, wanted: 500, at: now)
+            guard pacer.wantsRelay(at: now) else { continue }
+            asked += 1
+            pacer.relayed(isRelieved: false, at: now)
+            #expect(pacer.holdsBell)
+        }
+        #expect((2...3).contains(asked))
+    }
+
+    @Test func bellIsNotHandedOnWhileThereIsMoreThanOneCanTake() {
+        var pacer = Pacer(floorPoll: floor)
+        pacer.takeBell(at: 0)
+        for now in stride(from: Int64(10_000), to: 300_000, by: 10_000) {
+            pacer.claimed(500, wanted: 500, at: now)
+            #expect(!pacer.wantsRelay(at: now))
+        }
+    }
+
+    @Test func bellThatNobodyWouldRingIsLetGo() {
+        var pacer = Pacer(floorPoll: floor)
+        pacer.takeBell(at: 0)
+        for now in stride(from: Int64(1_000), to: 150_000, by: 1_000) { pacer.claimed(0, wanted: 500, at: now) }
+        #expect(!pacer.holdsBell && !pacer.wantsRelay(at: 150_000))
     }
 }
 

@@ -9135,6 +9135,30 @@ SELECT pg_catalog.pg_try_advisory_lock_shared(7741, 1)
 SELECT pg_catalog.pg_advisory_unlock_shared(7741, 1)
 """#)
 
+    /// `BellRelay`; rows: 1, whether somebody else looks after the queue, now or in a moment
+    /// - params: $1 worker bigint, which holds the bell
+    /// - index: none: workers and locks are few
+    /// - When another worker holds the bell too, the asker may let go of it. Otherwise the next living worker is told to hold it, in
+    /// - the order of ids and after the last the first: the work of a moment goes to one worker, and that of a second to all.
+    static let bellRelay = Statement(
+        name: "BellRelay",
+        sql: #"""
+WITH holders AS MATERIALIZED (
+    -- Only workers hold it in shared mode.
+    SELECT count(*) AS number FROM pg_catalog.pg_locks
+    WHERE locktype = 'advisory' AND classid = 7741 AND objid = 1 AND objsubid = 2 AND granted AND mode = 'ShareLock'
+      AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+), next AS MATERIALIZED (
+    -- Deaf workers have no such lock.
+    SELECT w.id FROM postrider.webhook_workers AS w, holders
+    WHERE holders.number < 2 AND w.alive AND w.has_lock AND w.id <> $1
+    ORDER BY w.id < $1, w.id LIMIT 1
+), told AS MATERIALIZED (
+    SELECT pg_catalog.pg_notify('postrider_wake', 'bell ' || next.id) FROM next
+)
+SELECT holders.number > 1 OR (SELECT count(*) FROM told) > 0 FROM holders
+"""#)
+
     /// `PartitionsEnsure`; rows: 1, how many partitions were made
     /// - params: none
     /// - index: none

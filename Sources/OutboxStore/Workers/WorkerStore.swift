@@ -124,6 +124,14 @@ public enum WorkerStore {
         return held ? try rows[0].bool(0) : false
     }
 
+    /// The step that hands the doorbell on (`BellRelay`), for ``readRelay(_:)``.
+    public static func relayBell(worker: Int64) -> Step { Step(Queries.bellRelay, [.int8(worker)]) }
+
+    /// Reads the row of ``relayBell(worker:)``: whether another worker looks after the queue, so that this one need not.
+    ///
+    /// - Throws: `PostgresError` when it is not of the expected shape.
+    public static func readRelay(_ rows: Rows) throws -> Bool { try rows[0].bool(0) }
+
     /// What any one worker does for all from time to time: makes partitions ahead, folds tallies, forgets workers that
     /// died a week ago.
     ///

@@ -37,7 +37,8 @@ final class WorkCycle: Sendable {
     private let context: LifeContext
     private let signal: Signal
     private let isStopping = Atomic(false)
-    private let isRung = Atomic(false)
+    private let rings = Atomic(0)
+    private let isBellOffered = Atomic(false)
     private let isRungForRetries = Atomic(false)
     /// What has been sent, or is to be sent again, until the server has confirmed it: for ``recordFacts()``.
     private let unconfirmed = Mutex((settlement: Settlement(), number: Int64(0)))
@@ -50,7 +51,13 @@ final class WorkCycle: Sendable {
 
     /// Looks at the queue at once. Called when the doorbell rang.
     func ring() {
-        isRung.store(true, ordering: .releasing)
+        rings.add(1, ordering: .releasing)
+        signal.raise()
+    }
+
+    /// Holds the bell and looks after the queue for a while. Called when another worker hands it over.
+    func takeBell() {
+        isBellOffered.store(true, ordering: .releasing)
         signal.raise()
     }
 
@@ -74,7 +81,7 @@ final class WorkCycle: Sendable {
     func run() async throws {
         let floor = context.settings.floorPoll
         let poll = context.links.isDeaf ? floor : max(floor, Self.hearingPoll)
-        var turn = Turn(pacer: Pacer(floorPoll: poll.microseconds))
+        var turn = Turn(pacer: Pacer(floorPoll: poll.microseconds, windowShare: Double.random(in: 0.8...1.2)))
         var trouble = Trouble()
         while true {
             try Task.checkCancellation()
@@ -173,15 +180,16 @@ final class WorkCycle: Sendable {
             }
             turn.isInDoubt = false
         }
-        if isRung.exchange(false, ordering: .acquiring) {
-            turn.pacer.ring()
-        }
+        let heard = rings.exchange(0, ordering: .acquiring)
+        if heard > 0 { turn.pacer.ring(heard, at: now) }
         if isRungForRetries.exchange(false, ordering: .acquiring) { turn.agenda.lookSoon(at: now) }
         var gauge = context.dispatcher.gauge()
         if gauge.nextTimed <= now {
             context.dispatcher.departTimed()
             gauge = context.dispatcher.gauge()
         }
+        // One without room lets others find the events: it does not hold the bell, so the next commit rings.
+        if isBellOffered.exchange(false, ordering: .acquiring), gauge.room > 0 { turn.pacer.takeBell(at: now) }
         let stops = isStopping.load(ordering: .acquiring)
         if stops, gauge.outstanding == 0, !gauge.hasSettlement, gauge.openClaims == 0, turn.settlement.isEmpty {
             return true
@@ -211,6 +219,8 @@ final class WorkCycle: Sendable {
         var looksAtRetries = false
         /// Permits of rates.
         var rates: [RateDemand] = []
+        /// Hands the doorbell on; goes with a look at the queue.
+        var relaysBell = false
         var isEmpty: Bool { events == 0 && retries.isEmpty && !looksAtRetries && rates.isEmpty }
     }
 
@@ -219,6 +229,7 @@ final class WorkCycle: Sendable {
         let isRoomy = gauge.room >= Self.smallestClaim || gauge.outstanding < Self.smallestClaim
         if gauge.room > 0, isRoomy, turn.pacer.nextClaim(at: now) <= now {
             plan.events = min(gauge.room, context.settings.maxClaim)
+            plan.relaysBell = !context.links.isDeaf && turn.pacer.wantsRelay(at: now)
         }
         plan.looksAtRetries = turn.agenda.wantsLook(at: now)
         let due = turn.agenda.dueDestinations(at: now)
@@ -286,6 +297,7 @@ final class WorkCycle: Sendable {
         if !plan.retries.isEmpty { steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries)) }
         if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
         if !plan.rates.isEmpty { steps.append(RateStore.take(plan.rates)) }
+        if plan.relaysBell { steps.append(WorkerStore.relayBell(worker: worker)) }
         if plan.events > 0 {
             let rows = turn.pacer.rows(forEvents: plan.events)
             let bounds = turn.lowWater.bounds(at: sentAt)
@@ -347,6 +359,9 @@ final class WorkCycle: Sendable {
                 with: try ClaimStore.readPeek(rows).filter { !locked.contains($0.destination) }, at: now)
         }
         if !plan.rates.isEmpty, let rows = results.popFirst() { context.dispatcher.grant(try RateStore.read(rows)) }
+        if plan.relaysBell, let rows = results.popFirst() {
+            turn.pacer.relayed(isRelieved: try WorkerStore.readRelay(rows), at: now)
+        }
         if plan.events > 0, let rows = results.popFirst() {
             turn.pacer.claimed(rows.count, wanted: plan.events, at: now)
             let claim = try ClaimStore.readClaim(rows, isRetry: false)

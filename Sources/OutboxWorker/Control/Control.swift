@@ -19,6 +19,9 @@ struct Control: Sendable {
     /// Most claims of one takeover; the sweep takes the rest.
     static let claimsAtOnce: Int32 = 50
 
+    /// How often the bell is tried again at once; 20.
+    static let bellAttempts = 20
+
     let context: LifeContext
     let cycle: WorkCycle
 
@@ -177,7 +180,13 @@ struct Control: Sendable {
         cycle.ringForRetries()
         for await notification in notifications {
             switch notification.channel {
-            case "postrider_wake": notification.payload == "retries" ? cycle.ringForRetries() : cycle.ring()
+            case "postrider_wake":
+                switch notification.payload {
+                case "retries": cycle.ringForRetries()
+                case "bell \(context.worker)": cycle.takeBell()
+                case let payload where payload.hasPrefix("bell "): break
+                default: cycle.ring()
+                }
             case "postrider_routing": await refreshRouting(version: .max)
             default: break
             }
@@ -188,6 +197,10 @@ struct Control: Sendable {
         var isHeld = false
         for await wish in context.bell.wishes() where wish != isHeld {
             isHeld = try await WorkerStore.setBell(held: wish, on: connection)
+            // A producer that probed it in this very moment was in the way.
+            for _ in 0..<Self.bellAttempts where wish && !isHeld {
+                isHeld = try await WorkerStore.setBell(held: true, on: connection)
+            }
             // Somebody may have found the bell held just before it was let go.
             if !isHeld { cycle.ring() }
         }

@@ -19,11 +19,14 @@ import Testing
         }
 
         /// How often it rang so far: everything heard before a sign of our own.
-        mutating func rings() async throws -> Int {
+        mutating func rings() async throws -> Int { try await heard().count }
+
+        /// What it said so far.
+        mutating func heard() async throws -> [String] {
             try await db.run("NOTIFY postrider_wake, 'so far'")
-            var rings = 0
-            while let heard = await stream.next(), heard.payload != "so far" { rings += 1 }
-            return rings
+            var payloads: [String] = []
+            while let heard = await stream.next(), heard.payload != "so far" { payloads.append(heard.payload) }
+            return payloads
         }
     }
 
@@ -113,6 +116,41 @@ import Testing
             #expect(try await ears.rings() == 0)
             try await db.run("UPDATE postrider.webhook_endpoints SET is_active = true")
             #expect(try await ears.rings() == 1)
+        }
+    }
+
+    /// Hands the bell on and gives whether the worker may let go, and who was told.
+    private func relay(_ worker: Int64, _ db: TestDatabase, _ ears: inout Ears) async throws -> (Bool, [String]) {
+        let results = try await db.connection.pipeline([WorkerStore.relayBell(worker: worker)])
+        return (try WorkerStore.readRelay(results[0]), try await ears.heard())
+    }
+
+    @Test func bellGoesFromOneLivingWorkerToTheNext() async throws {
+        try await withDatabase { db in
+            var ears = try await Ears(db)
+            let holder = try await db.connect()
+            #expect(try await WorkerStore.setBell(held: true, on: holder))
+            let alone = try await db.worker()
+            try await db.run("UPDATE postrider.webhook_workers SET has_lock = true")
+            #expect(try await relay(alone, db, &ears) == (false, []))
+            let (dead, deaf, last) = (try await db.worker(), try await db.worker(), try await db.worker())
+            try await db.run("UPDATE postrider.webhook_workers SET has_lock = id <> \(deaf), alive = id <> \(dead)")
+            #expect(try await relay(alone, db, &ears) == (true, ["bell \(last)"]))
+            #expect(try await relay(last, db, &ears) == (true, ["bell \(alone)"]), "after the last the first")
+        }
+    }
+
+    @Test func bellThatAnotherHoldsTooIsLetGo() async throws {
+        try await withDatabase { db in
+            var ears = try await Ears(db)
+            let (one, other) = (try await db.worker(), try await db.worker())
+            try await db.run("UPDATE postrider.webhook_workers SET has_lock = true")
+            let (first, second) = (try await db.connect(), try await db.connect())
+            #expect(try await WorkerStore.setBell(held: true, on: first))
+            #expect(try await WorkerStore.setBell(held: true, on: second))
+            #expect(try await relay(one, db, &ears) == (true, []))
+            _ = try await WorkerStore.setBell(held: false, on: second)
+            #expect(try await relay(one, db, &ears) == (true, ["bell \(other)"]))
         }
     }
 }
