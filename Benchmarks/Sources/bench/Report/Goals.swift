@@ -77,6 +77,9 @@ extension Goal {
         Goal(
             "recovered after its end", figure("held", HeldTransaction.summary, HeldTransaction.recovery), .atMost(10),
             "s"),
+        Goal(
+            "drain 10 s after its end", figure("held", HeldTransaction.summary, HeldTransaction.afterwards),
+            .atLeast(90), "%"),
     ]
 
     private static let scaling =

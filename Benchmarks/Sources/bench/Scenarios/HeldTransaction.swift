@@ -10,6 +10,8 @@ struct HeldTransaction {
     static let least = "least of the rate without"
     /// Until a portion is delivered at a normal rate.
     static let recovery = "normal again after"
+    /// The rate of the portions from ten seconds after its end on, in percent of the rate without.
+    static let afterwards = "of the rate without, 10 s after its end"
 
     /// A portion that is so fast, compared with those without a transaction, is normal.
     private static let normal = 0.9
@@ -76,10 +78,13 @@ struct HeldTransaction {
         }
         let lasted = Clock.seconds - begin
         try holder.run("COMMIT")
+        let ended = Clock.seconds
         let recovery = try recover(held, normal: points[self.points].free.rate)
         points.append(try point("after its end", held, free, heldStage))
-        let least = points.dropFirst().dropLast().map(\.share).min() ?? 0
-        let rates = points.dropFirst().dropLast().map(\.held.rate)
+        try Interruption.sleep(seconds: max(0, ended + min(10, Double(seconds)) - Clock.seconds))
+        points.append(try point("10 s after its end", held, free, heldStage))
+        let meanwhile = points.dropFirst().dropLast(2)
+        let (shares, rates) = (meanwhile.map(\.share), meanwhile.map(\.held.rate))
         return report(points) + [
             ("Postgres CPU between portions", rests),
             (
@@ -87,9 +92,10 @@ struct HeldTransaction {
                 [
                     Sample("held for", lasted, "s"),
                     Sample("events meanwhile", Double(portion * Self.portions * self.points)),
-                    Sample(Self.least, least, "%"),
+                    Sample(Self.least, shares.min() ?? 0, "%"),
                     Sample("least of the rate before", (rates.min() ?? 0) / points[0].held.rate * 100, "%"),
                     Sample(Self.recovery, recovery.seconds, "s"),
+                    Sample(Self.afterwards, points.last?.share ?? 0, "%"),
                     Sample("first portion after its end", recovery.first / points[self.points].free.rate * 100, "%"),
                 ] + (try held.losses())
             ),
