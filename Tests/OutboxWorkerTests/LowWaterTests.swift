@@ -37,8 +37,8 @@ import Testing
         #expect(water.bounds(at: 6_000 + LowWater.fullLookInterval) == front)
         let start: Int64 = 1_000_000
         water.looked([], from: start, to: start + 300_000)
-        #expect(water.bounds(at: start + 300_000 + 2_999_999) != front)
-        #expect(water.bounds(at: start + 300_000 + 3_000_000) == front)
+        #expect(water.bounds(at: start + 300_000 + 5_999_999) != front)
+        #expect(water.bounds(at: start + 300_000 + 6_000_000) == front)
     }
 
     @Test func fullLookThatIsQuickAgainEndsIt() {
