@@ -26,6 +26,8 @@ let package = Package(
         .executable(name: "bench-producer", targets: ["bench-producer"]),
         .executable(name: "bench-bare", targets: ["bench-bare"]),
         .executable(name: "bench-loader", targets: ["bench-loader"]),
+        // Loaded into workers before all other libraries (LD_PRELOAD).
+        .library(name: "bench-valgrind", type: .dynamic, targets: ["ValgrindShim"]),
     ],
     targets: [
         .systemLibrary(name: "CLibPQ", path: "Sources/CLibPQ", providers: [.apt(["libpq-dev"])]),
@@ -38,6 +40,7 @@ let package = Package(
         .executableTarget(
             name: "bench-bare", dependencies: ["Support"], path: "Sources/Bare", cSettings: c,
             linkerSettings: [.linkedLibrary("pq"), .linkedLibrary("curl"), .linkedLibrary("crypto")]),
+        .target(name: "ValgrindShim", path: "Sources/ValgrindShim", cSettings: c),
         .executableTarget(
             name: "bench", dependencies: ["CLibPQ", "Support"], path: "Sources/bench", swiftSettings: swift),
         .testTarget(

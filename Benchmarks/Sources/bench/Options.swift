@@ -5,7 +5,7 @@ struct Options {
     /// The subcommands, in the order of `all`.
     static let scenarios = [
         "receiver", "drain", "fan-out", "backlog", "options", "latency", "replay", "producers", "inserts", "cpu",
-        "scaling", "single", "held",
+        "instructions", "scaling", "single", "held",
     ]
     private var isAll = false
 
@@ -13,6 +13,8 @@ struct Options {
     var json: String?
     var postrider = Toolbox.variable("POSTRIDER") ?? ".build/release/postrider"
     var commit = "unknown"
+    /// A folder for the files of callgrind.
+    var profiles: String?
     var runs = 3
     var events = 200_000
     var workers = 2
@@ -42,6 +44,8 @@ struct Options {
           bench producers   commit rate of clients: without trigger, with it, with workers running
           bench inserts     what triggers cost one session: statements of one row, and of 10,000
           bench cpu         workers that idle, and workers at 1,000 events/s: CPU, memory, wake-ups
+          bench instructions
+                            instructions of a worker per delivery, by library and function, counted by valgrind
           bench scaling     drains with 1, 2, 4 and 8 workers, and how evenly they share the work
           bench single      the latency of single events on an idle system, with notifications and without
           bench held        a transaction that is held open: drains meanwhile, and how soon all is well after its end
@@ -60,6 +64,7 @@ struct Options {
           --fan-out N           to how many of them each event goes, default 1
           --minutes N           how long held holds its transaction, default 10
           --history N           events delivered before, of backlog, default 1000000
+          --profiles FOLDER     instructions leaves the files of callgrind there, for callgrind_annotate or kcachegrind
           --postrider PATH      the program to measure, default .build/release/postrider
           --commit TEXT         its version, for the report
 
@@ -98,6 +103,7 @@ struct Options {
         case "--json": json = value
         case "--postrider": postrider = value
         case "--commit": commit = value
+        case "--profiles": profiles = value
         case "--runs": runs = try Options.number(option, value, 1...100)
         case "--events":
             events = try Options.number(option, value, 1...50_000_000)

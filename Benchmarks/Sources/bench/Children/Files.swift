@@ -1,4 +1,4 @@
-// Reading whole files, those of /proc among them, whose size is not known before.
+// Reading and writing whole files, those of /proc among them, whose size is not known before.
 
 import Glibc
 
@@ -15,6 +15,21 @@ func readFile(_ path: String) throws -> [UInt8] {
         let count = read(file, &buffer, buffer.count)
         guard count > 0 else { return bytes }
         bytes += buffer[..<count]
+    }
+}
+
+/// Writes a file, or to standard output when the path is "-".
+///
+/// - Throws: ``BenchError`` when it cannot be written.
+func writeFile(_ path: String, _ bytes: [UInt8]) throws {
+    let file = path == "-" ? dup(STDOUT_FILENO) : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard file >= 0 else { throw BenchError("\(path) cannot be written: \(String(cString: strerror(errno)))") }
+    defer { close(file) }
+    var done = 0
+    while done < bytes.count {
+        let count = bytes[done...].withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+        guard count > 0 else { throw BenchError("\(path) cannot be written.") }
+        done += count
     }
 }
 

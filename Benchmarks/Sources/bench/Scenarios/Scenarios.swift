@@ -68,6 +68,7 @@ struct Scenarios {
             let held = HeldTransaction(
                 events: options.heldEvents, seconds: options.heldSeconds, workers: options.workers)
             for (variant, samples) in try held.measure(toolbox, server) { report.add(name, variant, samples) }
+        case "instructions": try instructions(&report)
         case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         default:
             let steady = Steady(seconds: options.seconds, workers: options.workers)
@@ -103,6 +104,22 @@ struct Scenarios {
             let steady = try Stage.with(toolbox, server, scaling.steady)
             report.add("scaling", Scaling.variant("1,000 events/s", count), steady.paced)
             report.add("scaling", Scaling.variant("flat out", count), steady.flatOut)
+        }
+    }
+
+    private func instructions(_ report: inout Report) throws {
+        guard CallgrindWorker.isPossible else {
+            return Bench.say("skipped: valgrind, which counts instructions, is missing (Debian package valgrind)")
+        }
+        for load in Instructions.Load.allCases {
+            let events = min(load == .queue ? 2_000 : 200, max(10, options.events / 100))
+            let instructions = Instructions(load: load, events: events, profiles: options.profiles)
+            let figures = try Stage.with(toolbox, server, instructions.measure)
+            let name = "\(load.rawValue), 1 worker, \(Table.number(Double(3 * events))) events"
+            report.add("instructions", name, figures.whole)
+            report.add("instructions", "\(load.rawValue): by group", figures.groups)
+            report.add("instructions", "\(load.rawValue): functions", figures.own)
+            report.add("instructions", "\(load.rawValue): own functions with all that they call", figures.withCalls)
         }
     }
 

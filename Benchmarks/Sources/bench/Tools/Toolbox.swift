@@ -47,14 +47,35 @@ struct Toolbox {
 
     /// Starts the product, with more settings than the caller's environment has if asked.
     ///
+    /// - Parameters:
+    ///   - arguments: its arguments.
+    ///   - databaseURL: its database.
+    ///   - wrapper: another program to start, with the arguments that come before these; nil for the product itself.
+    ///   - library: a library that is loaded before all others; nil for none.
     /// - Throws: ``BenchError`` when it cannot be started.
     func startPostrider(
-        _ arguments: [String], databaseURL: String, adding settings: [String: String] = [:]
+        _ arguments: [String], databaseURL: String, adding settings: [String: String] = [:],
+        under wrapper: (program: String, arguments: [String])? = nil,
+        preloading library: (path: String, variables: [String: String])? = nil
     ) throws -> Child {
         var environment = environment(databaseURL).merging(settings) { $1 }
         environment["POSTRIDER_ALLOW_NETWORKS"] = "127.0.0.0/8,::1/128"
         environment["POSTRIDER_ALLOW_HTTP"] = "true"
-        return try Child(postrider, arguments, environment: environment, folder: folder)
+        if let library {
+            environment["LD_PRELOAD"] = library.path
+            environment.merge(library.variables) { $1 }
+        }
+        guard let wrapper else { return try Child(postrider, arguments, environment: environment, folder: folder) }
+        return try Child(
+            wrapper.program, wrapper.arguments + arguments, environment: environment, folder: folder)
+    }
+
+    /// The path of a library that lies beside the driver.
+    func library(_ name: String) -> String { "\(programs)/lib\(name).so" }
+
+    /// The path of a program that PATH leads to; nil when it does not.
+    static func find(_ name: String) -> String? {
+        (variable("PATH") ?? "").split(separator: ":").map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
     }
 
     /// Runs a command of the product to its end, within a minute.
