@@ -28,6 +28,7 @@ let package = Package(
         .executable(name: "bench-loader", targets: ["bench-loader"]),
         // Loaded into workers before all other libraries (LD_PRELOAD).
         .library(name: "bench-valgrind", type: .dynamic, targets: ["ValgrindShim"]),
+        .library(name: "bench-copies", type: .dynamic, targets: ["Copies"]),
     ],
     targets: [
         .systemLibrary(name: "CLibPQ", path: "Sources/CLibPQ", providers: [.apt(["libpq-dev"])]),
@@ -40,12 +41,20 @@ let package = Package(
         .executableTarget(
             name: "bench-bare", dependencies: ["Support"], path: "Sources/Bare", cSettings: c,
             linkerSettings: [.linkedLibrary("pq"), .linkedLibrary("curl"), .linkedLibrary("crypto")]),
+        // Neither may the compiler leave a copy out nor make a loop a call of the function that it stands for.
+        .target(name: "Copies", path: "Sources/Copies", cSettings: c + [.unsafeFlags(["-fno-builtin"])]),
+        .executableTarget(
+            name: "bench-known-copies", path: "Sources/KnownCopies", cSettings: c + [.unsafeFlags(["-fno-builtin"])]),
+        .systemLibrary(name: "CopyCounters", path: "Sources/Copies/include"),
         .target(name: "ValgrindShim", path: "Sources/ValgrindShim", cSettings: c),
         .executableTarget(
-            name: "bench", dependencies: ["CLibPQ", "Support"], path: "Sources/bench", swiftSettings: swift),
+            name: "bench", dependencies: ["CLibPQ", "CopyCounters", "Support"], path: "Sources/bench",
+            swiftSettings: swift),
         .testTarget(
             name: "BenchmarksTests",
-            dependencies: ["bench", "bench-receiver", "bench-producer", "bench-loader", "Support"],
+            dependencies: [
+                "bench", "bench-receiver", "bench-producer", "bench-loader", "bench-known-copies", "Support",
+            ],
             path: "Tests/BenchmarksTests", swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

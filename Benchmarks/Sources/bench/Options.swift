@@ -5,7 +5,7 @@ struct Options {
     /// The subcommands, in the order of `all`.
     static let scenarios = [
         "receiver", "drain", "fan-out", "backlog", "options", "latency", "replay", "producers", "inserts", "cpu",
-        "instructions", "scaling", "single", "held",
+        "instructions", "copies", "scaling", "single", "held",
     ]
     private var isAll = false
 
@@ -46,6 +46,7 @@ struct Options {
           bench cpu         workers that idle, and workers at 1,000 events/s: CPU, memory, wake-ups
           bench instructions
                             instructions of a worker per delivery, by library and function, counted by valgrind
+          bench copies      large allocations and copies of a worker per delivery of a large payload
           bench scaling     drains with 1, 2, 4 and 8 workers, and how evenly they share the work
           bench single      the latency of single events on an idle system, with notifications and without
           bench held        a transaction that is held open: drains meanwhile, and how soon all is well after its end

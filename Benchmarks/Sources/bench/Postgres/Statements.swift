@@ -18,6 +18,17 @@ enum Statements {
         FROM generate_series($1::bigint, $2::bigint) AS n
         """
 
+    /// Inserts `$1` events whose payloads have `$2` bytes and do not compress well.
+    static let fillLarge = """
+        INSERT INTO postrider.webhook_events (event_type, data)
+        SELECT 'bench.t0', jsonb_build_object('text', left(text, greatest(0, $2::integer - 12)))
+        FROM generate_series(1, $1::bigint) AS n,
+            LATERAL (
+                SELECT string_agg(md5(n::text || '/' || part::text), '') AS text
+                FROM generate_series(0, $2::integer / 32) AS part
+            ) AS texts
+        """
+
     /// The same with `$3` ordering keys.
     static let fillKeys = """
         INSERT INTO postrider.webhook_events (event_type, ordering_key, data)

@@ -69,6 +69,11 @@ struct Scenarios {
                 events: options.heldEvents, seconds: options.heldSeconds, workers: options.workers)
             for (variant, samples) in try held.measure(toolbox, server) { report.add(name, variant, samples) }
         case "instructions": try instructions(&report)
+        case "copies":
+            let copies = Copies(events: min(500, max(20, options.events / 200)))
+            for (variant, figures) in try Stage.with(toolbox, server, copies.measure) {
+                report.add(name, variant, figures)
+            }
         case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         default:
             let steady = Steady(seconds: options.seconds, workers: options.workers)

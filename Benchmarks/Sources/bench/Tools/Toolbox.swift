@@ -41,9 +41,15 @@ struct Toolbox {
     /// Starts one of the programs that lie beside the driver.
     ///
     /// - Throws: ``BenchError`` when it cannot be started.
-    func start(_ name: String, _ arguments: [String], databaseURL: String? = nil) throws -> Child {
-        try Child("\(programs)/\(name)", arguments, environment: environment(databaseURL), folder: folder)
+    func start(
+        _ name: String, _ arguments: [String], databaseURL: String? = nil, preloading library: Preload? = nil
+    ) throws -> Child {
+        let environment = environment(databaseURL, preloading: library)
+        return try Child("\(programs)/\(name)", arguments, environment: environment, folder: folder)
     }
+
+    /// A library that is loaded before all others, and variables for it.
+    typealias Preload = (path: String, variables: [String: String])
 
     /// Starts the product, with more settings than the caller's environment has if asked.
     ///
@@ -55,16 +61,11 @@ struct Toolbox {
     /// - Throws: ``BenchError`` when it cannot be started.
     func startPostrider(
         _ arguments: [String], databaseURL: String, adding settings: [String: String] = [:],
-        under wrapper: (program: String, arguments: [String])? = nil,
-        preloading library: (path: String, variables: [String: String])? = nil
+        under wrapper: (program: String, arguments: [String])? = nil, preloading library: Preload? = nil
     ) throws -> Child {
-        var environment = environment(databaseURL).merging(settings) { $1 }
+        var environment = environment(databaseURL, preloading: library).merging(settings) { $1 }
         environment["POSTRIDER_ALLOW_NETWORKS"] = "127.0.0.0/8,::1/128"
         environment["POSTRIDER_ALLOW_HTTP"] = "true"
-        if let library {
-            environment["LD_PRELOAD"] = library.path
-            environment.merge(library.variables) { $1 }
-        }
         guard let wrapper else { return try Child(postrider, arguments, environment: environment, folder: folder) }
         return try Child(
             wrapper.program, wrapper.arguments + arguments, environment: environment, folder: folder)
@@ -94,7 +95,7 @@ struct Toolbox {
 
     // The caller's environment, so that settings of the product can be tried (POSTRIDER_…), without what would lead
     // libpq elsewhere or curl through a proxy.
-    private func environment(_ databaseURL: String?) -> [String: String] {
+    private func environment(_ databaseURL: String?, preloading library: Preload?) -> [String: String] {
         var result: [String: String] = [:]
         var entry = environ
         while let text = entry.pointee {
@@ -105,6 +106,10 @@ struct Toolbox {
             result[name] = String(parts[1])
         }
         result["DATABASE_URL"] = databaseURL
+        if let library {
+            result["LD_PRELOAD"] = library.path
+            result.merge(library.variables) { $1 }
+        }
         return result
     }
 }
