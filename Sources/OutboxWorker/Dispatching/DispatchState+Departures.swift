@@ -11,22 +11,23 @@ extension DispatchState {
         // A lane that cannot start now leaves the list; an exchange that ends, or a new delivery, lists it again.
         let most = maxInFlight + min(stalledFlights, maxInFlight)
         while inFlight < most, let id = turns.popFirst() {
-            guard lanes[id]?.capacity(at: now) ?? 0 > 0, let delivery = lanes[id]?.start(at: now),
-                let destination = lanes[id]?.destination
-            else {
-                lanes[id]?.isListed = false
+            guard let place = lanes.place(of: id) else { continue }
+            guard lanes.all[place].capacity(at: now) > 0, let delivery = lanes.all[place].start(at: now) else {
+                lanes.all[place].isListed = false
                 continue
             }
-            turns.append(id, rank: destination.priority)
+            turns.append(id, rank: lanes.all[place].destination.priority)
             waiting -= 1
             inFlight += 1
-            departures.append(board(delivery, destination, needsID: lanes[id]?.sendsDeliveryID == true))
+            departures.append(board(delivery, at: place))
         }
         return departures
     }
 
-    private mutating func board(_ delivery: Delivery, _ destination: Destination, needsID: Bool) -> Departure {
-        let more = lanes[destination.id]?.companions(of: delivery) ?? []
+    private mutating func board(_ delivery: Delivery, at place: Int) -> Departure {
+        let destination = lanes.all[place].destination
+        let needsID = lanes.all[place].sendsDeliveryID
+        let more = lanes.all[place].companions(of: delivery)
         waiting -= more.count
         riding += more.count
         return Departure(
@@ -52,8 +53,9 @@ extension DispatchState {
     /// Takes permits that Postgres gave, and lists the lanes that have some.
     mutating func grant(_ grants: [RateGrant], at now: Int64) {
         for grant in grants {
-            lanes[grant.destination]?.grant(Int(grant.permits), nextIn: grant.nextIn, at: now)
-            list(grant.destination)
+            guard let place = lanes.place(of: grant.destination) else { continue }
+            lanes.all[place].grant(Int(grant.permits), nextIn: grant.nextIn, at: now)
+            list(grant.destination, at: place)
         }
     }
 

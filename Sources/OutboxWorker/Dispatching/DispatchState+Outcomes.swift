@@ -17,19 +17,20 @@ extension DispatchState {
         riding -= flight.more.count
         unrecordedSince = unrecordedSince ?? now
         let id = flight.delivery.destination
-        lanes[id]?.end(duration: ended.duration, at: now)
-        if lanes[id]?.waiting ?? 0 > 0 { list(id) }
-        guard let lane = lanes[id] else { return }
+        guard let place = lanes.place(of: id) else { return }
+        lanes.all[place].end(duration: ended.duration, at: now)
+        if lanes.all[place].waiting > 0 { list(id, at: place) }
+        let (destination, kept) = (lanes.all[place].destination, lanes.all[place].keptBytes)
         func judge(_ outcome: Outcome) -> Verdict {
             Verdict.judge(
-                outcome, destination: lane.destination, attempt: Int(flight.delivery.attempt), random: random,
+                outcome, destination: destination, attempt: Int(flight.delivery.attempt), random: random,
                 duration: .microseconds(ended.duration))
         }
         let verdict = judge(outcome)
-        report(verdict, of: id, now)
-        let refused = refusedItems(of: lane.destination, verdict, ended)
+        report(verdict, at: place, now)
+        let refused = refusedItems(of: destination, verdict, ended)
         var ended = ended
-        if lane.destination.kind == .n8n, let status = ended.status, !(200...299).contains(status),
+        if destination.kind == .n8n, let status = ended.status, !(200...299).contains(status),
             let answer = N8nAnswer(status: status, body: ended.body)
         {
             ended.message = answer.explanation
@@ -37,7 +38,7 @@ extension DispatchState {
         for delivery in flight.deliveries {
             payloadBytes -= delivery.parcel.event.data.count
             let isRefused = !refused.isEmpty && refused.contains(delivery.parcel.event.id.description)
-            apply(isRefused ? judge(.refusedItem) : verdict, to: delivery, ended, kept: lane.keptBytes, now: now)
+            apply(isRefused ? judge(.refusedItem) : verdict, to: delivery, ended, kept: kept, now: now)
             leave(claim: delivery.parcel.claim)
         }
     }
@@ -48,9 +49,9 @@ extension DispatchState {
         return BatchAnswer.refusedItems(ended.body)
     }
 
-    private mutating func report(_ verdict: Verdict, of id: Int32, _ now: Int64) {
-        let report = lanes[id]?.judge(verdict, at: now)
-        if let lane = lanes[id] { breakers.note(report, verdict, of: lane, now) }
+    private mutating func report(_ verdict: Verdict, at place: Int, _ now: Int64) {
+        let report = lanes.all[place].judge(verdict, at: now)
+        breakers.note(report, verdict, of: lanes.all[place], now)
     }
 
     mutating func apply(
@@ -61,7 +62,9 @@ extension DispatchState {
             duration: Int32(clamping: ended.duration), endedAt: now,
             body: AnswerBody.kept(ended.body, limit: kept))
         if let pause = verdict.pausesDestination {
-            lanes[delivery.destination]?.pause(until: now + pause.microseconds)
+            if let place = lanes.place(of: delivery.destination) {
+                lanes.all[place].pause(until: now + pause.microseconds)
+            }
         }
         if verdict.disablesDestination {
             disabled.append((delivery.destination, verdict.failure?.rawValue ?? "disabled by receiver"))

@@ -37,12 +37,13 @@ extension DispatchState {
     /// - Returns: whether a destination may be probed, so that its retries should be fetched.
     mutating func learn(_ rows: [BreakerRow], askedAt: Int64) -> Bool {
         breakers.learn(rows, askedAt: askedAt)
-        for id in lanes.keys {
-            lanes[id]?.learn(breakers.rows[id], askedAt: askedAt)
-            if lanes[id]?.waiting ?? 0 > 0 { list(id) }
+        for place in lanes.all.indices {
+            let id = lanes.all[place].destination.id
+            lanes.all[place].learn(breakers.rows[id], askedAt: askedAt)
+            if lanes.all[place].waiting > 0 { list(id, at: place) }
         }
-        for row in rows where row.mayProbe && lanes[row.destination] == nil {
-            if let destination = routing[row.destination] { openLane(destination) }
+        for row in rows where row.mayProbe && !lanes.contains(row.destination) {
+            if let destination = routing[row.destination] { _ = openLane(destination) }
         }
         return rows.contains(where: \.mayProbe)
     }
@@ -50,22 +51,22 @@ extension DispatchState {
     /// Gives back to Postgres what waits behind stalled or paused destinations, lists lanes whose pause has ended, and
     /// lets go of claims of which little is left.
     mutating func relieve(at now: Int64) {
-        if lanes.count > Self.mostIdleLanes { forgetIdleLanes() }
-        stalledFlights = lanes.values.reduce(0) { $0 + ($1.isStalled(at: now) ? $1.inFlight : 0) }
+        if lanes.all.count > Self.mostIdleLanes { forgetIdleLanes() }
+        stalledFlights = lanes.all.reduce(0) { $0 + ($1.isStalled(at: now) ? $1.inFlight : 0) }
         if waiting > 0 {
-            for id in lanes.keys where lanes[id]?.waiting ?? 0 > 0 {
-                giveBack(from: id, at: now, all: isDraining || lanes[id]?.destination.isEnabled == false)
-                if lanes[id]?.waiting ?? 0 > 0 { list(id) }
+            for place in lanes.all.indices where lanes.all[place].waiting > 0 {
+                giveBack(from: place, at: now, all: isDraining || !lanes.all[place].destination.isEnabled)
+                if lanes.all[place].waiting > 0 { list(lanes.all[place].destination.id, at: place) }
             }
         }
         timedLanes = timedLanes.filter { lanes[$0]?.isTimed == true }
         releaseStragglers(at: now)
     }
 
-    private mutating func giveBack(from id: Int32, at now: Int64, all: Bool) {
-        guard let wait = all ? 0 : lanes[id]?.overflow(at: now), let out = lanes[id]?.relieve(at: now, all: all)
-        else { return }
-        let isEnabled = lanes[id]?.destination.isEnabled == true
+    private mutating func giveBack(from place: Int, at now: Int64, all: Bool) {
+        guard let wait = all ? 0 : lanes.all[place].overflow(at: now) else { return }
+        let out = lanes.all[place].relieve(at: now, all: all)
+        let (id, isEnabled) = (lanes.all[place].destination.id, lanes.all[place].destination.isEnabled)
         waiting -= out.count
         for delivery in out {
             payloadBytes -= delivery.parcel.event.data.count
@@ -79,7 +80,7 @@ extension DispatchState {
     private mutating func releaseStragglers(at now: Int64) {
         let claims = openClaims.takeStragglers(at: now)
         guard !claims.isEmpty else { return }
-        for delivery in flights.deliveries + lanes.values.flatMap(\.waitingDeliveries)
+        for delivery in flights.deliveries + lanes.all.flatMap(\.waitingDeliveries)
         where claims.contains(delivery.parcel.claim) {
             let target = Claim.Target(destination: delivery.destination, attempt: delivery.attempt)
             settlement.keep(event: delivery.parcel.event.id, target: target, claim: delivery.parcel.claim)
@@ -89,7 +90,7 @@ extension DispatchState {
     /// How many retries of a destination could start soon; 0 for one that is inactive, paused, deleted or stalled.
     func retryRoom(of id: Int32, at now: Int64) -> Int {
         guard let destination = routing[id], destination.isEnabled else { return 0 }
-        if let lane = lanes[id] { return lane.retryRoom(at: now) }
+        if let place = lanes.place(of: id) { return lanes.all[place].retryRoom(at: now) }
         return breakers.rows[id] == nil ? Breaker().limit(of: destination.maxConcurrency) : 0
     }
 
@@ -99,16 +100,17 @@ extension DispatchState {
         guard table.version >= routing.version else { return }
         routing = table
         routingChanges += 1
-        for id in lanes.keys {
+        for place in lanes.all.indices {
+            let id = lanes.all[place].destination.id
             guard let destination = table[id] else { continue }
-            lanes[id]?.destination = destination
-            lanes[id]?.keptBytes = table.keptBytes(of: id)
+            lanes.all[place].destination = destination
+            lanes.all[place].keptBytes = table.keptBytes(of: id)
         }
         forgetIdleLanes()
     }
 
     /// Keeps lanes as many as destinations with work, not as destinations. A pause asked for by a receiver is kept too.
     private mutating func forgetIdleLanes() {
-        lanes = lanes.filter { $0.value.isInUse }
+        lanes.keep(where: \.isInUse)
     }
 }

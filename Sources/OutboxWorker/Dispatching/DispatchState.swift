@@ -14,7 +14,7 @@ struct DispatchState: Sendable {
     var routing: RoutingTable
     /// How often it was exchanged.
     var routingChanges = 0
-    var lanes: [Int32: Lane] = [:]
+    var lanes = LaneTable()
     /// Lanes that have work, in the order in which they get a turn.
     var turns = Ranked<Int32>()
     /// Lanes in which something waits for a permit of its rate or for the company of a batch.
@@ -103,26 +103,27 @@ struct DispatchState: Sendable {
     mutating func enqueue(_ delivery: Delivery, _ now: Int64) {
         let id = delivery.destination
         guard let destination = routing[id] else { return }
-        if lanes[id] == nil { openLane(destination) }
+        let place = lanes.place(of: id) ?? openLane(destination)
         if case .erased? = delivery.parcel.unready {
             return drop(delivery, .erased, "not sent: the payload was erased", now)
         }
         guard destination.isEnabled else { return snooze(delivery, rest(at: id)) }
         if isDraining { return snooze(delivery, .retry(afterMilliseconds: 0)) }
-        if let wait = lanes[id]?.overflow(at: now) { return snooze(delivery, .retry(afterMilliseconds: wait)) }
+        if let wait = lanes.all[place].overflow(at: now) { return snooze(delivery, .retry(afterMilliseconds: wait)) }
         if let unready = delivery.parcel.unready { return setAside(delivery, unready, now) }
-        lanes[id]?.append(delivery, at: now)
+        lanes.all[place].append(delivery, at: now)
         waiting += 1
         payloadBytes += delivery.parcel.event.data.count
         openClaims.join(delivery.parcel.claim)
-        list(id)
-        if lanes[id]?.isTimed == true { timedLanes.insert(id) }
+        list(id, at: place)
+        if lanes.all[place].isTimed { timedLanes.insert(id) }
     }
 
-    mutating func openLane(_ destination: Destination) {
+    /// Makes the lane of a destination that has none, and gives its place.
+    mutating func openLane(_ destination: Destination) -> Int {
         var lane = Lane(destination: destination, keptBytes: routing.keptBytes(of: destination.id))
         if let row = breakers.rows[destination.id] { lane.learn(row, askedAt: breakers.askedAt) }
-        lanes[destination.id] = lane
+        return lanes.add(lane)
     }
 
     /// What becomes of deliveries to a destination that gets nothing: parked until it is active again, or, when only this
@@ -132,9 +133,14 @@ struct DispatchState: Sendable {
     }
 
     mutating func list(_ id: Int32) {
-        guard lanes[id]?.isListed == false else { return }
-        lanes[id]?.isListed = true
-        turns.append(id, rank: lanes[id]?.destination.priority ?? 1)
+        if let place = lanes.place(of: id) { list(id, at: place) }
+    }
+
+    /// Gives a lane a turn, unless it waits for one already.
+    mutating func list(_ id: Int32, at place: Int) {
+        guard !lanes.all[place].isListed else { return }
+        lanes.all[place].isListed = true
+        turns.append(id, rank: lanes.all[place].destination.priority)
     }
 
     mutating func snooze(_ delivery: Delivery, _ next: NextStep) {

@@ -10,6 +10,23 @@ struct OpenClaims: Sendable {
         /// The most deliveries it has had since it was last cut down.
         var size = 0
         var since: Int64
+
+        mutating func join() {
+            open += 1
+            size += 1
+        }
+
+        /// Returns whether nothing is left.
+        mutating func leave() -> Bool {
+            open -= 1
+            return open == 0 && holds == 0
+        }
+
+        /// Returns whether nothing is left.
+        mutating func unhold() -> Bool {
+            holds -= 1
+            return open == 0 && holds == 0
+        }
     }
 
     /// A claim that is older than this and less than half of which is left is cut down to what is left; 1 s.
@@ -30,28 +47,23 @@ struct OpenClaims: Sendable {
 
     /// A delivery joins a claim that is held.
     mutating func join(_ claim: Int64) {
-        entries[claim]?.open += 1
-        entries[claim]?.size += 1
+        entries[claim]?.join()
     }
 
     /// A hold ends.
     ///
     /// - Returns: whether the claim is finished.
     mutating func unhold(_ claim: Int64) -> Bool {
-        entries[claim]?.holds -= 1
-        return removeIfDone(claim)
+        guard entries[claim]?.unhold() == true else { return false }
+        entries[claim] = nil
+        return true
     }
 
     /// A delivery is settled or given back.
     ///
     /// - Returns: whether the claim is finished.
     mutating func leave(_ claim: Int64) -> Bool {
-        entries[claim]?.open -= 1
-        return removeIfDone(claim)
-    }
-
-    private mutating func removeIfDone(_ claim: Int64) -> Bool {
-        guard let entry = entries[claim], entry.open == 0, entry.holds == 0 else { return false }
+        guard entries[claim]?.leave() == true else { return false }
         entries[claim] = nil
         return true
     }
