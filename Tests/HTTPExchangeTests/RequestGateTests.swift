@@ -57,6 +57,17 @@ import Testing
         #expect(receiver.requests.count == 1)
     }
 
+    @Test(arguments: 0..<20)
+    func everyByteOfAHeaderLineIsLookedAt(position: Int) {
+        for byte in UInt8.min...UInt8.max {
+            var line = Array("X: ".utf8) + [UInt8](repeating: UInt8(ascii: "a"), count: 20)
+            line[3 + position] = byte
+            let isAllowed = byte >= 0x20 && byte != 0x7f || byte == 9
+            let isAccepted = line.withUnsafeBytes { (try? HeaderLine.check($0, number: 1)) != nil }
+            #expect(isAccepted == isAllowed, "\(byte) at \(position)")
+        }
+    }
+
     @Test(arguments: [
         "X: a\r\nEvil: b", "X: a\nEvil: b", "X: a\rb", "X: \u{0}", "X: a\u{1}", "X: \u{7f}", "no colon", ": no name",
         "X : blank", " X: blank", "Ä: x", "", "X\u{0}: a", "X\r\n: a", "Content-Length: 5",

@@ -6,6 +6,18 @@ import Testing
 @testable import Outbox
 
 @Suite struct RequestBuilderTests {
+    @Test(arguments: 0..<20)
+    func everyByteOfAValueIsLookedAt(position: Int) {
+        for byte in UInt8.min...UInt8.max {
+            var value = [UInt8](repeating: UInt8(ascii: "a"), count: 20)
+            value[position] = byte
+            #expect(HeaderField.areValueBytes(value) == HeaderField.isValueByte(byte), "\(byte) at \(position)")
+        }
+        let tabs = [UInt8](repeating: 9, count: position)
+        #expect(HeaderField.areValueBytes(tabs))
+        #expect(!HeaderField.areValueBytes(tabs + [0x7f]))
+    }
+
     @Test func standardRequestIsExact() throws {
         let request = try Fixture.request(Fixture.event(), Fixture.destination())
         #expect(

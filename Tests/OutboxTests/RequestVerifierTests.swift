@@ -37,6 +37,21 @@ import Testing
         }
     }
 
+    /// Small bodies are signed in one piece with what comes before them, larger ones in several.
+    @Test(arguments: [1, 4_095, 4_096, 4_097, 70_000], ["standard", "agentes", "github"])
+    func bodiesOfEverySizeAreSignedAsTheReceiverReadsThem(size: Int, profile: String) throws {
+        let destination = try Fixture.destination(profile)
+        var builder = RequestBuilder()
+        // Two in a row: what is kept of the first must not be in the second.
+        for (text, unixSeconds) in [("a", Fixture.unixSeconds), ("b", Fixture.unixSeconds + 1)] {
+            let event = Fixture.event("\"" + String(repeating: text, count: size) + "\"")
+            let request = try builder.request(
+                event: event, destination: destination, deliveryID: "d", attempt: 1, unixSeconds: unixSeconds)
+            let verifier = try RequestVerifier(profile: destination.profile, secrets: destination.secrets)
+            try verifier.verify(headers: fields(request), body: request.body, unixSeconds: unixSeconds)
+        }
+    }
+
     private static let valid = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
     private func verify(_ signature: String, secret: String = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", now: Int64)

@@ -19,13 +19,15 @@ enum HeaderLine {
     /// `number` counts from 1 and is all that a message says of the line: its value may be a secret.
     /// - Throws: `Failure` of kind `.invalidRequest` when the line may not be sent.
     static func check(_ line: UnsafeRawBufferPointer, number: Int) throws(Failure) -> KnownHeader {
+        // Once, not for each byte: whether a static property is there is asked with every use of it.
+        let isToken = Self.isToken
         var colon = 0
         while colon < line.count, isToken[Int(line[colon])] { colon += 1 }
         guard colon > 0, colon < line.count, line[colon] == UInt8(ascii: ":") else {
             throw invalid("header line \(number) does not begin with a name and a colon")
         }
-        for index in colon + 1..<line.count where line[index] < 0x20 || line[index] == 0x7f {
-            guard line[index] == 9 else { throw invalid("header line \(number) holds a control character") }
+        guard isPrintable(UnsafeRawBufferPointer(rebasing: line[(colon + 1)...])) else {
+            throw invalid("header line \(number) holds a control character")
         }
         let name = UnsafeRawBufferPointer(rebasing: line[..<colon])
         switch colon {
@@ -37,6 +39,20 @@ enum HeaderLine {
             throw invalid("header line \(number) is \(refused), which belongs to the exchange itself")
         }
         return .other
+    }
+
+    /// Whether there is no control character but tabs: eight bytes at a time, and one by one only where one may be.
+    private static func isPrintable(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let (ones, highest) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
+        var index = 0
+        while index + 8 <= bytes.count {
+            let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            let deleted = word ^ (ones &* 0x7f)
+            // A byte below 0x20, or 0x7f, borrows from its highest bit.
+            guard ((word &- ones &* 0x20) & ~word | (deleted &- ones) & ~deleted) & highest == 0 else { break }
+            index += 8
+        }
+        return bytes[index...].allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 9 }
     }
 
     /// The characters of RFC 9110 § 5.6.2, by their code.

@@ -59,6 +59,25 @@ public struct HeaderField: Hashable, Sendable, CustomStringConvertible, CustomRe
     /// Tells whether a byte may stand in a value (RFC 9110 section 5.5).
     static func isValueByte(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == 0x09 }
 
+    /// Whether all of these may stand in a value: eight at a time, and one by one only where one of them may not.
+    static func areValueBytes(_ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { bytes in
+            var index = 0
+            while index + 8 <= bytes.count {
+                guard hasNoControl(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) else { break }
+                index += 8
+            }
+            return bytes[index...].allSatisfy(isValueByte)
+        }
+    }
+
+    /// Whether none of eight bytes is below 0x20 or 0x7F; the borrow of a subtraction shows in the highest bit of a byte.
+    private static func hasNoControl(_ word: UInt64) -> Bool {
+        let (ones, highest) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
+        let deleted = word ^ (ones &* 0x7F)
+        return ((word &- ones &* 0x20) & ~word | (deleted &- ones) & ~deleted) & highest == 0
+    }
+
     private static func isSpace(_ byte: UInt8?) -> Bool { byte == 0x20 || byte == 0x09 }
 
     private static func isToken(_ byte: UInt8) -> Bool {

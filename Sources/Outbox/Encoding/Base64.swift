@@ -7,20 +7,30 @@ enum Base64 {
 
     /// Appends the padded text of `bytes`.
     static func append(_ bytes: UnsafeRawBufferPointer, to output: inout [UInt8]) {
+        let count = (bytes.count + 2) / 3 * 4
+        // Written aside and appended as a whole: every append looks whether the array has room and is not shared.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { text in
+            write(bytes, to: text)
+            output.append(contentsOf: text)
+        }
+    }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, to text: UnsafeMutableBufferPointer<UInt8>) {
         let table = alphabet.utf8Start
         let pad = UInt8(ascii: "=")
-        var index = 0
+        var (index, end) = (0, 0)
         while index < bytes.count {
             let left = bytes.count - index
             let first = UInt32(bytes[index]) << 16
             let second = left > 1 ? UInt32(bytes[index + 1]) << 8 : 0
             let third = left > 2 ? UInt32(bytes[index + 2]) : 0
             let group = first | second | third
-            output.append(table[Int(group >> 18)])
-            output.append(table[Int((group >> 12) & 63)])
-            output.append(left > 1 ? table[Int((group >> 6) & 63)] : pad)
-            output.append(left > 2 ? table[Int(group & 63)] : pad)
+            text[end] = table[Int(group >> 18)]
+            text[end + 1] = table[Int((group >> 12) & 63)]
+            text[end + 2] = left > 1 ? table[Int((group >> 6) & 63)] : pad
+            text[end + 3] = left > 2 ? table[Int(group & 63)] : pad
             index += 3
+            end += 4
         }
     }
 
