@@ -32,6 +32,10 @@ public struct SubscriptionTable: Sendable {
 
     private var scopes: [Scope: UInt32] = [:]
     private var names: [String: UInt32] = [:]
+    /// The number of the scope of destinations that are bound to nothing; nil when there is none.
+    private var unbound: UInt32?
+    /// Whether a pattern ends with `.*`.
+    private var hasPrefixes = false
     private var stretches: [UInt64: Stretch] = [:]
     private var members: [Int32] = []
 
@@ -47,6 +51,7 @@ public struct SubscriptionTable: Sendable {
                 entries.append((key(scope, pattern), Int32(truncatingIfNeeded: index)))
             }
         }
+        unbound = scopes[Scope(organization: nil, user: nil)]
         // By key, then by index, so that every stretch is ascending.
         entries.sort { ($0.key, $0.index) < ($1.key, $1.index) }
         members.reserveCapacity(entries.count)
@@ -103,9 +108,11 @@ public struct SubscriptionTable: Sendable {
 
     private mutating func key(_ scope: UInt32, _ pattern: EventPattern) -> UInt64 {
         switch pattern.form {
-        case .exact(let type): Self.key(scope, .exact, intern(type))
-        case .prefix(let prefix): Self.key(scope, .prefix, intern(prefix))
-        case .all: Self.key(scope, .all, 0)
+        case .exact(let type): return Self.key(scope, .exact, intern(type))
+        case .prefix(let prefix):
+            hasPrefixes = true
+            return Self.key(scope, .prefix, intern(prefix))
+        case .all: return Self.key(scope, .all, 0)
         }
     }
 
@@ -119,6 +126,7 @@ public struct SubscriptionTable: Sendable {
     private func candidates(for type: String) -> [(Kind, UInt32)] {
         var wanted: [(Kind, UInt32)] = [(.all, 0)]
         if let name = names[type] { wanted.append((.exact, name)) }
+        guard hasPrefixes else { return wanted }
         let bytes = type.utf8
         for dot in bytes.indices where bytes[dot] == UInt8(ascii: ".") {
             let afterDot = bytes.index(after: dot)
@@ -134,7 +142,7 @@ public struct SubscriptionTable: Sendable {
         func add(_ organization: String?, _ user: String?) {
             if let number = scopes[Scope(organization: organization, user: user)] { numbers.append(number) }
         }
-        add(nil, nil)
+        if let unbound { numbers.append(unbound) }
         if organization != nil { add(organization, nil) }
         if user != nil { add(nil, user) }
         if organization != nil, user != nil { add(organization, user) }

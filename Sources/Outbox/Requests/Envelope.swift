@@ -14,6 +14,10 @@ enum Envelope {
 
     /// Gives the body of an event. An empty payload counts as `null`.
     static func render(_ template: Template, _ event: Event) -> [UInt8] {
+        // The payload alone is sent from where it is.
+        if !event.data.isEmpty, template.segments.count == 1, case .variable(.data, _)? = template.segments.first {
+            return event.data
+        }
         var output: [UInt8] = []
         output.reserveCapacity(event.data.count + template.text.utf8.count + 160)
         for segment in template.segments {

@@ -22,6 +22,7 @@ struct DispatchState: Sendable {
     var flights = Flights()
     var openClaims = OpenClaims()
     var breakers = BreakerNews()
+    var jitter = Jitter(seed: .random(in: .min ... .max))
     /// Requests in flight to destinations from which nothing comes back. They do not count against the others.
     var stalledFlights = 0
     /// What became of deliveries since it was last taken.

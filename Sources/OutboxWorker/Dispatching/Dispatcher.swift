@@ -124,7 +124,8 @@ final class Dispatcher: Sendable {
         let within: Int64 = state.withLock { state in
             let before = (hasRoom: hasRoom(state), unrecorded: state.settlement.count)
             for (token, outcome, ended) in endings {
-                state.settle(token: token, outcome, ended, random: Double.random(in: 0..<1), now: now)
+                let random = state.jitter.next()
+                state.settle(token: token, outcome, ended, random: random, now: now)
             }
             // Told once, when it comes to that: a cycle that is woken for every answer takes a core from the others.
             let hasNewRoom = !before.hasRoom && hasRoom(state)
