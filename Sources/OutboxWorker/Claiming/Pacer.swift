@@ -26,6 +26,10 @@ struct Pacer: Sendable {
     static let rushPoll: Int64 = 1_500
     /// Events a second of this worker from which on ``rushPoll`` counts.
     static let rushRate = 1_500.0
+    /// How often it looks when a turn a millisecond would take the cores from those who commit; 5 ms.
+    static let stormPoll: Int64 = 5_000
+    /// Events a second of this worker from which on ``stormPoll`` counts.
+    static let stormRate = 6_000.0
     /// After the bell is let go, somebody may have found it held and not rung: looks at these times find the event.
     static let followUps: [Int64] = [0, 2_000, 5_000, 15_000, 40_000]
 
@@ -47,7 +51,7 @@ struct Pacer: Sendable {
     private var isRelayDue = false
     private var relayAfter: Int64 = .min
     private var relievedUntil: Int64 = .min
-    private var isRush = false
+    private var pollWhileHolding = Pacer.busyPoll
 
     /// Makes a pacer.
     ///
@@ -115,7 +119,7 @@ struct Pacer: Sendable {
     /// When the next look is due; not after now when it is due already.
     func nextClaim(at now: Int64) -> Int64 {
         if isHungry { return now }
-        if holdsBell { return lastClaimAt + (isRush ? Self.rushPoll : Self.busyPoll) }
+        if holdsBell { return lastClaimAt + pollWhileHolding }
         let followUp = Self.followUps.first { lastClaimAt < releasedAt + $0 }.map { releasedAt + $0 }
         return min(lastClaimAt + floorPoll, followUp ?? .max)
     }
@@ -128,7 +132,7 @@ struct Pacer: Sendable {
         let events = holdsBell || now >= relievedUntil ? windowEvents : 0
         let rate = Double(max(events, heard)) * 1_000_000 / Double(elapsed)
         // Kept from one time that it holds the bell to the next.
-        if holdsBell { isRush = Double(windowEvents) * 1_000_000 / Double(elapsed) > Self.rushRate }
+        if holdsBell { pollWhileHolding = Self.poll(at: Double(windowEvents) * 1_000_000 / Double(elapsed)) }
         beginWindow(at: now)
         if rate > Self.busyRate {
             isRelayDue = holdsBell
@@ -139,6 +143,10 @@ struct Pacer: Sendable {
             holdsBell = false
             releasedAt = now
         }
+    }
+
+    private static func poll(at rate: Double) -> Int64 {
+        rate > stormRate ? stormPoll : rate > rushRate ? rushPoll : busyPoll
     }
 
     private mutating func beginWindow(at now: Int64) {

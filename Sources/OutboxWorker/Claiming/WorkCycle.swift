@@ -15,10 +15,14 @@ final class WorkCycle: Sendable {
     static let flushDelay: Int64 = 5_000
     /// And at most this long when events of an ordering key wait behind it; 1 ms.
     static let orderFlushDelay: Int64 = 1_000
+    /// And so long when the worker is behind, so that settlements are large however many workers share the cores; 20 ms.
+    static let backlogFlushDelay: Int64 = 20_000
+    /// With so many deliveries in memory a worker is behind; 1,024.
+    static let backlog = 1_024
     /// A settlement of so many attempts does not wait; 128.
     static let flushCount = 128
-    /// Claims smaller than this wait for room, unless little is in memory; 64.
-    static let smallestClaim = 64
+    /// Claims smaller than this wait for room, unless little is in memory; 256.
+    static let smallestClaim = 256
     /// How often lanes that are paused or stalled are looked after; 100 ms.
     static let reliefInterval: Int64 = 100_000
     /// The longest rest without any work; 1 s.
@@ -226,8 +230,7 @@ final class WorkCycle: Sendable {
 
     private func plan(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
         var plan = Plan()
-        let isRoomy = gauge.room >= Self.smallestClaim || gauge.outstanding < Self.smallestClaim
-        if gauge.room > 0, isRoomy, turn.pacer.nextClaim(at: now) <= now {
+        if gauge.hasRoom, turn.pacer.nextClaim(at: now) <= now {
             plan.events = min(gauge.room, context.settings.maxClaim)
             plan.relaysBell = !context.links.isDeaf && turn.pacer.wantsRelay(at: now)
         }
@@ -255,12 +258,14 @@ final class WorkCycle: Sendable {
     }
 
     /// How long a settlement waits for company.
-    static func flushDelay(releasesOrder: Bool) -> Int64 { releasesOrder ? orderFlushDelay : flushDelay }
+    static func flushDelay(releasesOrder: Bool, outstanding: Int) -> Int64 {
+        releasesOrder ? orderFlushDelay : outstanding >= backlog ? backlogFlushDelay : flushDelay
+    }
 
     private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
         guard gauge.hasSettlement else { return false }
         let age = gauge.unrecordedSince.map { now - $0 } ?? Self.flushDelay
-        let delay = Self.flushDelay(releasesOrder: gauge.releasesOrder)
+        let delay = Self.flushDelay(releasesOrder: gauge.releasesOrder, outstanding: gauge.outstanding)
         return age >= (plan.isEmpty ? delay : delay / 2) || gauge.unrecorded >= Self.flushCount
             || isStopping.load(ordering: .acquiring)
     }
@@ -271,13 +276,14 @@ final class WorkCycle: Sendable {
         var until = now + (gauge.outstanding > 0 ? Self.reliefInterval : Self.idleInterval)
         if gauge.nextTimed < .max { until = min(until, max(gauge.nextTimed, now + 500)) }
         if let first = gauge.unrecordedSince {
-            until = min(until, first + Self.flushDelay(releasesOrder: gauge.releasesOrder))
+            let delay = Self.flushDelay(releasesOrder: gauge.releasesOrder, outstanding: gauge.outstanding)
+            until = min(until, first + delay)
         } else if gauge.inFlight > 0, now - turn.claimedAt < 2 * Self.flushDelay {
             // Most receivers answer within this: one look records them, and none of them wakes the cycle.
             until = min(until, now + Self.flushDelay)
         }
         if !stops {
-            if gauge.room > 0 { until = min(until, max(turn.pacer.nextClaim(at: now), now + 200)) }
+            if gauge.hasRoom { until = min(until, max(turn.pacer.nextClaim(at: now), now + 200)) }
             until = min(until, max(turn.agenda.nextTime(), now + 1_000))
         }
         return max(0, until - now)

@@ -22,6 +22,14 @@ extension Dispatcher {
         var openClaims: Int
         /// When something goes that a rate or a batch holds back; never, mostly.
         var nextTimed: Int64
+
+        /// Whether a claim is worth it: there is room for many, or so little in memory that a few count.
+        var hasRoom: Bool { Self.hasRoom(room, outstanding: outstanding) }
+
+        /// The same, of numbers.
+        static func hasRoom(_ room: Int, outstanding: Int) -> Bool {
+            room > 0 && (room >= WorkCycle.smallestClaim || outstanding < WorkCycle.smallestClaim)
+        }
     }
 
     /// The numbers as they are now.

@@ -131,15 +131,17 @@ final class Dispatcher: Sendable {
             let hasNewRoom = !before.hasRoom && hasRoom(state)
             let isEnough = before.unrecorded < WorkCycle.flushCount && state.settlement.count >= WorkCycle.flushCount
             let isUrgent = hasNewRoom || isEnough || state.isDraining
-            return isUrgent ? 0 : WorkCycle.flushDelay(releasesOrder: state.settlement.releasesOrder)
+            guard !isUrgent else { return 0 }
+            return WorkCycle.flushDelay(
+                releasesOrder: state.settlement.releasesOrder, outstanding: state.outstanding)
         }
         depart()
         settled(within)
     }
 
-    /// Whether there is room for a claim that is worth it.
+    /// Whether a claim is worth it.
     private func hasRoom(_ state: DispatchState) -> Bool {
-        state.outstanding <= maxOutstanding - WorkCycle.smallestClaim
+        Gauge.hasRoom(maxOutstanding - state.outstanding, outstanding: state.outstanding)
     }
 
     /// Starts what may start now.
