@@ -33,7 +33,9 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibPQ", path: "Sources/CLibPQ", providers: [.apt(["libpq-dev"])]),
         .target(name: "Support", path: "Sources/Support", cSettings: c),
-        .executableTarget(name: "bench-receiver", dependencies: ["Support"], path: "Sources/Receiver", cSettings: c),
+        .executableTarget(
+            name: "bench-receiver", dependencies: ["Support"], path: "Sources/Receiver", cSettings: c,
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .executableTarget(name: "bench-loader", dependencies: ["Support"], path: "Sources/Loader", cSettings: c),
         .executableTarget(
             name: "bench-producer", dependencies: ["Support"], path: "Sources/Producer", cSettings: c,

@@ -20,6 +20,7 @@ has_package() {
     case $1 in
     libpq-dev) has_header libpq libpq-fe.h ;;
     libcurl4-openssl-dev) has_header libcurl curl/curl.h ;;
+    libssl-dev) has_header libssl openssl/ssl.h ;;
     postgresql) server_bin >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
@@ -29,6 +30,7 @@ package_meaning() {
     case $1 in
     libpq-dev) echo "the header of libpq, Postgres's C library (libpq-fe.h)" ;;
     libcurl4-openssl-dev) echo "the header of libcurl (curl/curl.h)" ;;
+    libssl-dev) echo "the headers of OpenSSL (openssl/ssl.h)" ;;
     postgresql) echo "a Postgres server (the programs initdb, pg_ctl and postgres, version 15 or newer)" ;;
     *) echo "the command $1" ;;
     esac

@@ -57,10 +57,12 @@ void figures_print(const struct options *options) {
     if (records != NULL) bench_write_file(options->record_path, records, record_count * sizeof *records);
     printf("{\"requests\":%" PRId64 ",\"distinct\":%" PRId64 ",\"duplicates\":%" PRId64 ",\"without_id\":%" PRId64
            ",\"bad\":%" PRId64 ",\"connections\":%" PRId64 ",\"open_connections\":%" PRId64 ",\"bytes\":%" PRId64
-           ",\"first_us\":%" PRId64 ",\"last_us\":%" PRId64 ",\"cpu_us\":%" PRId64 ",\"recorded\":%zu,\"by_port\":[",
+           ",\"handshakes\":%" PRId64 ",\"resumed\":%" PRId64 ",\"handshakes_failed\":%" PRId64
+           ",\"most_requests\":%" PRId64 ",\"first_us\":%" PRId64 ",\"last_us\":%" PRId64 ",\"cpu_us\":%" PRId64 ",\"recorded\":%zu,\"by_port\":[",
            figures.requests, figures.distinct, figures.duplicates, figures.without_id, figures.bad,
-           figures.connections, figures.open_connections, figures.bytes, figures.first_us, figures.last_us,
-           bench_cpu_us(), record_count);
+           figures.connections, figures.open_connections, figures.bytes, figures.handshakes, figures.resumed,
+           figures.handshakes_failed, figures.most_requests, figures.first_us, figures.last_us, bench_cpu_us(),
+           record_count);
     for (int port = 0; port < options->ports; port++) {
         printf("%s%" PRId64, port == 0 ? "" : ",", figures.by_port[port]);
     }

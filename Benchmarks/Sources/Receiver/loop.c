@@ -27,7 +27,12 @@ struct connection {
     uint32_t generation; // tells this connection from an earlier one with the same descriptor
     uint32_t owed;       // answers that may be sent now
     uint32_t sent;       // bytes of the first of them that are sent already
-    bool wants_room;     // epoll watches for room to write
+    uint32_t watched;    // what epoll watches for
+    int64_t requests;    // taken
+    int64_t answered;    // of them, completely
+    struct ssl_st *tls;  // NULL for plain http
+    bool is_shaking;     // before the end of the TLS handshake
+    bool has_ended;      // we said that nothing more will be sent, and wait for the other side to say so
     size_t have, scanned;
     uint64_t body_left;
     char buffer[buffer_size];
@@ -45,7 +50,8 @@ static uint32_t generations;
 static int poller, signals;
 static uint8_t listener_number[most_connections]; // by descriptor: 1 for the first port, 0 for what is no listener
 static char *answers; // the canned answer, answers_at_once times
-static size_t answer_length;
+static char *last_answer; // of a connection that is closed then
+static size_t answer_length, last_length;
 static bool counted, ending;
 
 // The delay is the same for all, so answers fall due in the order of their requests: a ring suffices.
@@ -62,35 +68,71 @@ static void watch(int operation, int fd, uint32_t events) {
     if (epoll_ctl(poller, operation, fd, &event) != 0) fail("epoll_ctl");
 }
 
+static void watch_for(struct connection *connection, uint32_t events) {
+    if (connection->watched == events) return;
+    connection->watched = events;
+    watch(EPOLL_CTL_MOD, connection->fd, events);
+}
+
 static void drop(struct connection *connection) {
     connections[connection->fd] = NULL;
+    if (connection->tls != NULL) tls_free(connection->tls);
     close(connection->fd);
     free(connection);
     figures.open_connections--;
 }
 
+// What is sent next: as many answers as are owed, but the last one of a connection, which says so, alone.
+static const char *next_answers(const struct connection *connection, size_t *length, size_t *one) {
+    int64_t before_last = options->close_after - 1 - connection->answered;
+    *one = answer_length;
+    if (options->close_after > 0 && before_last == 0) {
+        *length = *one = last_length;
+        return last_answer;
+    }
+    size_t batch = connection->owed < answers_at_once ? connection->owed : answers_at_once;
+    if (options->close_after > 0 && (int64_t)batch > before_last) batch = (size_t)before_last;
+    *length = batch * answer_length;
+    return answers;
+}
+
+static ssize_t send_some(struct connection *connection, const char *bytes, size_t length) {
+    if (connection->tls != NULL) return tls_send(connection->tls, bytes, length);
+    return send(connection->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// Closes our side only: a close with bytes unread would take the last answer away from the one who reads it.
+static void say_end(struct connection *connection) {
+    if (connection->tls != NULL) tls_end(connection->tls);
+    shutdown(connection->fd, SHUT_WR);
+    connection->has_ended = true;
+}
+
 // False when the connection is gone.
 static bool answer(struct connection *connection) {
     while (connection->owed > 0) {
-        size_t batch = connection->owed < answers_at_once ? connection->owed : answers_at_once;
-        ssize_t wrote = send(connection->fd, answers + connection->sent, batch * answer_length - connection->sent,
-                             MSG_NOSIGNAL | MSG_DONTWAIT);
+        size_t length, one;
+        const char *bytes = next_answers(connection, &length, &one);
+        ssize_t wrote = send_some(connection, bytes + connection->sent, length - connection->sent);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote < 0 && errno == EAGAIN) {
-            if (!connection->wants_room) watch(EPOLL_CTL_MOD, connection->fd, EPOLLIN | EPOLLOUT);
-            connection->wants_room = true;
+            watch_for(connection, EPOLLIN | EPOLLOUT);
             return true;
         }
-        if (wrote < 0) {
+        if (wrote <= 0) {
             drop(connection);
             return false;
         }
         size_t done = connection->sent + (size_t)wrote;
-        connection->owed -= (uint32_t)(done / answer_length);
-        connection->sent = (uint32_t)(done % answer_length);
+        connection->owed -= (uint32_t)(done / one);
+        connection->answered += (int64_t)(done / one);
+        connection->sent = (uint32_t)(done % one);
+        if (options->close_after > 0 && connection->answered == options->close_after) {
+            say_end(connection);
+            break;
+        }
     }
-    if (connection->wants_room) watch(EPOLL_CTL_MOD, connection->fd, EPOLLIN);
-    connection->wants_room = false;
+    watch_for(connection, EPOLLIN);
     return true;
 }
 
@@ -121,6 +163,11 @@ static void answer_due(int64_t now_us) {
     }
 }
 
+// Whether no further request is taken: the one before said that it is the last.
+static bool is_over(const struct connection *connection) {
+    return options->close_after > 0 && connection->requests == options->close_after;
+}
+
 // Takes the body that is there already; true when the whole of it is.
 static bool skip_body(struct connection *connection, size_t *at) {
     size_t there = connection->have - *at;
@@ -136,6 +183,10 @@ static bool take_requests(struct connection *connection, int64_t now_us) {
     bool in_body = connection->body_left > 0, good = true;
     while (at < connection->have) {
         if (!in_body) {
+            if (is_over(connection)) {
+                at = connection->have;
+                break;
+            }
             struct head head = parse_head(connection->buffer + at, connection->have - at, connection->scanned);
             connection->scanned = 0;
             if (head.length == 0) {
@@ -148,6 +199,8 @@ static bool take_requests(struct connection *connection, int64_t now_us) {
             }
             // Counted at its head: the time of arrival is the time of the first bytes, whatever the body's length.
             figures_count(connection->destination, head.id, head.id_length, now_us);
+            connection->requests++;
+            if (connection->requests > figures.most_requests) figures.most_requests = connection->requests;
             connection->body_left = head.body_length;
             at += head.length;
         }
@@ -164,24 +217,50 @@ static bool take_requests(struct connection *connection, int64_t now_us) {
     return good && connection->have < buffer_size;
 }
 
-static void receive(struct connection *connection) {
-    ssize_t got = recv(connection->fd, connection->buffer + connection->have, buffer_size - connection->have,
-                       MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+static void refuse(struct connection *connection) {
+    figures.bad++;
+    static const char refusal[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    send_some(connection, refusal, sizeof refusal - 1);
+    drop(connection);
+}
+
+// False when the connection is gone or has nothing more to read now.
+static bool receive_some(struct connection *connection) {
+    char *to = connection->buffer + connection->have;
+    size_t room = buffer_size - connection->have;
+    ssize_t got = connection->tls != NULL ? tls_receive(connection->tls, to, room)
+                                          : recv(connection->fd, to, room, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (got <= 0) {
         drop(connection);
-        return;
+        return false;
     }
+    if (connection->has_ended) return connection->tls != NULL && tls_has_more(connection->tls);
     figures.bytes += got;
     connection->have += (size_t)got;
     if (!take_requests(connection, bench_realtime_us())) {
-        figures.bad++;
-        static const char refusal[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        send(connection->fd, refusal, sizeof refusal - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        drop(connection);
-        return;
+        refuse(connection);
+        return false;
     }
-    answer(connection);
+    return answer(connection) && connection->tls != NULL && tls_has_more(connection->tls);
+}
+
+// False while the handshake goes on, and when the connection is gone.
+static bool shake(struct connection *connection) {
+    int done = tls_shake(connection->tls);
+    if (done < 0) {
+        drop(connection);
+        return false;
+    }
+    connection->is_shaking = done == 0;
+    watch_for(connection, done == 0 && tls_wants_room(connection->tls) ? EPOLLOUT : EPOLLIN);
+    // With the end of the handshake the first request may have come and been read ahead.
+    return done > 0 && tls_has_more(connection->tls);
+}
+
+static void receive(struct connection *connection) {
+    if (connection->is_shaking && !shake(connection)) return;
+    while (receive_some(connection)) continue;
 }
 
 static void accept_all(int listener) {
@@ -194,6 +273,10 @@ static void accept_all(int listener) {
             return;
         }
         memset(connection, 0, offsetof(struct connection, buffer));
+        connection->tls = tls_open(fd);
+        connection->is_shaking = connection->tls != NULL;
+        if (tls_is_wanted() && connection->tls == NULL) fail("SSL_new");
+        connection->watched = EPOLLIN;
         connection->fd = fd;
         connection->destination = (uint16_t)(listener_number[listener] - 1);
         connection->generation = ++generations;
@@ -221,16 +304,22 @@ static void listen_at(int index) {
     watch(EPOLL_CTL_ADD, fd, EPOLLIN);
 }
 
+static char *make_answer(const char *further_header, size_t *length) {
+    char *text;
+    int made = asprintf(&text, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n%s\r\n%s", options->status,
+                        options->status < 300 ? "OK" : "Refused", strlen(options->body), further_header, options->body);
+    if (made < 0) fail("asprintf");
+    *length = (size_t)made;
+    return text;
+}
+
 static void make_answers(void) {
-    char *one;
-    int length = asprintf(&one, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n\r\n%s", options->status,
-                          options->status < 300 ? "OK" : "Refused", strlen(options->body), options->body);
-    if (length < 0) fail("asprintf");
-    answer_length = (size_t)length;
+    char *one = make_answer("", &answer_length);
     answers = malloc(answer_length * answers_at_once);
     if (answers == NULL) fail("malloc");
     for (int i = 0; i < answers_at_once; i++) memcpy(answers + (size_t)i * answer_length, one, answer_length);
     free(one);
+    last_answer = make_answer("Connection: close\r\n", &last_length);
 }
 
 static void watch_signals(void) {
@@ -263,8 +352,11 @@ static void dispatch(struct epoll_event event) {
     } else if (listener_number[fd] != 0) {
         accept_all(fd);
     } else if (connections[fd] != NULL) {
-        if ((event.events & EPOLLOUT) != 0 && !answer(connections[fd])) return;
-        if ((event.events & ~(uint32_t)EPOLLOUT) != 0) receive(connections[fd]);
+        struct connection *connection = connections[fd];
+        // What a handshake has to write goes out by its next step.
+        bool may_read = connection->is_shaking || (event.events & ~(uint32_t)EPOLLOUT) != 0;
+        if (!connection->is_shaking && (event.events & EPOLLOUT) != 0 && !answer(connection)) return;
+        if (may_read) receive(connection);
     }
 }
 

@@ -4,7 +4,7 @@
 struct Options {
     /// The subcommands, in the order of `all`.
     static let scenarios = [
-        "receiver", "drain", "fan-out", "backlog", "options", "latency", "replay", "producers", "inserts", "cpu",
+        "receiver", "drain", "tls", "fan-out", "backlog", "options", "latency", "replay", "producers", "inserts", "cpu",
         "instructions", "copies", "scaling", "single", "held",
     ]
     private var isAll = false
@@ -28,6 +28,8 @@ struct Options {
     var heldSeconds = 600
     var singleSeconds = 20
     var workerCounts = Scaling.counts
+    var isSecure = false
+    var closeAfter: Int?
 
     /// The help text.
     static let usage = """
@@ -36,6 +38,7 @@ struct Options {
           bench drain       a queue that is full: events a second until all is delivered and recorded, CPU, memory,
                             write-ahead log; beside it a bare C program that does the least possible
           bench fan-out     the same with 8 destinations of which each event goes to 3, without the C program
+          bench tls         drains to receivers with TLS and without, over connections kept and closed: handshakes
           bench backlog     the same with a queue row for each event: on a new database, after much history, and while a
                             transaction is held open
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
@@ -64,6 +67,8 @@ struct Options {
           --destinations N      endpoints of a drain, default 1
           --fan-out N           to how many of them each event goes, default 1
           --minutes N           how long held holds its transaction, default 10
+          --tls                 a drain over TLS beside the plain one
+          --close-after N       the receiver of a drain closes each connection after N requests
           --history N           events delivered before, of backlog, default 1000000
           --profiles FOLDER     instructions leaves the files of callgrind there, for callgrind_annotate or kcachegrind
           --postrider PATH      the program to measure, default .build/release/postrider
@@ -81,6 +86,7 @@ struct Options {
             switch argument {
             case "all": (scenarios, isAll) = (Options.scenarios, true)
             case "--quick": makeQuick()
+            case "--tls": isSecure = true
             case _ where Options.scenarios.contains(argument): scenarios.append(argument)
             case _ where argument.hasPrefix("--"): try set(argument, rest.popFirst())
             default: throw BenchError("\(argument) is no measurement; see bench --help.", status: 64)
@@ -115,6 +121,7 @@ struct Options {
         case "--seconds": seconds = try Options.number(option, value, 1...3600)
         case "--minutes": heldSeconds = try Options.number(option, value, 1...600) * 60
         case "--destinations": destinations = try Options.number(option, value, 1...64)
+        case "--close-after": closeAfter = try Options.number(option, value, 1...1_000_000)
         case "--history": history = try Options.number(option, value, 1...50_000_000)
         case "--fan-out": fanOut = try Options.number(option, value, 1...64)
         default: throw BenchError("\(option) is unknown; see bench --help.", status: 64)

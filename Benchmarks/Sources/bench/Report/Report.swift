@@ -169,6 +169,18 @@ struct Comparison {
                 part: Place(scenario: "drain", variant: Drain.variant, figure: "deliveries"),
                 whole: Place(scenario: "drain", variant: Ceiling.variant, figure: "deliveries")),
             Comparison(
+                name: "drain: over TLS / plain http",
+                part: Place(scenario: "drain", variant: Drain.secure, figure: "deliveries"),
+                whole: Place(scenario: "drain", variant: Drain.variant, figure: "deliveries")),
+            Comparison(
+                name: "drain: TLS / plain http, connections kept",
+                part: Place(scenario: "tls", variant: TLSVariant.tls.rawValue, figure: "deliveries"),
+                whole: Place(scenario: "tls", variant: TLSVariant.plain.rawValue, figure: "deliveries")),
+            Comparison(
+                name: "drain: TLS / plain http, closed after 100 requests",
+                part: Place(scenario: "tls", variant: TLSVariant.tlsClosed.rawValue, figure: "deliveries"),
+                whole: Place(scenario: "tls", variant: TLSVariant.plainClosed.rawValue, figure: "deliveries")),
+            Comparison(
                 name: "commit rate: attached, workers running / the same without doorbell",
                 part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
                 whole: Place(scenario: "producers", variant: ProducerVariant.bellless.rawValue, figure: "commits")),

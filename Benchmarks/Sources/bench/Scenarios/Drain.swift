@@ -4,6 +4,8 @@
 struct Drain {
     /// How the variant's name begins.
     static let variant = "Postrider"
+    /// How it begins when the receiver speaks TLS.
+    static let secure = "over TLS:"
     /// Unit of the rate in steady state.
     static let sinceFirst = "/s from first request to last record"
     /// Unit of the rate that counts the start of the processes in.
@@ -23,6 +25,10 @@ struct Drain {
     var setup: [String] = []
     /// Ordering keys among which the events are shared out; 0 for none.
     var keys = 0
+    /// Whether the receiver speaks TLS.
+    var isSecure = false
+    /// Requests after which the receiver closes a connection; nil for never.
+    var closeAfter: Int?
 
     private var deliveries: Int { events * fanOut }
 
@@ -30,7 +36,9 @@ struct Drain {
     ///
     /// - Throws: ``BenchError`` when the workers fail or do not come to an end.
     func measure(_ stage: Stage) throws -> [Sample] {
-        let receiver = try Receiver(stage.toolbox, ports: destinations, count: deliveries)
+        let authority = isSecure ? try Authority(stage.toolbox) : nil
+        let receiver = try Receiver(
+            stage.toolbox, ports: destinations, count: deliveries, authority: authority, closeAfter: closeAfter)
         defer { receiver.end() }
         try stage.createEndpoints(receiver, fanOut: fanOut)
         for statement in setup { try stage.database.run(statement) }
@@ -40,7 +48,8 @@ struct Drain {
         let filled = try fill(stage)
         let start = Clock.microsecondsSince1970
         let (wal, serverCPU) = (try stage.server.walBytes(), stage.server.cpuMicroseconds)
-        let workers = try Workers(stage.toolbox, count: workers, databaseURL: stage.url)
+        let workers = try Workers(
+            stage.toolbox, count: workers, databaseURL: stage.url, authority: authority?.file)
         defer { workers.end() }
         let end = try waitUntilRecorded(stage, receiver, workers)
         let costs = [
@@ -58,7 +67,7 @@ struct Drain {
             Sample("deliveries with start", rate(since: start, until: end), Drain.sinceStart),
             Sample("first request after", Double(arrived.first_us - start) / 1000, "ms from start"),
         ]
-        return rates + costs + (try losses(stage, arrived))
+        return rates + costs + (try losses(stage, arrived)) + connections(arrived)
     }
 
     private func fill(_ stage: Stage) throws -> (wal: Double, seconds: Double) {
@@ -132,7 +141,20 @@ struct Drain {
             Sample("duplicates", Double(arrived.duplicates)),
             Sample("not recorded", max(0, Double(deliveries) - recorded - failed)),
             Sample("failed", failed),
+        ]
+    }
+
+    private func connections(_ arrived: ReceiverFigures) -> [Sample] {
+        let figures = [
             Sample("connections", Double(arrived.connections)),
+            Sample("requests per connection", Double(arrived.requests) / Double(max(1, arrived.connections))),
+            Sample("receiver CPU per delivery", Double(arrived.cpu_us) / Double(deliveries), "µs"),
+        ]
+        guard isSecure else { return figures }
+        return figures + [
+            Sample("full TLS handshakes", Double(arrived.handshakes)),
+            Sample("resumed TLS handshakes", Double(arrived.resumed)),
+            Sample("failed TLS handshakes", Double(arrived.handshakes_failed)),
         ]
     }
 }

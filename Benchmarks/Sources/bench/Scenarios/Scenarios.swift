@@ -74,6 +74,11 @@ struct Scenarios {
             for (variant, figures) in try Stage.with(toolbox, server, copies.measure) {
                 report.add(name, variant, figures)
             }
+        case "tls":
+            for variant in TLSVariant.allCases {
+                let drain = variant.drain(events: options.events, workers: options.workers)
+                report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
+            }
         case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         default:
             let steady = Steady(seconds: options.seconds, workers: options.workers)
@@ -84,15 +89,21 @@ struct Scenarios {
     }
 
     private func drains(_ report: inout Report) throws {
-        let drain = Drain(
+        var drain = Drain(
             events: options.events, workers: options.workers, destinations: options.destinations,
             fanOut: options.fanOut)
+        drain.closeAfter = options.closeAfter
         let events = "\(Table.number(Double(options.events))) events"
         var variant = "\(Drain.variant), \(options.workers) workers, \(events)"
         if options.destinations > 1 {
             variant += ", \(options.destinations) destinations, fan-out \(options.fanOut)"
         }
+        if let closeAfter = options.closeAfter { variant += ", closed after \(closeAfter) requests" }
         report.add("drain", variant, try Stage.with(toolbox, server, drain.measure))
+        if options.isSecure {
+            drain.isSecure = true
+            report.add("drain", "\(Drain.secure) \(variant)", try Stage.with(toolbox, server, drain.measure))
+        }
         let ceiling = Ceiling(events: options.events, processes: options.workers)
         report.add(
             "drain", "\(Ceiling.variant), \(options.workers) processes, \(events)",

@@ -14,6 +14,14 @@ struct ReceiverFigures: Decodable {
     let duplicates: Int
     /// Connections that were opened to it.
     let connections: Int
+    /// TLS handshakes from the beginning.
+    let handshakes: Int
+    /// TLS handshakes that resumed a session.
+    let resumed: Int
+    /// TLS handshakes that came to nothing.
+    let handshakes_failed: Int
+    /// The most requests that came over one connection.
+    let most_requests: Int
     /// Arrival of the first request, in microseconds since 1970; 0 when there was none.
     let first_us: Int64
     /// Arrival of the last request.
@@ -28,6 +36,7 @@ final class Receiver {
     let ports: [Int]
     private let child: Child
     private let recordPath: String?
+    private let scheme: String
 
     /// Starts one and waits until it listens.
     ///
@@ -35,19 +44,27 @@ final class Receiver {
     ///   - ports: how many destinations it plays.
     ///   - count: after how many distinct requests ``reachedCount()`` is true.
     ///   - records: whether the arrivals are kept for ``arrivals()``.
+    ///   - authority: whose certificate it shows; nil for plain http.
+    ///   - closeAfter: requests after which it closes a connection; nil for never.
     /// - Throws: ``BenchError`` when it cannot be started.
-    init(_ toolbox: Toolbox, ports: Int = 1, count: Int = 0, records: Bool = false) throws {
+    init(
+        _ toolbox: Toolbox, ports: Int = 1, count: Int = 0, records: Bool = false, authority: Authority? = nil,
+        closeAfter: Int? = nil
+    ) throws {
         recordPath = records ? "\(toolbox.folder)/arrivals" : nil
         var arguments = ["--ports", "\(ports)"]
         if count > 0 { arguments += ["--count", "\(count)"] }
         if let recordPath { arguments += ["--record", recordPath] }
+        if let authority { arguments += ["--tls-certificate", authority.certificate, "--tls-key", authority.key] }
+        if let closeAfter { arguments += ["--close-after", "\(closeAfter)"] }
+        scheme = authority == nil ? "http" : "https"
         child = try toolbox.start("bench-receiver", arguments)
         struct Ports: Decodable { let ports: [Int] }
         self.ports = try decode(Ports.self, child.line(within: 10)).ports
     }
 
     /// Where a destination listens.
-    func url(_ destination: Int = 0) -> String { "http://127.0.0.1:\(ports[destination])/" }
+    func url(_ destination: Int = 0) -> String { "\(scheme)://127.0.0.1:\(ports[destination])/" }
 
     /// Whether the count was reached; waits up to a twentieth of a second for it. True once.
     ///

@@ -48,6 +48,13 @@ struct Toolbox {
         return try Child("\(programs)/\(name)", arguments, environment: environment, folder: folder)
     }
 
+    /// Starts a program of the system, which PATH finds.
+    ///
+    /// - Throws: ``BenchError`` when it cannot be started.
+    func startProgram(_ name: String, _ arguments: [String]) throws -> Child {
+        try Child("/usr/bin/env", [name] + arguments, environment: environment(nil), folder: folder)
+    }
+
     /// A library that is loaded before all others, and variables for it.
     typealias Preload = (path: String, variables: [String: String])
 

@@ -8,11 +8,16 @@ final class Workers {
 
     /// Starts them. They are ready when the first event arrives.
     ///
+    /// - Parameter authority: a file of authorities that they trust instead of the system's.
     /// - Throws: ``BenchError`` when one cannot be started.
-    init(_ toolbox: Toolbox, count: Int, databaseURL: String, isDeaf: Bool = false) throws {
+    init(
+        _ toolbox: Toolbox, count: Int, databaseURL: String, isDeaf: Bool = false, authority: String? = nil
+    ) throws {
+        var settings: [String: String] = [:]
+        if isDeaf { settings["POSTRIDER_DEAF"] = "true" }
+        if let authority { settings["POSTRIDER_CA_FILE"] = authority }
         children = try (0..<count).map { _ in
-            try toolbox.startPostrider(
-                ["worker"], databaseURL: databaseURL, adding: isDeaf ? ["POSTRIDER_DEAF": "true"] : [:])
+            try toolbox.startPostrider(["worker"], databaseURL: databaseURL, adding: settings)
         }
     }
 
