@@ -134,6 +134,11 @@ CREATE TABLE postrider.webhook_workers (
     process_id   integer     NOT NULL DEFAULT 0,
     version      text        NOT NULL DEFAULT '',
     has_lock     boolean     NOT NULL DEFAULT false,
+    requests           bigint NOT NULL DEFAULT 0,
+    connections_opened bigint NOT NULL DEFAULT 0,
+    connections_reused bigint NOT NULL DEFAULT 0,
+    tls_handshakes     bigint NOT NULL DEFAULT 0,
+    tls_resumed        bigint NOT NULL DEFAULT 0,
     CONSTRAINT webhook_workers_pkey PRIMARY KEY (id)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE postrider.webhook_workers IS
@@ -149,6 +154,12 @@ COMMENT ON COLUMN postrider.webhook_workers.process_id IS 'Process id on that ho
 COMMENT ON COLUMN postrider.webhook_workers.version IS 'Version of the program.';
 COMMENT ON COLUMN postrider.webhook_workers.has_lock IS
     'True when it holds the session advisory lock (7742, id): its absence then tells of a crash before the lease runs out.';
+COMMENT ON COLUMN postrider.webhook_workers.requests IS
+    'HTTP requests that ended, whatever their outcome. This and the next four count since started_at, as of the last heartbeat.';
+COMMENT ON COLUMN postrider.webhook_workers.connections_opened IS 'Connections dialled to receivers and proxies.';
+COMMENT ON COLUMN postrider.webhook_workers.connections_reused IS 'Requests that went over a connection already open.';
+COMMENT ON COLUMN postrider.webhook_workers.tls_handshakes IS 'TLS handshakes that succeeded.';
+COMMENT ON COLUMN postrider.webhook_workers.tls_resumed IS 'Those of them that resumed an earlier session, which costs both sides far less.';
 
 CREATE TABLE postrider.webhook_claims (
     id              bigint      GENERATED ALWAYS AS IDENTITY,

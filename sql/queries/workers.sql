@@ -33,10 +33,12 @@ SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery();
 SELECT pg_catalog.pg_notify($1, '');
 
 -- name: WorkerHeartbeat   rows: 1 with the version of the routing; none when the worker was declared dead
--- params: $1 worker bigint
+-- params: $1 worker bigint, $2 requests, $3 connections opened, $4 reused, $5 TLS handshakes, $6 of them resumed bigint
 -- index: webhook_workers_pkey
+-- The counts ride along: the row is written anyway.
 UPDATE postrider.webhook_workers
-SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + interval '1500 milliseconds'
+SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + interval '1500 milliseconds',
+    requests = $2, connections_opened = $3, connections_reused = $4, tls_handshakes = $5, tls_resumed = $6
 WHERE id = $1 AND alive
 RETURNING (SELECT version FROM postrider.webhook_routing);
 
@@ -54,10 +56,12 @@ WHERE w.alive AND w.id <> $1
                                               WHERE datname = current_database())));
 
 -- name: WorkerFarewell   rows: none
--- params: $1 worker bigint
+-- params: $1 worker bigint, $2 to $6 the counts of WorkerHeartbeat bigint
 -- index: webhook_workers_pkey
 -- What it still holds is found by the next sweep.
-UPDATE postrider.webhook_workers SET alive = false, epoch = epoch + 1, lease_until = clock_timestamp()
+UPDATE postrider.webhook_workers
+SET alive = false, epoch = epoch + 1, lease_until = clock_timestamp(),
+    requests = $2, connections_opened = $3, connections_reused = $4, tls_handshakes = $5, tls_resumed = $6
 WHERE id = $1 AND alive;
 
 -- name: WorkerPrune   rows: none

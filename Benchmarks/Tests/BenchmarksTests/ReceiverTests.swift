@@ -71,6 +71,59 @@ import Testing
         #expect(isReached)
     }
 
+    @Test(arguments: ["TLSv1_2", "TLSv1_3"])
+    func handshakesOverTLSAreCountedAsFullOrResumed(version: String) throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let authority = try Authority(toolbox)
+        let receiver = try Receiver(toolbox, authority: authority, closeAfter: 3)
+        defer { receiver.end() }
+        // Seven requests at three a connection; each of the connections but the first brings the session before.
+        let client = try TLSClient(toolbox, receiver.ports[0], authority.file, [version, "7", "100"])
+        #expect(try client.finish() == ["3 connections", "2 resumed"])
+        let figures = try receiver.figures()
+        #expect(figures.requests == 7 && figures.distinct == 7 && figures.connections == 3)
+        #expect(figures.handshakes == 1 && figures.resumed == 2 && figures.handshakes_failed == 0)
+        #expect(figures.most_requests == 3)
+    }
+
+    @Test func aBodyOfManyRecordsIsOneRequest() throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let authority = try Authority(toolbox)
+        let receiver = try Receiver(toolbox, authority: authority)
+        defer { receiver.end() }
+        let client = try TLSClient(toolbox, receiver.ports[0], authority.file, ["TLSv1_3", "3", "200000"])
+        #expect(try client.finish() == ["1 connections", "0 resumed"])
+        #expect(try receiver.figures().requests == 3)
+        #expect(try receiver.figures().bytes > 600_000)
+    }
+
+    @Test func whatIsNoHandshakeIsCountedAndClosed() throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let receiver = try Receiver(toolbox, authority: Authority(toolbox))
+        defer { receiver.end() }
+        let client = try Client(port: receiver.ports[0])
+        try client.send(Array("POST / HTTP/1.1\r\nwebhook-id: a\r\nContent-Length: 0\r\n\r\n".utf8))
+        #expect(try client.answers(1) == 0)
+        let figures = try receiver.figures()
+        #expect(figures.handshakes_failed == 1 && figures.requests == 0)
+    }
+
+    @Test func connectionsAreClosedInOrderAfterTheirLastRequest() throws {
+        let toolbox = try Toolbox(postrider: "")
+        defer { toolbox.remove() }
+        let receiver = try Receiver(toolbox, closeAfter: 2)
+        defer { receiver.end() }
+        let client = try Client(port: receiver.ports[0])
+        // The third comes in the same piece: it is neither answered nor counted, and takes no answer away.
+        let requests = ["a", "b", "c"].map { "POST / HTTP/1.1\r\nwebhook-id: \($0)\r\nContent-Length: 0\r\n\r\n" }
+        try client.send(Array(requests.joined().utf8))
+        #expect(try client.answers(3) == 2)
+        #expect(try receiver.figures().requests == 2)
+    }
+
     @Test func aChildEndsWithItsOwner() throws {
         let toolbox = try Toolbox(postrider: "")
         defer { toolbox.remove() }
@@ -81,6 +134,47 @@ import Testing
         #expect(kill(child.pid, 0) == -1)
         #expect(errno == ESRCH)
     }
+}
+
+/// A client over TLS in Python: so many requests of such a size, one at a time, with a new connection when one is closed.
+private struct TLSClient {
+    private let child: Child
+
+    init(_ toolbox: Toolbox, _ port: Int, _ authority: String, _ arguments: [String]) throws {
+        child = try toolbox.startProgram("python3", ["-c", Self.script, "\(port)", authority] + arguments)
+    }
+
+    /// What it says: how many connections it made, how many of them resumed a session.
+    func finish() throws -> [String] {
+        defer { child.end() }
+        return try child.finish(within: 30)
+    }
+
+    private static let script = """
+        import socket, ssl, sys
+        port, authority, version, count, size = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+        context = ssl.create_default_context(cafile=authority)
+        context.maximum_version = ssl.TLSVersion[version]
+        session, stream, connections, resumed = None, None, 0, 0
+        for number in range(count):
+            if stream is None:
+                plain = socket.create_connection(("127.0.0.1", port))
+                secure = context.wrap_socket(plain, server_hostname="localhost", session=session)
+                connections, resumed, stream = connections + 1, resumed + secure.session_reused, secure.makefile("rb")
+            head = f"POST / HTTP/1.1\\r\\nwebhook-id: {number}\\r\\nContent-Length: {size}\\r\\n\\r\\n".encode()
+            secure.sendall(head + b"x" * size)
+            assert stream.readline() == b"HTTP/1.1 200 OK\\r\\n"
+            closes = False
+            while (line := stream.readline().strip()):
+                closes = closes or line.lower() == b"connection: close"
+            session = secure.session
+            if closes:
+                assert stream.read() == b""
+                secure.unwrap().close()
+                stream = None
+        print(f"{connections} connections")
+        print(f"{resumed} resumed")
+        """
 }
 
 /// A client with a blocking socket.

@@ -144,6 +144,11 @@ CREATE TABLE postrider.webhook_workers (
     process_id   integer     NOT NULL DEFAULT 0,
     version      text        NOT NULL DEFAULT '',
     has_lock     boolean     NOT NULL DEFAULT false,
+    requests           bigint NOT NULL DEFAULT 0,
+    connections_opened bigint NOT NULL DEFAULT 0,
+    connections_reused bigint NOT NULL DEFAULT 0,
+    tls_handshakes     bigint NOT NULL DEFAULT 0,
+    tls_resumed        bigint NOT NULL DEFAULT 0,
     CONSTRAINT webhook_workers_pkey PRIMARY KEY (id)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE postrider.webhook_workers IS
@@ -159,6 +164,12 @@ COMMENT ON COLUMN postrider.webhook_workers.process_id IS 'Process id on that ho
 COMMENT ON COLUMN postrider.webhook_workers.version IS 'Version of the program.';
 COMMENT ON COLUMN postrider.webhook_workers.has_lock IS
     'True when it holds the session advisory lock (7742, id): its absence then tells of a crash before the lease runs out.';
+COMMENT ON COLUMN postrider.webhook_workers.requests IS
+    'HTTP requests that ended, whatever their outcome. This and the next four count since started_at, as of the last heartbeat.';
+COMMENT ON COLUMN postrider.webhook_workers.connections_opened IS 'Connections dialled to receivers and proxies.';
+COMMENT ON COLUMN postrider.webhook_workers.connections_reused IS 'Requests that went over a connection already open.';
+COMMENT ON COLUMN postrider.webhook_workers.tls_handshakes IS 'TLS handshakes that succeeded.';
+COMMENT ON COLUMN postrider.webhook_workers.tls_resumed IS 'Those of them that resumed an earlier session, which costs both sides far less.';
 
 CREATE TABLE postrider.webhook_claims (
     id              bigint      GENERATED ALWAYS AS IDENTITY,
@@ -6925,12 +6936,15 @@ ORDER BY matching_events DESC, d.name;
 --   psql -f 13_workers.sql
 --
 -- Columns: worker_id, host, process_id, version, state (working, dead, stopped), started_at, heartbeat_age, claims,
---          in_flight, oldest_claim_age. Workers that stopped more than an hour ago are left out unless they hold claims.
+--          in_flight, oldest_claim_age, requests, connections_opened, requests_per_connection, tls_handshakes, tls_resumed
+--          (counted since started_at). Workers that stopped more than an hour ago are left out unless they hold claims.
 -- Cost: two small tables.
 SELECT w.id AS worker_id, w.host, w.process_id, w.version,
        CASE WHEN NOT w.alive THEN 'stopped' WHEN w.lease_until < clock_timestamp() THEN 'dead' ELSE 'working' END AS state,
        w.started_at, clock_timestamp() - w.heartbeat_at AS heartbeat_age, count(c.id) AS claims,
-       coalesce(sum(cardinality(c.event_ids)), 0) AS in_flight, clock_timestamp() - min(c.claimed_at) AS oldest_claim_age
+       coalesce(sum(cardinality(c.event_ids)), 0) AS in_flight, clock_timestamp() - min(c.claimed_at) AS oldest_claim_age,
+       w.requests, w.connections_opened, round(w.requests::numeric / nullif(w.connections_opened, 0), 1) AS requests_per_connection,
+       w.tls_handshakes, w.tls_resumed
 FROM postrider.webhook_workers AS w
 LEFT JOIN postrider.webhook_claims AS c ON c.worker_id = w.id
 GROUP BY w.id
@@ -9052,13 +9066,15 @@ SELECT pg_catalog.pg_notify($1, '')
 """#)
 
     /// `WorkerHeartbeat`; rows: 1 with the version of the routing; none when the worker was declared dead
-    /// - params: $1 worker bigint
+    /// - params: $1 worker bigint, $2 requests, $3 connections opened, $4 reused, $5 TLS handshakes, $6 of them resumed bigint
     /// - index: webhook_workers_pkey
+    /// - The counts ride along: the row is written anyway.
     static let workerHeartbeat = Statement(
         name: "WorkerHeartbeat",
         sql: #"""
 UPDATE postrider.webhook_workers
-SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + interval '1500 milliseconds'
+SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + interval '1500 milliseconds',
+    requests = $2, connections_opened = $3, connections_reused = $4, tls_handshakes = $5, tls_resumed = $6
 WHERE id = $1 AND alive
 RETURNING (SELECT version FROM postrider.webhook_routing)
 """#)
@@ -9081,13 +9097,15 @@ WHERE w.alive AND w.id <> $1
 """#)
 
     /// `WorkerFarewell`; rows: none
-    /// - params: $1 worker bigint
+    /// - params: $1 worker bigint, $2 to $6 the counts of WorkerHeartbeat bigint
     /// - index: webhook_workers_pkey
     /// - What it still holds is found by the next sweep.
     static let workerFarewell = Statement(
         name: "WorkerFarewell",
         sql: #"""
-UPDATE postrider.webhook_workers SET alive = false, epoch = epoch + 1, lease_until = clock_timestamp()
+UPDATE postrider.webhook_workers
+SET alive = false, epoch = epoch + 1, lease_until = clock_timestamp(),
+    requests = $2, connections_opened = $3, connections_reused = $4, tls_handshakes = $5, tls_resumed = $6
 WHERE id = $1 AND alive
 """#)
 

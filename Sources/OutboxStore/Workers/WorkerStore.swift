@@ -83,13 +83,15 @@ public enum WorkerStore {
 
     /// Renews the lease for 1.5 s and looks at the other workers (`WorkerHeartbeat`, `WorkerWatch`).
     ///
-    /// - Parameter limit: how long the server may take; after that the connection is not to be trusted.
+    /// - Parameters:
+    ///   - counts: what the worker's row shows from now on.
+    ///   - limit: how long the server may take; after that the connection is not to be trusted.
     /// - Throws: `PostgresError`.
     public static func heartbeat(
-        worker: Int64, within limit: Duration, on connection: Connection
+        worker: Int64, counts: WorkerCounts = WorkerCounts(), within limit: Duration, on connection: Connection
     ) async throws -> Pulse {
         let steps = [
-            Step(Queries.workerHeartbeat, [.int8(worker)]), Step(Queries.workerWatch, [.int8(worker)]),
+            Step(Queries.workerHeartbeat, [.int8(worker)] + counts.values), Step(Queries.workerWatch, [.int8(worker)]),
         ]
         let results = try await connection.pipeline(steps, timeout: limit)
         let suspects = try (0..<results[1].count).map { index in
@@ -109,9 +111,12 @@ public enum WorkerStore {
 
     /// Ends a life in order (`WorkerFarewell`): whatever it still holds may be taken over at once.
     ///
+    /// - Parameter counts: what the worker's row shows from now on.
     /// - Throws: `PostgresError`.
-    public static func farewell(worker: Int64, on connection: Connection) async throws {
-        _ = try await connection.query(Queries.workerFarewell, [.int8(worker)])
+    public static func farewell(
+        worker: Int64, counts: WorkerCounts = WorkerCounts(), on connection: Connection
+    ) async throws {
+        _ = try await connection.query(Queries.workerFarewell, [.int8(worker)] + counts.values)
     }
 
     /// Holds or releases the doorbell lock of this session (`BellHold`, `BellRelease`): producers do not notify while

@@ -92,7 +92,8 @@ struct Control: Sendable {
 
     private func beat(_ connection: Connection, mayRescue: Bool) async throws {
         let start = MonotonicTime.now()
-        let pulse = try await WorkerStore.heartbeat(worker: context.worker, within: Self.deadline, on: connection)
+        let pulse = try await WorkerStore.heartbeat(
+            worker: context.worker, counts: context.counts(), within: Self.deadline, on: connection)
         guard pulse.isAlive else {
             context.fence.close()
             throw LifeEnd.declaredDead

@@ -66,7 +66,8 @@ struct Life: Sendable {
         await keeper.keep(dispatcher)
         context = LifeContext(
             worker: worker, settings: settings, links: links, dispatcher: dispatcher, routingKeeper: keeper,
-            bell: Bell(), heavyLoader: HeavyLoader(), transformer: transformer, fence: fence, logger: logger)
+            bell: Bell(), heavyLoader: HeavyLoader(), transformer: transformer, fence: fence,
+            counts: { WorkerCounts(exchanger.counters) }, logger: logger)
         cycle = WorkCycle(context: context, signal: signal)
         self.exchanger = exchanger
     }
@@ -131,15 +132,34 @@ struct Life: Sendable {
     }
 
     private func sayGoodbye() async {
+        let counts = context.counts()
         do {
             try await context.links.aside { connection in
-                try await WorkerStore.farewell(worker: context.worker, on: connection)
+                try await WorkerStore.farewell(worker: context.worker, counts: counts, on: connection)
             }
         } catch {
             context.logger.warning("no farewell: the lease runs out instead", metadata: ["error": "\(error)"])
         }
         await context.links.close()
-        context.logger.info("worker stopped")
+        context.logger.info(
+            "worker stopped",
+            metadata: [
+                "requests": "\(counts.requests)", "connections.opened": "\(counts.connectionsOpened)",
+                "connections.reused": "\(counts.connectionsReused)", "tls.handshakes": "\(counts.tlsHandshakes)",
+                "tls.resumed": "\(counts.tlsResumed)",
+            ])
+    }
+}
+
+extension WorkerCounts {
+    /// What is shown of an exchanger's counters.
+    fileprivate init(_ counters: ExchangeCounters) {
+        self.init()
+        requests = counters.finished
+        connectionsOpened = counters.connectionsOpened
+        connectionsReused = counters.connectionsReused
+        tlsHandshakes = counters.tlsHandshakes
+        tlsResumed = counters.tlsSessionsReused
     }
 }
 

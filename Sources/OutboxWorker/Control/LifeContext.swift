@@ -17,6 +17,8 @@ struct LifeContext: Sendable {
     let heavyLoader: HeavyLoader
     let transformer: Transformer
     let fence: Fence
+    /// What the exchanger has counted so far.
+    let counts: @Sendable () -> WorkerCounts
     let logger: Logger
 
     /// Takes a claim into memory and starts what may start.

@@ -145,7 +145,9 @@ import Testing
             #expect(try await ask(6, db, ["rows": "2"]).rows.count == 2)
             #expect(try await ask(8, db).lines("retries", "destinations", "most_from") == ["1|1|sales"])
             #expect(try await ask(8, db, ["minutes": "5"]).rows.isEmpty)
+            try await db.run("UPDATE postrider.webhook_workers SET requests = 50, connections_opened = 4 WHERE id = \(morning.lost)")
             let workers = try await ask(13, db)
+            #expect(workers.lines("requests", "connections_opened", "requests_per_connection") == ["50|4|12.5", "0|0|∅"])
             #expect(
                 workers.lines("worker_id", "host", "state", "claims", "in_flight")
                     == ["\(morning.lost)|lost|dead|1|1", "\(morning.alive)|alive|working|0|0"])

@@ -23,7 +23,7 @@ import Testing
             "1, 'IDS', '{1,1,1}', '{1,1,1}', '{500,500,500}', '{1,1,1}', '{0,0,0}', '{a,b,c}', '{a,b,c}', '{a,b,c}', "
             + "'{1,1,1}', '{1,2,3}'",
         "DeliverySnooze": "1, 'IDS', '{1,1,1}', '{1,1,1}', '{1,1,1}', '{1,2,3}', '{t,f,f}'",
-        "WorkerLock": "1", "WorkerHeartbeat": "1", "WorkerFarewell": "1",
+        "WorkerLock": "1", "WorkerHeartbeat": "1, 1, 1, 1, 1, 1", "WorkerFarewell": "1, 1, 1, 1, 1, 1",
     ]
     /// Scans of these in order of their key, up to a limit; all other scans must have a condition.
     private static let ordered: Set = ["EventClaim", "RetryPeek", "ClaimTakeOver", "SecretLoad", "OrderEnroll"]

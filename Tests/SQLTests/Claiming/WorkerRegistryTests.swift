@@ -32,6 +32,33 @@ import Testing
         }
     }
 
+    @Test func heartbeatAndFarewellTellWhatTheWorkerCounted() async throws {
+        try await withRollback { db in
+            let (worker, other) = (try await db.worker(), try await db.worker())
+            let shown = { (id: Int64) in
+                try await db.line(
+                    """
+                    SELECT requests, connections_opened, connections_reused, tls_handshakes, tls_resumed
+                    FROM postrider.webhook_workers WHERE id = \(id)
+                    """)
+            }
+            #expect(try await shown(worker) == "0|0|0|0|0")
+            var counts = WorkerCounts()
+            (counts.requests, counts.connectionsOpened, counts.connectionsReused) = (5_000_000_000, 4, 3)
+            (counts.tlsHandshakes, counts.tlsResumed) = (2, 1)
+            _ = try await WorkerStore.heartbeat(worker: worker, counts: counts, within: .seconds(10), on: db.connection)
+            #expect(try await shown(worker) == "5000000000|4|3|2|1")
+            counts.tlsResumed = 2
+            try await WorkerStore.farewell(worker: worker, counts: counts, on: db.connection)
+            #expect(try await shown(worker) == "5000000000|4|3|2|2")
+            #expect(try await shown(other) == "0|0|0|0|0")
+            // What comes late from a worker that was declared dead is not believed.
+            counts.requests = 1
+            _ = try await WorkerStore.heartbeat(worker: worker, counts: counts, within: .seconds(10), on: db.connection)
+            #expect(try await shown(worker) == "5000000000|4|3|2|2")
+        }
+    }
+
     @Test func heartbeatOfADeadWorkerSaysSoAndDoesNotRaiseIt() async throws {
         try await withRollback { db in
             let (worker, rescuer) = (try await db.worker(), try await db.worker())

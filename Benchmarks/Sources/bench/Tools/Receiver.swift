@@ -14,6 +14,8 @@ struct ReceiverFigures: Decodable {
     let duplicates: Int
     /// Connections that were opened to it.
     let connections: Int
+    /// Bytes that arrived, without those of TLS.
+    let bytes: Int
     /// TLS handshakes from the beginning.
     let handshakes: Int
     /// TLS handshakes that resumed a session.
