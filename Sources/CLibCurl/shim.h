@@ -58,6 +58,7 @@ typedef int (*clibcurl_seek_function)(void *context, curl_off_t offset, int orig
 typedef curl_socket_t (*clibcurl_open_function)(void *context, curlsocktype purpose, struct curl_sockaddr *address);
 typedef int (*clibcurl_close_function)(void *context, curl_socket_t socket);
 typedef int (*clibcurl_resolve_function)(void *resolver, void *reserved, void *context);
+typedef CURLcode (*clibcurl_context_function)(CURL *easy, void *tls_context, void *context);
 typedef int (*clibcurl_ready_function)(void *context, char *remote, char *local, int remote_port, int local_port);
 
 // CURLOPT_WRITEFUNCTION, CURLOPT_HEADERFUNCTION, CURLOPT_READFUNCTION: one shape for the three.
@@ -83,6 +84,10 @@ static inline CURLcode clibcurl_easy_set_resolve_function(CURL *easy, clibcurl_r
 
 static inline CURLcode clibcurl_easy_set_ready_function(CURL *easy, clibcurl_ready_function value) {
     return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, value);
+}
+
+static inline CURLcode clibcurl_easy_set_context_function(CURL *easy, clibcurl_context_function value) {
+    return curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, value);
 }
 
 // curl_easy_getinfo, by type of the answer.

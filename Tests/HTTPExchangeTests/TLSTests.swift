@@ -84,6 +84,20 @@ import Testing
         }
     }
 
+    @Test func ticketsCarrySessionsOfTLS12() async throws {
+        let receiver = try TicketReceiver()
+        try await withExchanger(try Self.trusting()) { exchanger in
+            for _ in 0..<4 {
+                var request = Request.post(receiver.url())
+                request.method = "GET"
+                let exchange = await exchanger.perform(request)
+                #expect(exchange.response?.status == 200, "\(exchange.result)")
+            }
+            #expect(exchanger.counters.tlsHandshakes == 4)
+            #expect(exchanger.counters.tlsSessionsReused == 3)
+        }
+    }
+
     @Test func burstToAnHTTP1ReceiverOpensConnectionsSideBySide() async throws {
         let receiver = try TLSHost()
         let collected = Collected()

@@ -39,6 +39,7 @@ extension Transfer {
         set(CURLOPT_SSL_VERIFYPEER, 1)
         set(CURLOPT_SSL_VERIFYHOST, 2)
         set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        allowTickets()
         if let file = settings.caFile { set(CURLOPT_CAINFO, file) }
         // With a folder of authorities libcurl would read the whole store again for each new connection.
         clibcurl_easy_set_text(easy, CURLOPT_CAPATH, nil)

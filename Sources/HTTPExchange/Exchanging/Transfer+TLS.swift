@@ -1,5 +1,5 @@
-// What is here: whether the connection of a transfer resumed a TLS session, for the counters.
-// Called by: TransferCallbacks before a secure request goes out, while the connection is known.
+// What is here: what of TLS libcurl has no option for: session tickets of TLS 1.2, and whether a session was resumed.
+// Called by: Transfer when it is made, TransferCallbacks before a secure request goes out, while the connection is known.
 
 import CLibCurl
 import Glibc
@@ -14,6 +14,28 @@ extension Transfer {
         guard let symbol = dlsym(nil, "SSL_session_reused") else { return nil }
         return unsafeBitCast(symbol, to: SessionReused.self)
     }()
+
+    private typealias ClearOptions = @convention(c) (UnsafeMutableRawPointer, UInt64) -> UInt64
+
+    /// OpenSSL's `SSL_CTX_clear_options(3)`; nil when libcurl uses another TLS library, whose contexts are none of
+    /// OpenSSL's, even if libpq has brought OpenSSL in.
+    private static let clearOptions: ClearOptions? = {
+        guard let version = curl_version_info(CURLVERSION_FIRST)?.pointee.ssl_version,
+            String(cString: version).hasPrefix("OpenSSL/"), let symbol = dlsym(nil, "SSL_CTX_clear_options")
+        else { return nil }
+        return unsafeBitCast(symbol, to: ClearOptions.self)
+    }()
+
+    /// Asks for session tickets in TLS 1.2 as well. libcurl switches them off (`SSL_OP_NO_TICKET`, since 2008) and takes
+    /// up only sessions that the receiver remembers by their id, which nginx and others do not do unless told to.
+    func allowTickets() {
+        guard Self.clearOptions != nil else { return }
+        clibcurl_easy_set_context_function(easy) { _, context, _ in
+            // SSL_OP_NO_TICKET of openssl/ssl.h, the same bit in 1.1 and 3.
+            if let context { _ = Transfer.clearOptions?(context, 1 << 14) }
+            return CURLE_OK
+        }
+    }
 
     /// Counts the handshake when this transfer made one.
     func lookAtTLS() {
