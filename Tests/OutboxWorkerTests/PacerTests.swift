@@ -106,6 +106,11 @@ import Testing
         #expect((1_100_000...1_110_000).contains(now))
         pacer.relayed(isRelieved: true, at: now)
         #expect(!pacer.holdsBell && !pacer.wantsRelay(at: now))
+        // The lock stays until the other one has it; then a look, because the other may not have come.
+        pacer.claimed(2, wanted: 500, at: now)
+        #expect(pacer.wantsBell(at: now) && pacer.nextClaim(at: now) == now + Pacer.linger)
+        now += Pacer.linger
+        #expect(!pacer.wantsBell(at: now))
         pacer.claimed(2, wanted: 500, at: now)
         #expect(pacer.nextClaim(at: now) == now + floor, "another one looks")
         // What it finds when it looks now and then does not make it hold the bell again beside the other.

@@ -18,6 +18,9 @@ struct Pacer: Sendable {
     /// A worker that found nobody to hand the bell to asks again after so long, and one that handed it on leaves it to the
     /// others for so long unless it rings; 1 s.
     static let relayPause: Int64 = 1_000_000
+    /// Who handed the bell on keeps it for so long, without looking, until the other has it for certain: at 10,000 commits a
+    /// second a moment in which nobody holds it is a dozen notifications, each of which wakes every worker; 20 ms.
+    static let linger: Int64 = 20_000
     /// How often a worker that holds the bell looks; 1 ms. Every look costs Postgres and the worker about 0.2 ms of
     /// CPU together, whatever it finds, and half of the pause is added to what an event waits.
     static let busyPoll: Int64 = 1_000
@@ -46,11 +49,12 @@ struct Pacer: Sendable {
     /// rows of many events. Rows that are looked at are locked, and other workers pass over them.
     private var rowLimit: Int?
 
-    /// Whether the bell should be held.
+    /// Whether this worker looks after the queue, so that nobody need ring.
     private(set) var holdsBell = false
     private var isRelayDue = false
     private var relayAfter: Int64 = .min
     private var relievedUntil: Int64 = .min
+    private var lingersUntil: Int64 = .min
     private var pollWhileHolding = Pacer.busyPoll
 
     /// Makes a pacer.
@@ -81,6 +85,9 @@ struct Pacer: Sendable {
     /// then all look anyway.
     func wantsRelay(at now: Int64) -> Bool { holdsBell && isRelayDue && !isHungry && now >= relayAfter }
 
+    /// Whether the bell should be held, by one who looks after the queue or has just handed that on.
+    func wantsBell(at now: Int64) -> Bool { holdsBell || now < lingersUntil }
+
     /// The bell was to be handed on.
     ///
     /// - Parameter isRelieved: whether another worker looks after the queue.
@@ -89,6 +96,7 @@ struct Pacer: Sendable {
         guard isRelieved else { return relayAfter = now + Self.relayPause }
         // No looks follow, as they do when nobody holds it: at 10,000 events a second each would find dozens.
         holdsBell = false
+        lingersUntil = now + Self.linger
         relievedUntil = now + Self.relayPause
         beginWindow(at: now)
     }
@@ -121,7 +129,8 @@ struct Pacer: Sendable {
         if isHungry { return now }
         if holdsBell { return lastClaimAt + pollWhileHolding }
         let followUp = Self.followUps.first { lastClaimAt < releasedAt + $0 }.map { releasedAt + $0 }
-        return min(lastClaimAt + floorPoll, followUp ?? .max)
+        let farewell = lastClaimAt < lingersUntil ? lingersUntil : .max
+        return min(lastClaimAt + floorPoll, followUp ?? .max, farewell)
     }
 
     private mutating func roll(at now: Int64) {

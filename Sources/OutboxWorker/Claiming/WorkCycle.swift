@@ -199,7 +199,7 @@ final class WorkCycle: Sendable {
             return true
         }
         var plan = stops ? Plan() : plan(&turn, gauge, now)
-        context.bell.want(held: turn.pacer.holdsBell && !stops)
+        context.bell.want(held: turn.pacer.wantsBell(at: now) && !stops)
         if shouldFlush(gauge, plan, now), turn.settlement.isEmpty {
             turn.settlement = context.dispatcher.takeSettlement()
             turn.number += 1

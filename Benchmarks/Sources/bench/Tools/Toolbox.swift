@@ -52,7 +52,7 @@ struct Toolbox {
     ///
     /// - Throws: ``BenchError`` when it cannot be started.
     func startProgram(_ name: String, _ arguments: [String]) throws -> Child {
-        try Child("/usr/bin/env", [name] + arguments, environment: environment(nil), folder: folder)
+        try Child("/usr/bin/env", [name] + arguments, environment: environment(nil, preloading: nil), folder: folder)
     }
 
     /// A library that is loaded before all others, and variables for it.
