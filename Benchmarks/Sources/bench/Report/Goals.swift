@@ -21,6 +21,11 @@ extension Goal {
         Goal(
             "worker CPU of a delivery", figure("drain", Drain.variant, "worker CPU per delivery"), .atMost(40), "µs"),
         Goal(
+            "drain to receivers with TLS, of the same without",
+            .share(
+                place("tls", TLSVariant.tls.rawValue, "deliveries"),
+                of: place("tls", TLSVariant.plain.rawValue, "deliveries")), .atLeast(50), "%"),
+        Goal(
             "WAL of an event",
             .sum([
                 place("backlog", BacklogVariant.bare.rawValue, "WAL of an insert"),
