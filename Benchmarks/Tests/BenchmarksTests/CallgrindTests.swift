@@ -96,6 +96,8 @@ import Testing
 
     @Test(arguments: [
         ("Postgres.Reactor.(turn in _8E57)(at: Swift.Int64) -> ()", "Postgres.Reactor.turn"),
+        ("Postgres.Reactor.() -> Postgres.Reactor(in _DF46).init() -> Postgres.Reactor", "Postgres.Reactor.init"),
+        ("(2) await resume partial function for A.B.turn(C) async -> ()", "A.B.turn"),
         ("(extension in Outbox):Swift.Array.first() -> ()", "Swift.Array.first"),
         ("closure #1 (Swift.Int) -> () in HTTPExchange.Loop.run() -> ()", "closure in HTTPExchange.Loop.run"),
         (

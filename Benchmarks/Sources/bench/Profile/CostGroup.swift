@@ -88,6 +88,10 @@ enum CostGroup {
     /// Without what the optimiser says of it, without arguments.
     static func shortened(_ long: String) -> String {
         var text = Substring(long)
+        // A piece of an asynchronous function: "(2) await resume partial function for Module.Type.function() async -> ()".
+        if text.hasPrefix("("), let piece = text.split(separator: "resume partial function for ", maxSplits: 1).last {
+            text = piece
+        }
         if text.contains("specialization <"), let end = text.split(separator: "> of ").last { text = end }
         for lead in ["@objc ", "merged ", "partial apply forwarder for ", "implicit "] where text.hasPrefix(lead) {
             text = text.dropFirst(lead.count)
@@ -103,6 +107,8 @@ enum CostGroup {
             text = text[round...].dropFirst()
             // What is private to a file: "Module.Type.(name in _8E5…)(argument: Type)".
             guard name.isEmpty || name.hasSuffix("."), let end = text.firstIndex(of: ")") else { return name }
+            // An initialiser: "Module.Type.() -> Module.Type(in _8E5…).init()".
+            if text.hasPrefix(")"), name.hasSuffix(".") { return name + "init" }
             if name.hasSuffix(".") { name += text[..<end].split(separator: " in _").first ?? "" }
             // What is in an extension: "(extension in Module):Swift.Array.first".
             text = text[end...].drop { $0 == ")" || $0 == ":" }
