@@ -75,7 +75,8 @@ let package = Package(
             name: "SQLTests", dependencies: ["Outbox", "OutboxStore", "Postgres", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
-            name: "OutboxWorkerTests", dependencies: ["Outbox", "OutboxStore", "OutboxWorker", "Postgres"],
+            name: "OutboxWorkerTests",
+            dependencies: ["Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres"],
             swiftSettings: settings),
         .testTarget(
             name: "Scenarios",

@@ -127,6 +127,17 @@ import Testing
         #expect(pacer.holdsBell, "unless nobody holds it")
     }
 
+    @Test func holderLooksLessOftenTheMoreALookFinds() {
+        for (rate, poll) in [(1_000, Pacer.busyPoll), (3_000, Pacer.rushPoll), (10_000, Pacer.stormPoll)] {
+            var pacer = Pacer(floorPoll: floor)
+            pacer.takeBell(at: 0)
+            for now in stride(from: Int64(2_000), through: 200_000, by: 2_000) {
+                pacer.claimed(rate / 500, wanted: 500, at: now)
+            }
+            #expect(pacer.nextClaim(at: 200_000) == 200_000 + poll, "\(rate)")
+        }
+    }
+
     @Test func bellStaysWithTheOnlyWorkerWhichSeldomAsks() {
         var pacer = Pacer(floorPoll: floor)
         pacer.takeBell(at: 0)

@@ -210,4 +210,19 @@ import Testing
             #expect(try await db.count("postrider.webhook_events") == count + 2)
         }
     }
+
+    @Test func roundThatSomebodyBeganAMomentAgoIsEnough() async throws {
+        try await withDatabase { db in
+            _ = try await age(db)
+            try await keep("keep_events = '90 days', upkeep_at = clock_timestamp() - interval '40 seconds'", db)
+            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).isEmpty)
+            #expect(try await MaintenanceStore.plan(on: db.connection).contains { $0.task == "empty" })
+            try await keep("upkeep_at = clock_timestamp() - interval '46 seconds'", db)
+            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).contains { $0.task == "empty" })
+            // Whoever asks for a round gets one.
+            #expect(try await db.count("postrider.webhook_retention WHERE upkeep_at > clock_timestamp() - interval '40 seconds'") == 1)
+            _ = try await MaintenanceStore.round(on: db.connection)
+            #expect(try await MaintenanceStore.plan(on: db.connection).isEmpty)
+        }
+    }
 }
