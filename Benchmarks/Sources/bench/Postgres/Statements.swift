@@ -193,6 +193,9 @@ enum Statements {
     /// Event id and domain key of every event.
     static let eventsByLead = "SELECT id, record_id FROM postrider.webhook_event_log WHERE record_id IS NOT NULL"
 
+    /// The statement that makes the doorbell as it is.
+    static let doorbell = "SELECT pg_get_functiondef('postrider.doorbell_is_needed()'::regprocedure)"
+
     /// Takes the doorbell out of the triggers. Workers find events by looking.
     static let removeDoorbell =
         "CREATE OR REPLACE FUNCTION postrider.doorbell_is_needed() RETURNS boolean LANGUAGE sql RETURN false"

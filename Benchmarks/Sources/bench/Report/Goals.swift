@@ -58,8 +58,9 @@ extension Goal {
         Goal(
             "producers with workers, of the same without doorbell",
             .share(
-                place("producers", ProducerVariant.workers.rawValue, "commits"),
-                of: place("producers", ProducerVariant.bellless.rawValue, "commits")), .atLeast(80), "%"),
+                place("producers", DoorbellPair.ringing, "commits"),
+                of: place("producers", DoorbellPair.silent, "commits")),
+            .atLeast(80), "%"),
         Goal(
             "producers with a role, of a superuser",
             .share(place("producers", RolePair.role, "commits"), of: place("producers", RolePair.superuser, "commits")),

@@ -181,9 +181,9 @@ struct Comparison {
                 part: Place(scenario: "tls", variant: TLSVariant.tlsClosed.rawValue, figure: "deliveries"),
                 whole: Place(scenario: "tls", variant: TLSVariant.plainClosed.rawValue, figure: "deliveries")),
             Comparison(
-                name: "commit rate: attached, workers running / the same without doorbell",
-                part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),
-                whole: Place(scenario: "producers", variant: ProducerVariant.bellless.rawValue, figure: "commits")),
+                name: "commit rate: workers running, with doorbell / without",
+                part: Place(scenario: "producers", variant: DoorbellPair.ringing, figure: "commits"),
+                whole: Place(scenario: "producers", variant: DoorbellPair.silent, figure: "commits")),
             Comparison(
                 name: "commit rate: attached, workers running / attached, doorbell silent",
                 part: Place(scenario: "producers", variant: ProducerVariant.workers.rawValue, figure: "commits"),

@@ -8,8 +8,6 @@ enum ProducerVariant: String, CaseIterable {
     case silent = "attached, doorbell silent"
     /// Attached, and workers deliver on the same cores.
     case workers = "attached, workers running"
-    /// The same with triggers that never ring: what the doorbell costs, and nothing else.
-    case bellless = "attached, no doorbell, workers running"
     /// Attached, and nobody is awake: every commit notifies. What others do always.
     case ringing = "attached, every commit rings"
 }
@@ -29,8 +27,7 @@ struct Producers {
         // A session of its own: the lock goes with it.
         let silencer = try Database(stage.url)
         if variant == .silent { try silencer.rows(Statements.silenceDoorbell) }
-        if variant == .bellless { try silencer.run(Statements.removeDoorbell) }
-        guard variant == .workers || variant == .bellless else { return try produce(stage).samples }
+        guard variant == .workers else { return try produce(stage).samples }
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }
         try stage.createEndpoints(receiver, fanOut: 1)

@@ -10,25 +10,6 @@ struct RolePair {
     let clients: Int
     let seconds: Int
 
-    /// So many turns each, no shorter than a second.
-    private var turns: Int { min(5, seconds) }
-
-    /// One of the two.
-    private struct Side {
-        let url: String
-        let statement: String
-        var commits = 0
-        var elapsed = 0.0
-        var serverCPU = 0.0
-
-        var samples: [Sample] {
-            [
-                Sample("commits", Double(commits) / max(0.001, elapsed), "/s"),
-                Sample("Postgres CPU per commit", serverCPU / Double(max(1, commits)), "µs"),
-            ]
-        }
-    }
-
     /// Makes the role and measures both.
     ///
     /// - Throws: ``BenchError`` when one of the clients fails.
@@ -43,28 +24,13 @@ struct RolePair {
                 try owner.rows(Statements.attachRoleTable)
                 let silencer = try Database(stage.url)
                 try silencer.rows(Statements.silenceDoorbell)
-                var sides = [
-                    Side(url: stage.url, statement: Statements.insertLead),
-                    Side(url: url, statement: Statements.insertRoleLead),
+                let sides = [
+                    ProducerSide(url: stage.url, statement: Statements.insertLead),
+                    ProducerSide(url: url, statement: Statements.insertRoleLead),
                 ]
-                try stage.database.run("CHECKPOINT")
-                for turn in 0..<turns {
-                    for place in turn % 2 == 0 ? [0, 1] : [1, 0] { try produce(stage, &sides[place]) }
-                }
-                return (sides[0].samples, sides[1].samples)
+                let samples = try ProducerSide.inTurns(stage, sides, clients: clients, seconds: seconds)
+                return (samples[0], samples[1])
             }
         }
-    }
-
-    private func produce(_ stage: Stage, _ side: inout Side) throws {
-        let cpu = stage.server.cpuMicroseconds
-        let producer = try Producer(
-            stage.toolbox, databaseURL: side.url, statement: side.statement, clients: clients,
-            seconds: max(1, seconds / turns), first: side.commits + 1)
-        defer { producer.end() }
-        let figures = try producer.finish()
-        side.commits += figures.commits
-        side.elapsed += figures.elapsed_us / 1_000_000
-        side.serverCPU += stage.server.cpuMicroseconds - cpu
     }
 }

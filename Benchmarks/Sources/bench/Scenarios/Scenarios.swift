@@ -35,10 +35,14 @@ struct Scenarios {
                 let title = "\(variant.rawValue), \(options.clients) clients"
                 report.add(name, title, try Stage.with(toolbox, server, producers.measure))
             }
-            let pair = RolePair(clients: options.clients, seconds: options.seconds)
-            let figures = try pair.measure(toolbox, server)
-            report.add(name, "\(RolePair.superuser), \(options.clients) clients", figures.superuser)
-            report.add(name, "\(RolePair.role), \(options.clients) clients", figures.role)
+            let bells = DoorbellPair(clients: options.clients, seconds: options.seconds, workers: options.workers)
+            let (ringing, silent) = try bells.measure(toolbox, server)
+            report.add(name, "\(DoorbellPair.ringing), \(options.clients) clients", ringing)
+            report.add(name, "\(DoorbellPair.silent), \(options.clients) clients", silent)
+            let roles = RolePair(clients: options.clients, seconds: options.seconds)
+            let (superuser, role) = try roles.measure(toolbox, server)
+            report.add(name, "\(RolePair.superuser), \(options.clients) clients", superuser)
+            report.add(name, "\(RolePair.role), \(options.clients) clients", role)
         case "single":
             for isDeaf in [false, true] {
                 let latency = Latency(
