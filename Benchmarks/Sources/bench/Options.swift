@@ -4,7 +4,8 @@
 struct Options {
     /// The subcommands, in the order of `all`.
     static let scenarios = [
-        "receiver", "drain", "tls", "fan-out", "backlog", "options", "latency", "replay", "producers", "inserts", "cpu",
+        "receiver", "drain", "tls", "fan-out", "backlog", "claims", "options", "latency", "replay", "producers",
+        "inserts", "cpu",
         "instructions", "copies", "scaling", "single", "held",
     ]
     private var isAll = false
@@ -25,6 +26,7 @@ struct Options {
     var destinations = 1
     var fanOut = 1
     var history = 1_000_000
+    var waiting = 1_000_000
     var heldEvents = 1_000_000
     var heldSeconds = 600
     var singleSeconds = 20
@@ -42,6 +44,7 @@ struct Options {
           bench tls         drains to receivers with TLS and without, over connections kept and closed: handshakes
           bench backlog     the same with a queue row for each event: on a new database, after much history, and while a
                             transaction is held open
+          bench claims      single claims: on a new database, and after much history with much waiting
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
           bench replay      the same at 200/s, alone and during a replay at its default rate
           bench options     drains to an endpoint that uses an option, and beside 100,000 others
@@ -70,7 +73,8 @@ struct Options {
           --minutes N           how long held holds its transaction, default 10
           --tls                 a drain over TLS beside the plain one
           --close-after N       the receiver of a drain closes each connection after N requests
-          --history N           events delivered before, of backlog, default 1000000
+          --history N           events delivered before, of backlog and claims, default 1000000
+          --waiting N           events that wait, of claims, default 1000000
           --profiles FOLDER     instructions leaves the files of callgrind there, for callgrind_annotate or kcachegrind
           --postrider PATH      the program to measure, default .build/release/postrider
           --commit TEXT         its version, for the report
@@ -102,6 +106,7 @@ struct Options {
 
     private mutating func makeQuick() {
         (runs, events, seconds, history) = (1, 20_000, 2, 50_000)
+        waiting = 10_000
         (heldEvents, heldSeconds, singleSeconds, workerCounts) = (20_000, 2, 1, [4])
     }
 
@@ -124,6 +129,7 @@ struct Options {
         case "--destinations": destinations = try Options.number(option, value, 1...64)
         case "--close-after": closeAfter = try Options.number(option, value, 1...1_000_000)
         case "--history": history = try Options.number(option, value, 1...50_000_000)
+        case "--waiting": waiting = try Options.number(option, value, 10_000...10_000_000)
         case "--fan-out": fanOut = try Options.number(option, value, 1...64)
         default: throw BenchError("\(option) is unknown; see bench --help.", status: 64)
         }

@@ -41,6 +41,18 @@ final class Database {
         try take(PQexec(connection, statements))
     }
 
+    /// Runs one statement without values and tells how many rows it gave and how long it took, until they had arrived.
+    ///
+    /// - Throws: ``BenchError`` with the server's message.
+    func time(_ statement: String) throws -> (rows: Int, seconds: Double) {
+        let start = Clock.seconds
+        let result = PQexec(connection, statement)
+        let seconds = Clock.seconds - start
+        defer { PQclear(result) }
+        try check(result)
+        return (Int(PQntuples(result)), seconds)
+    }
+
     /// The first value of the first row as a number; 0 when there is none.
     ///
     /// - Throws: ``BenchError`` with the server's message.
@@ -52,14 +64,18 @@ final class Database {
     @discardableResult
     private func take(_ result: OpaquePointer?) throws -> [[String?]] {
         defer { PQclear(result) }
-        let status = PQresultStatus(result)
-        guard status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK else {
-            throw BenchError("Postgres: \(String(cString: PQerrorMessage(connection)))")
-        }
+        try check(result)
         return (0..<PQntuples(result)).map { row in
             (0..<PQnfields(result)).map { column in
                 PQgetisnull(result, row, column) == 1 ? nil : String(cString: PQgetvalue(result, row, column))
             }
+        }
+    }
+
+    private func check(_ result: OpaquePointer?) throws {
+        let status = PQresultStatus(result)
+        guard status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK else {
+            throw BenchError("Postgres: \(String(cString: PQerrorMessage(connection)))")
         }
     }
 }

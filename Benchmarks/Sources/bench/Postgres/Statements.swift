@@ -95,6 +95,22 @@ enum Statements {
     /// Rings as the triggers do when no worker is awake.
     static let ring = "SELECT pg_notify('postrider_wake', '')"
 
+    /// The session settings of a worker (WorkSettings of workers.sql).
+    static let workSettings = """
+        SET synchronous_commit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off
+        """
+
+    /// A worker that claims and does nothing else; it is alive for as long as the measurement.
+    static let claimant = """
+        INSERT INTO postrider.webhook_workers (host, process_id, version, lease_until)
+        VALUES ('bench', 0, 'bench', clock_timestamp() + interval '1 hour') RETURNING id
+        """
+
+    /// The last two values of a claim: every priority, from its first event on.
+    static let fromTheFront = """
+        array_fill('00000000-0000-0000-0000-000000000000'::uuid, '{3}'), '{0,1,2}'
+        """
+
     /// Claims that are not finished.
     static let openClaims = "SELECT count(*) FROM postrider.webhook_claims"
 

@@ -73,6 +73,11 @@ extension Goal {
 
     private static let lasting = [
         Goal(
+            "claim p99 after much history, of a new database",
+            .share(
+                place("claims", Claims.full, "claim of 500 p99"), of: place("claims", Claims.bare, "claim of 500 p99")),
+            .atMost(150), "%"),
+        Goal(
             "drain after much history",
             .share(
                 place("backlog", BacklogVariant.history.rawValue, "deliveries"),

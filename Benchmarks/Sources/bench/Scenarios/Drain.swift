@@ -42,7 +42,7 @@ struct Drain {
         defer { receiver.end() }
         try stage.createEndpoints(receiver, fanOut: fanOut)
         for statement in setup { try stage.database.run(statement) }
-        if history > 0 { try remember(stage) }
+        if history > 0 { try stage.remember(history) }
         let pin = try Database(stage.url)
         if isPinned { try pin.run(Statements.holdTransaction) }
         let filled = try fill(stage)
@@ -76,7 +76,7 @@ struct Drain {
             try Interruption.check()
             let last = "\(min(events, first + 9_999))"
             if isRowForEach {
-                try quietly(stage) { try stage.database.rows(Statements.fillRowForEach, "\(first)", last) }
+                try stage.quietly { try stage.database.rows(Statements.fillRowForEach, "\(first)", last) }
             } else if keys > 0 {
                 try stage.database.rows(Statements.fillKeys, "\(first)", last, "\(keys)")
             } else {
@@ -84,25 +84,8 @@ struct Drain {
             }
         }
         let filled = (try stage.server.walBytes() - wal, Clock.seconds - start)
-        // Statistics as a running system has them, and no checkpoint in the middle of the measurement.
-        try stage.database.run("ANALYZE")
-        try stage.database.run("CHECKPOINT")
+        try stage.settle()
         return filled
-    }
-
-    private func remember(_ stage: Stage) throws {
-        for first in stride(from: 1, through: history, by: 10_000) {
-            try Interruption.check()
-            let last = "\(min(history, first + 9_999))"
-            try quietly(stage) { try stage.database.rows(Statements.fillHistory, "\(first)", last) }
-        }
-    }
-
-    /// Without triggers: what they would do is part of the statement.
-    private func quietly(_ stage: Stage, _ body: () throws -> Void) throws {
-        try stage.database.run("BEGIN; SET LOCAL session_replication_role = replica")
-        try body()
-        try stage.database.run("COMMIT")
     }
 
     // The receiver says when the last request came; only then is Postgres asked, each millisecond, whether it is

@@ -62,6 +62,10 @@ struct Scenarios {
                 let drain = variant.drain(events: options.events, workers: options.workers, history: options.history)
                 report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
             }
+        case "claims":
+            for (variant, claims) in Claims.variants(history: options.history, waiting: options.waiting) {
+                report.add(name, variant, try Stage.with(toolbox, server, claims.measure))
+            }
         case "options":
             for variant in OptionVariant.allCases {
                 let drain = variant.drain(events: options.events, workers: options.workers)
