@@ -65,6 +65,7 @@ struct Options {
           --runs N              runs of each measurement, default 3 (held 1); tables show medians
           --events N            events of a drain, default 200000; of held 1000000
           --workers N           worker processes, default 2
+          --counts A,B,…        worker processes of scaling, one number after the other, default 1,2,4,8
           --clients N           producing clients flat out, default 16
           --rates A,B,…         events a second of latency, default 200,1000,5000
           --seconds N           length of a steady measurement, default 10
@@ -123,6 +124,8 @@ struct Options {
             heldEvents = events
         case "--workers": workers = try Options.number(option, value, 1...32)
         case "--clients": clients = try Options.number(option, value, 1...64)
+        case "--counts":
+            workerCounts = try value.split(separator: ",").map { try Options.number(option, $0, 1...32) }
         case "--rates": rates = try value.split(separator: ",").map { try Options.number(option, $0, 1...50_000) }
         case "--seconds": seconds = try Options.number(option, value, 1...3600)
         case "--minutes": heldSeconds = try Options.number(option, value, 1...600) * 60

@@ -21,17 +21,11 @@ struct Scaling {
         "\(load), \(workers) worker\(workers > 1 ? "s" : "")"
     }
 
-    /// The drain of a filled queue, and who delivered how much of it.
-    ///
-    /// - Throws: ``BenchError`` when it does not come to an end.
-    func drain(_ stage: Stage) throws -> [Sample] {
-        try Drain(events: events, workers: workers).measure(stage) + shares(stage, after: 0)
-    }
-
-    /// Two steady runs on the same workers: 1,000 events/s, and clients that commit as fast as they can.
+    /// Three loads on the same workers: 1,000 events/s, clients that commit as fast as they can, and a queue that is full
+    /// all at once. The workers have started before, so that eight processes that come up on two cores are no part of it.
     ///
     /// - Throws: ``BenchError`` when deliveries stay away.
-    func steady(_ stage: Stage) throws -> (paced: [Sample], flatOut: [Sample]) {
+    func measure(_ stage: Stage) throws -> (paced: [Sample], flatOut: [Sample], drain: [Sample]) {
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }
         try stage.createEndpoints(receiver, fanOut: 1)
@@ -47,7 +41,28 @@ struct Scaling {
         }
         let paced = try produce(stage, receiver, running, first: 1, rate: Self.rate)
         let flatOut = try produce(stage, receiver, running, first: 1 + Self.rate * seconds, rate: nil)
-        return (paced, flatOut)
+        return (paced, flatOut, try drain(stage, receiver, running))
+    }
+
+    private func drain(_ stage: Stage, _ receiver: Receiver, _ running: Workers) throws -> [Sample] {
+        let before = try receiver.figures().distinct
+        try stage.database.run("BEGIN")
+        for first in stride(from: 1, through: events, by: 10_000) {
+            try stage.database.rows(Statements.fill, "\(first)", "\(min(events, first + 9_999))", "1")
+        }
+        let (start, cpu, serverCPU) = (Clock.seconds, running.cpuMicroseconds, stage.server.cpuMicroseconds)
+        try stage.database.run("COMMIT")
+        guard try receiver.waits(for: before + events, within: 60 + Double(events) / 500) else {
+            throw BenchError("The queue was not drained in time.")
+        }
+        try waitUntilRecorded(stage)
+        let seconds = Clock.seconds - start
+        return [
+            Sample("deliveries", Double(events) / seconds, "/s from commit to last record"),
+            Sample("worker CPU per delivery", (running.cpuMicroseconds - cpu) / Double(events), "µs"),
+            Sample(
+                "Postgres CPU per delivery", (stage.server.cpuMicroseconds - serverCPU) / Double(events), "µs"),
+        ] + (try shares(stage, after: before))
     }
 
     private func produce(

@@ -122,12 +122,12 @@ struct Scenarios {
         for count in options.workerCounts {
             let scaling = Scaling(
                 workers: count, events: options.events, clients: options.clients, seconds: options.seconds)
-            report.add("scaling", Scaling.variant("drain", count), try Stage.with(toolbox, server, scaling.drain))
+            let figures = try Stage.with(toolbox, server, scaling.measure)
+            report.add("scaling", Scaling.variant("1,000 events/s", count), figures.paced)
+            report.add("scaling", Scaling.variant("flat out", count), figures.flatOut)
+            report.add("scaling", Scaling.variant("drain", count), figures.drain)
             let ceiling = Ceiling(events: options.events, processes: count)
             report.add("scaling", Scaling.bare + "\(count) processes", try ceiling.measure(toolbox, server))
-            let steady = try Stage.with(toolbox, server, scaling.steady)
-            report.add("scaling", Scaling.variant("1,000 events/s", count), steady.paced)
-            report.add("scaling", Scaling.variant("flat out", count), steady.flatOut)
         }
     }
 
