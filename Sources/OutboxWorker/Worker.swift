@@ -40,7 +40,7 @@ public struct Worker: Service {
         try await withGracefulShutdownHandler {
             var isFirst = true
             while !switchboard.isStopped {
-                let life = try await begin(retries: !isFirst)
+                guard let life = try await begin(isFirst: isFirst, switchboard) else { return }
                 isFirst = false
                 switchboard.connect { life.stop() }
                 do {
@@ -57,16 +57,22 @@ public struct Worker: Service {
 }
 
 extension Worker {
-    /// Begins a life. The first must succeed at once, so that a wrong setting is told; a later one waits for Postgres.
-    private func begin(retries: Bool) async throws -> Life {
-        while true {
+    /// Begins a life, and waits for Postgres where that helps. Until Postgres has let this worker in, it does not: a wrong
+    /// setting is told at once.
+    ///
+    /// - Returns: nil when the worker is to stop.
+    private func begin(isFirst: Bool, _ switchboard: Switchboard) async throws -> Life? {
+        var wasLetIn = !isFirst
+        while !switchboard.isStopped {
             do {
-                return try await Life.begin(settings, identity: identity, needsKeys: !retries, logger: logger)
-            } catch let error as PostgresError where retries && error.isPassing {
+                return try await Life.begin(settings, identity: identity, needsKeys: isFirst, logger: logger)
+            } catch let error as PostgresError where (wasLetIn || error.code == .connectionLost) && error.isPassing {
                 logger.warning("no connection to Postgres", metadata: ["error": "\(error)"])
+                wasLetIn = true
                 try await Task.sleep(for: .milliseconds(200))
             }
         }
+        return nil
     }
 }
 

@@ -53,6 +53,20 @@ extension Scenarios {
             #expect(second.stop() == 0)
         }
 
+        @Test func stopIsNoLossOfAConnection() async throws {
+            let outpost = try await Outpost()
+            let workers = try (0..<8).map { _ in try WorkerProcess(outpost) }
+            try await eventually("all workers to hear") {
+                try await outpost.count("postrider.webhook_workers WHERE has_lock") == workers.count
+            }
+            for worker in workers {
+                #expect(worker.stop() == 0)
+                let lines = try String(contentsOf: worker.log, encoding: .utf8).split(separator: "\n")
+                #expect(lines.last?.contains("worker stopped") == true)
+                #expect(!lines.contains { $0.contains("connection lost") })
+            }
+        }
+
         @Test func pausedWorkerChangesNothingAfterItWasReplaced() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver { _, place in Reply(status: place % 2 == 0 ? 500 : 200, delayMilliseconds: 30) }

@@ -68,6 +68,8 @@ struct Control: Sendable {
             }
             defer { group.cancelAll() }
             try await group.next()
+            // They end too when the worker stops.
+            try Task.checkCancellation()
             // The notifications have ended, and with them the connection.
             throw PostgresError(code: .connectionLost, message: "the control connection has ended")
         }

@@ -20,6 +20,17 @@ struct Life: Sendable {
         _ settings: WorkerSettings, identity: WorkerIdentity, needsKeys: Bool, logger: Logger
     ) async throws -> Life {
         let links = try await Links.open(settings: settings, logger: logger)
+        do {
+            return try await begin(settings, links: links, identity: identity, needsKeys: needsKeys, logger: logger)
+        } catch {
+            await links.close()
+            throw error
+        }
+    }
+
+    private static func begin(
+        _ settings: WorkerSettings, links: Links, identity: WorkerIdentity, needsKeys: Bool, logger: Logger
+    ) async throws -> Life {
         let start = MonotonicTime.now()
         let worker = try await links.aside { connection in
             try await WorkerStore.register(
@@ -36,7 +47,6 @@ struct Life: Sendable {
             table = try await keeper.first(needsKeys: needsKeys)
         } catch let error as SecretKeyError {
             try await links.aside { try await WorkerStore.farewell(worker: worker, on: $0) }
-            await links.close()
             throw error
         }
         return try await Life(

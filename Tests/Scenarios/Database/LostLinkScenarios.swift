@@ -87,6 +87,31 @@ extension Scenarios {
             #expect(try await outpost.count("postrider.webhook_attempts") == 51)
         }
 
+        /// A worker that Postgres has let in begins again when its connection goes before it has loaded the destinations.
+        @Test func connectionLostWhileStartingIsNoEnd() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url())
+            let other = try await Connection.open(ConnectionSettings(url: outpost.url))
+            try await other.script("BEGIN; LOCK TABLE postrider.webhook_destinations", name: "lock")
+            try await outpost.withWorkers {
+                $0.database = ConnectionSettings(url: outpost.url, parameters: ["application_name": "starting"])
+            } _: {
+                try await eventually("the loading of destinations to be cut off") {
+                    try await outpost.sql(
+                        """
+                        SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+                        WHERE application_name = 'starting' AND wait_event_type = 'Lock' AND datname = current_database()
+                        """)[0].int(0) > 0
+                }
+                try await other.script("COMMIT", name: "unlock")
+                try await outpost.emit("a.b")
+                try await receiver.wait(for: 1)
+                #expect(try await outpost.count("postrider.webhook_workers") == 2)
+            }
+            await other.close()
+        }
+
         /// A worker that learns of its death with outcomes in its hands records them, so that nobody sends again.
         @Test func lifeThatEndedRecordsWhatItKnows() async throws {
             let outpost = try await Outpost()

@@ -101,7 +101,8 @@ struct Outpost: Sendable {
             try await body()
         } catch {
             await group.triggerGracefulShutdown()
-            try? await running.value
+            // Why the workers ended, if they did, tells more than what was waited for in vain.
+            try await running.value
             throw error
         }
         await group.triggerGracefulShutdown()
