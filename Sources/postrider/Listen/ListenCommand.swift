@@ -1,8 +1,7 @@
 // `postrider listen`.
 
 internal import ArgumentParser
-internal import FlyingSocks
-internal import Foundation
+internal import FoundationEssentials
 internal import Outbox
 internal import UnixSignals
 
@@ -70,12 +69,10 @@ struct ListenCommand: AsyncParsableCommand {
         do {
             let server = try ReceiverServer(host: host, port: port) { listener.answer($0) }
             try await serve(server, listener)
-        } catch let error as SocketError {
-            throw CommandFailure.failed("cannot listen on \(host) port \(port): \(error.localizedDescription)")
         } catch let error as ReceiverError {
             throw CommandFailure.failed(error.description)
         }
-        Self.tell(json ? listener.totals.json : listener.totals.line)
+        Session.remark(json ? listener.totals.json : listener.totals.line)
     }
 
     private static var hasDatabase: Bool {
@@ -104,7 +101,7 @@ struct ListenCommand: AsyncParsableCommand {
                 return true
             }
             group.addTask {
-                Self.tell("listening on \(try await server.url())")
+                Session.remark("listening on \(try await server.url())")
                 return false
             }
             if isLimited {
@@ -161,13 +158,11 @@ struct ListenCommand: AsyncParsableCommand {
             secrets.append(text)
         }
         for path in secretFile {
-            guard let text = try? String(contentsOfFile: path, encoding: .utf8),
+            guard let text = FileContents.text(path),
                 let line = text.split(whereSeparator: \.isNewline).first
             else { throw ValidationError("cannot read a secret from \(path)") }
             secrets.append(String(line))
         }
         return secrets
     }
-
-    private static func tell(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
 }

@@ -1,112 +1,156 @@
-// A small HTTP server for receivers, on FlyingFox. Run by `postrider listen` and, several of them, by `postrider demo`.
+// A small HTTP server for receivers, on SwiftNIO. Run by `postrider listen` and, several of them, by `postrider demo`.
 
-internal import FlyingFox
-internal import FlyingSocks
-internal import Foundation
 internal import Glibc
-
-/// A request as it arrived.
-struct ReceivedRequest: Sendable {
-    let method: String
-    /// Path and query, as sent.
-    let target: String
-    /// Names as sent, ordered by name; of a name that came twice the last value.
-    let headers: [(name: String, value: String)]
-    let body: [UInt8]
-    /// When the body was complete.
-    let arrivedAt: ContinuousClock.Instant
-
-    /// The value of a header, whatever its case; nil when it was not sent.
-    func header(_ name: String) -> String? {
-        let lower = name.lowercased()
-        return headers.first { $0.name.lowercased() == lower }?.value
-    }
-}
-
-/// What a receiver answers.
-struct ReceiverAnswer: Sendable {
-    var status = 200
-    var headers: [(name: String, value: String)] = []
-    var body = ""
-    /// How long the answer is held back.
-    var delay = Duration.zero
-}
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
 
 /// One listening socket whose requests all go to one function.
 final class ReceiverServer: Sendable {
     /// Answers a request; called concurrently, once for each request.
     typealias Handler = @Sendable (ReceivedRequest) async -> ReceiverAnswer
 
-    private let server: HTTPServer
+    /// How long ``stop()`` leaves for answers that are on their way; 500 ms.
+    private static let grace = Duration.milliseconds(500)
+
+    /// One thread for the sockets of all servers: they only move bytes, requests are answered elsewhere.
+    private static let loops: MultiThreadedEventLoopGroup = {
+        NIOSingletons.groupLoopCountSuggestion = 1
+        return .singleton
+    }()
+
+    private struct State {
+        var isRunning = false
+        var isStopping = false
+        var connections: [ObjectIdentifier: any Channel] = [:]
+    }
+
     private let host: String
+    private let address: SocketAddress
+    private let handler: Handler
+    /// The port, once the socket listens.
+    private let port: EventLoopPromise<Int>
+    private let state = Mutex(State())
+    private let stopping = AsyncStream<Void>.makeStream()
+    private let ended = AsyncStream<Void>.makeStream()
 
     /// Makes a server; ``run()`` opens its socket.
     ///
     /// - Parameters:
     ///   - host: an IPv4 or IPv6 address, or `localhost`.
     ///   - port: 0 for one that the kernel chooses.
-    ///   - handler: answers; has ten minutes for it.
+    ///   - handler: answers.
     /// - Throws: ``ReceiverError/address(_:)``.
-    init(host: String, port: UInt16, handler: @escaping Handler) throws {
+    init(host: String, port: UInt16, handler: @escaping Handler) throws(ReceiverError) {
         self.host = host == "localhost" ? "127.0.0.1" : host
-        let config = try Self.configuration(host: self.host, port: port)
-        server = HTTPServer(config: config, handler: ClosureHTTPHandler { try await Self.respond(to: $0, handler) })
+        self.handler = handler
+        do { address = try SocketAddress(ipAddress: self.host, port: Int(port)) } catch { throw .address(host) }
+        self.port = Self.loops.any().makePromise()
     }
 
-    /// Serves until the task is cancelled or ``stop()`` is called.
+    // A promise must not be forgotten, not even that of a server that never ran.
+    deinit { port.fail(CancellationError()) }
+
+    /// Serves until the task is cancelled or ``stop()`` is called; called once.
     ///
-    /// - Throws: what FlyingFox throws when the socket cannot be opened, for example because the port is taken; nothing
-    ///   after ``stop()`` or cancellation.
+    /// - Throws: ``ReceiverError/socket(_:_:)`` when the socket cannot be opened, for example because the port is taken;
+    ///   nothing after ``stop()`` or cancellation.
     func run() async throws {
-        do {
-            try await server.run()
-        } catch is CancellationError {
-        } catch SocketError.disconnected {
+        defer {
+            port.fail(CancellationError())
+            ended.continuation.finish()
+        }
+        let isWanted = state.withLock { state in
+            state.isRunning = !state.isStopping
+            return state.isRunning
+        }
+        guard isWanted else { return }
+        let listener = try await open()
+        port.succeed(listener.channel.localAddress?.port ?? 0)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.accept(listener) }
+            group.addTask {
+                for await _ in self.stopping.stream {}
+                self.endIdle(listener.channel)
+                try? await Task.sleep(for: Self.grace)
+            }
+            await group.next()
+            group.cancelAll()
         }
     }
 
     /// Waits until the socket listens.
     ///
     /// - Returns: the URL of the server, without a path.
-    /// - Throws: when it does not within five seconds.
+    /// - Throws: what ``run()`` throws; `CancellationError` when it ended before it listened.
     func url() async throws -> String {
-        try await server.waitUntilListening(timeout: 5)
         let name = host.contains(":") ? "[\(host)]" : host
-        switch await server.listeningAddress {
-        case .ip4(_, let port), .ip6(_, let port): return "http://\(name):\(port)"
-        case .unix, nil: throw ReceiverError.address(host)
-        }
+        return "http://\(name):\(try await port.futureResult.get())"
     }
 
-    /// Closes the socket and every connection.
-    func stop() async { await server.stop(timeout: 0) }
+    /// Closes the socket and every connection: idle ones at once, the others after the answer that is on its way, but none
+    /// later than half a second from now. Returns when all are closed.
+    func stop() async {
+        let isRunning = state.withLock { state in
+            state.isStopping = true
+            return state.isRunning
+        }
+        stopping.continuation.finish()
+        if isRunning { for await _ in ended.stream {} }
+    }
 
-    private static func configuration(host: String, port: UInt16) throws -> HTTPServer.Configuration {
-        let pool = PromptPool(pool: HTTPServer.defaultPool())
+    private func open() async throws -> NIOAsyncChannel<ReceiverConnection.Parts, Never> {
         do {
-            if host.contains(":") {
-                let address = try sockaddr_in6.inet6(ip6: host, port: port)
-                return HTTPServer.Configuration(address: address, timeout: 600, pool: pool, logger: .disabled)
-            }
-            let address = try sockaddr_in.inet(ip4: host, port: port)
-            return HTTPServer.Configuration(address: address, timeout: 600, pool: pool, logger: .disabled)
-        } catch {
-            throw ReceiverError.address(host)
+            return try await ServerBootstrap(group: Self.loops)
+                .serverChannelOption(.backlog, value: 1024)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                // An answer is not to wait for the acknowledgement of the one before.
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                // Who has sent its request and closes its side still gets the answer.
+                .childChannelOption(.allowRemoteHalfClosure, value: true)
+                .bind(to: address) { channel in
+                    channel.eventLoop.makeCompletedFuture { try ReceiverConnection.parts(of: channel) }
+                }
+        } catch let error as IOError {
+            let reason = String(cString: strerror(error.errnoCode))
+            port.fail(ReceiverError.socket(address.description, reason))
+            throw ReceiverError.socket(address.description, reason)
         }
     }
 
-    private static func respond(to request: HTTPRequest, _ handler: Handler) async throws -> HTTPResponse {
-        let body = Array(try await request.bodyData)
-        let headers = request.headers.map { (name: $0.key.rawValue, value: $0.value) }.sorted { $0.name < $1.name }
-        let answer = await handler(
-            ReceivedRequest(
-                method: request.method.rawValue, target: request.target.rawValue, headers: headers, body: body,
-                arrivedAt: .now))
-        if answer.delay > .zero { try await Task.sleep(for: answer.delay) }
-        var fields: HTTPHeaders = [:]
-        for header in answer.headers { fields.addValue(header.value, for: HTTPHeader(header.name)) }
-        return HTTPResponse(
-            statusCode: HTTPStatusCode(answer.status, phrase: "Answer"), headers: fields, body: Data(answer.body.utf8))
+    /// Takes connections until the socket is closed, and serves them to their ends.
+    private func accept(_ listener: NIOAsyncChannel<ReceiverConnection.Parts, Never>) async {
+        try? await listener.executeThenClose { connections in
+            await withDiscardingTaskGroup { group in
+                do {
+                    for try await parts in connections { group.addTask { await self.serve(parts) } }
+                } catch {
+                    // The socket was closed; what was accepted before goes on.
+                }
+            }
+        }
+    }
+
+    private func serve(_ parts: ReceiverConnection.Parts) async {
+        let channel = parts.channel
+        let isWanted = state.withLock { state in
+            if !state.isStopping { state.connections[ObjectIdentifier(channel)] = channel }
+            return !state.isStopping
+        }
+        if isWanted {
+            await ReceiverConnection(handler: handler).serve(parts)
+        } else {
+            channel.close(promise: nil)
+        }
+        state.withLock { _ = $0.connections.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+
+    /// Closes the socket, and makes every connection close as soon as it owes no answer.
+    private func endIdle(_ listener: any Channel) {
+        listener.close(promise: nil)
+        for channel in state.withLock({ $0.connections.values }) {
+            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
     }
 }
 
@@ -114,33 +158,13 @@ final class ReceiverServer: Sendable {
 enum ReceiverError: Error, CustomStringConvertible {
     /// Not an address of this machine's.
     case address(String)
+    /// The socket of an address cannot be opened, and why.
+    case socket(String, String)
 
     var description: String {
         switch self {
         case .address(let host): "cannot listen on \(host.debugDescription): give an IPv4 or IPv6 address"
+        case .socket(let address, let reason): "cannot listen on \(address): \(reason)"
         }
-    }
-}
-
-/// A pool that switches Nagle's algorithm off.
-///
-/// FlyingFox sends the head of an answer and its body in two writes. With Nagle's algorithm the second one waits for
-/// the sender's delayed acknowledgement of the first, 40 ms. Accepted sockets inherit the option from the listening one
-/// (tcp(7)), which is the first that waits here.
-private final class PromptPool<Pool: AsyncSocketPool>: AsyncSocketPool {
-    private let pool: Pool
-
-    init(pool: Pool) { self.pool = pool }
-
-    func prepare() async throws { try await pool.prepare() }
-
-    func run() async throws { try await pool.run() }
-
-    func suspendSocket(_ socket: Socket, untilReadyFor events: Socket.Events) async throws {
-        var yes: Int32 = 1
-        // Repeated for every wait, because nothing tells the listening socket from the others; it costs 0.2 µs.
-        setsockopt(
-            socket.file.rawValue, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
-        try await pool.suspendSocket(socket, untilReadyFor: events)
     }
 }
