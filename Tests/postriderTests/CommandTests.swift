@@ -272,7 +272,7 @@ func postrider(
 
     @Test func environmentGoesBeforeTheFile() async throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("config-\(UUID()).json")
-        try Data(#"{"postrider": {"allow": {"http": "true"}, "max": {"outstanding": "77"}}}"#.utf8).write(to: file)
+        try Data(#"{"postrider": {"allow": {"http": "true"}, "max": {"outstanding": 77}}}"#.utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         let settings = try await Settings.load(environment: [
             "POSTRIDER_CONFIG_FILE": file.path, "POSTRIDER_ALLOW_HTTP": "false", "POSTRIDER_SHUTDOWN_GRACE": "1.5s",
@@ -281,6 +281,20 @@ func postrider(
         #expect(settings.worker.maxOutstanding == 77)
         #expect(settings.worker.shutdownGrace == .milliseconds(1500))
         #expect(settings.worker.maxInFlight == 512)
+    }
+
+    @Test(arguments: [
+        ("{", "cannot be read as JSON"), ("[]", "cannot be read as JSON"),
+        (#"{"postrider": {"expose": ["A"]}}"#, "postrider.expose is neither"),
+    ])
+    func faultyFileOfSettingsIsRefused(text: String, reason: String) async throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("config-\(UUID()).json")
+        try Data(text.utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let failure = await #expect(throws: CommandFailure.self) {
+            _ = try await Settings.load(environment: ["POSTRIDER_CONFIG_FILE": file.path])
+        }
+        #expect(failure?.description.contains(reason) == true)
     }
 
     @Test func documentListsEverySetting() throws {

@@ -1,4 +1,5 @@
-// A small JSON document as a tree: settings, not payloads. Made by the readers of a destination's options.
+// A small JSON document as a tree: settings, not payloads. Made by the readers of a destination's options, and by commands of
+// what the database answers.
 
 /// A JSON value.
 public indirect enum JSONValue: Sendable, Equatable {
@@ -20,28 +21,31 @@ public indirect enum JSONValue: Sendable, Equatable {
 
     /// Parses a text strictly after RFC 8259.
     ///
+    /// - Parameters:
+    ///   - text: any value.
+    ///   - mostDepth: how deep it may be nested; 32, which settings never need.
     /// - Throws: `OptionError` with what is wrong.
-    public init(parsing text: [UInt8]) throws(OptionError) {
+    public init(parsing text: [UInt8], mostDepth: Int = mostDepth) throws(OptionError) {
         let document: JSONDocument
         do { document = try JSONDocument(parsing: text) } catch { throw OptionError(error.description) }
-        self = try Self(document, at: 0, depth: 0)
+        self = try Self(document, at: 0, left: mostDepth, of: mostDepth)
     }
 
-    private init(_ document: JSONDocument, at index: Int, depth: Int) throws(OptionError) {
-        guard depth <= Self.mostDepth else { throw OptionError("nested more than \(Self.mostDepth) deep") }
+    private init(_ document: JSONDocument, at index: Int, left: Int, of mostDepth: Int) throws(OptionError) {
+        guard left >= 0 else { throw OptionError("nested more than \(mostDepth) deep") }
         let node = document.nodes[index]
         switch node.kind {
         case .object:
             var members: [String: JSONValue] = [:]
             for (key, value) in document.members(of: index) {
-                members[document.text(of: key)] = try Self(document, at: value, depth: depth + 1)
+                members[document.text(of: key)] = try Self(document, at: value, left: left - 1, of: mostDepth)
             }
             self = .object(members)
         case .array:
             var elements: [JSONValue] = []
             var child = index + 1
             while child < node.end {
-                elements.append(try Self(document, at: child, depth: depth + 1))
+                elements.append(try Self(document, at: child, left: left - 1, of: mostDepth))
                 child = document.nodes[child].end
             }
             self = .array(elements)

@@ -109,42 +109,8 @@ extension PayloadTemplate {
             guard !constants.contains(where: { $0.path.covers(path) || path.covers($0.path) }) else {
                 throw OptionError("two paths lead to the same place")
             }
-            constants.append(Constant(path: path, text: value.text))
+            constants.append(Constant(path: path, text: value.text(.spaced)))
         }
         return constants
-    }
-}
-
-extension JSONValue {
-    /// The value as JSON text, members by name.
-    fileprivate var text: [UInt8] {
-        var output: [UInt8] = []
-        append(to: &output)
-        return output
-    }
-
-    private func append(to output: inout [UInt8]) {
-        switch self {
-        case .object(let members):
-            output.append(UInt8(ascii: "{"))
-            for (index, member) in members.sorted(by: { $0.key < $1.key }).enumerated() {
-                if index > 0 { output.append(contentsOf: ", ".utf8) }
-                JSONText.appendValue(member.key, to: &output)
-                output.append(contentsOf: ": ".utf8)
-                member.value.append(to: &output)
-            }
-            output.append(UInt8(ascii: "}"))
-        case .array(let elements):
-            output.append(UInt8(ascii: "["))
-            for (index, element) in elements.enumerated() {
-                if index > 0 { output.append(contentsOf: ", ".utf8) }
-                element.append(to: &output)
-            }
-            output.append(UInt8(ascii: "]"))
-        case .string(let text): JSONText.appendValue(text, to: &output)
-        case .number(_, let text): output.append(contentsOf: text.utf8)
-        case .bool(let value): output.append(contentsOf: (value ? "true" : "false").utf8)
-        case .null: output.append(contentsOf: "null".utf8)
-        }
     }
 }

@@ -49,7 +49,7 @@ struct DeadLetters: AsyncParsableCommand {
             try await Session.with { session in
                 let letter = try await session.record(.deadLetterShow, id: id, "dead letter")
                 let explanation = Explanation(letter: letter)
-                if output.json { return print(try explanation.json()) }
+                if output.json { return print(explanation.json) }
                 for line in explanation.lines() { print(line) }
                 print("")
                 Attempts.show(letter.records("history"))
@@ -103,7 +103,7 @@ struct DeadLetters: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let wanted: [String: Any?] = [
+            let wanted: Document = [
                 "id": try id.map(Identifier.check), "endpoint": endpoint, "type": type, "failure": failure,
                 "older_s": olderThan?.seconds, "critical": critical,
             ]
@@ -122,7 +122,7 @@ struct DeadLetters: AsyncParsableCommand {
             }
         }
 
-        private func archive(_ wanted: [String: Any?], dryRun: Bool, _ session: Session) async throws -> Record {
+        private func archive(_ wanted: Document, dryRun: Bool, _ session: Session) async throws -> Record {
             let document = wanted.merging(["dry_run": dryRun]) { $1 }
             guard let record = try await session.run(.deadLetterArchive, document).first else {
                 throw CommandFailure.failed("the database gave no answer")

@@ -26,8 +26,8 @@ struct Explanation {
     }
 
     /// The answer for machines: the request's, with the sentences.
-    func json() throws -> String {
-        try letter.replacing("meaning", with: meaning).replacing("advice", with: advice)
+    var json: String {
+        letter.replacing("meaning", with: meaning).replacing("advice", with: advice)
             .replacing("endpoint_now", with: endpointNow).text
     }
 

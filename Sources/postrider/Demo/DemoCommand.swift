@@ -1,7 +1,7 @@
 // `postrider demo`.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Postgres
 internal import UnixSignals
 
@@ -39,7 +39,7 @@ struct DemoCommand: AsyncParsableCommand {
         if case .failed = ending { tellLastWords(of: stage) }
         let left = await stage.close()
         for problem in left { log.failure(problem) }
-        let seconds = String(format: "%.1f", (ContinuousClock.now - start) / .seconds(1))
+        let seconds = ((ContinuousClock.now - start) / .seconds(1)).tenths
         switch ending {
         case .played(true) where left.isEmpty: log.success("cleaned up; \(seconds) s in all")
         case .played: throw ExitCode.failure

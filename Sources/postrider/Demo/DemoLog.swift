@@ -1,6 +1,6 @@
 // What the demo writes for people: narrow lines, colours on a terminal only. Used by everything in this folder.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 
 /// Standard output of the demo; lines of several threads never mix.

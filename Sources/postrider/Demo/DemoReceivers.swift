@@ -1,7 +1,7 @@
 // The three receivers of the demo: the application's endpoint, a billing system that is down at first, and n8n.
 // They run in this process on ports that the kernel chooses; with --keep, `postrider listen` takes their places.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import Outbox
 internal import Synchronization
 

@@ -1,7 +1,7 @@
 // The scenes of the demo, in order: rows become webhooks, retries, latency, many at once, a killed worker.
 // Each one does what an application does and waits until the receivers have everything.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import Postgres
 
 /// The play, with what must have come of it at the end.
@@ -222,7 +222,7 @@ struct DemoScenes {
         guard let longest = sorted.last else { return "nothing arrived" }
         func text(_ duration: Duration) -> String {
             let value = duration / .milliseconds(1)
-            return value < 100 ? String(format: "%.1f ms", value) : "\(Int(value.rounded())) ms"
+            return value < 100 ? "\(value.tenths) ms" : "\(Int(value.rounded())) ms"
         }
         func at(_ share: Double) -> Duration { sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))] }
         return "p50 \(text(at(0.5))), p95 \(text(at(0.95))), max \(text(longest))"

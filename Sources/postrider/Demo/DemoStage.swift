@@ -1,7 +1,7 @@
 // What the demo sets up and takes down again: schema, example tables, endpoints, receivers, workers.
 // Opened and closed by the command; the scenes play on it.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import OutboxStore
 internal import Postgres
@@ -128,7 +128,9 @@ final class DemoStage: Sendable {
     private func folder() throws -> URL {
         if let folder = state.withLock({ $0.folder }) { return folder }
         let given = ProcessInfo.processInfo.environment["POSTRIDER_DEMO_FOLDER"]
-        let folder = URL(fileURLWithPath: given ?? NSTemporaryDirectory() + "postrider-demo-\(getpid())")
+        let folder =
+            given.map { URL(fileURLWithPath: $0) }
+            ?? FileManager.default.temporaryDirectory.appendingPathComponent("postrider-demo-\(getpid())")
         try FileManager.default.createDirectory(
             at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         state.withLock { state in

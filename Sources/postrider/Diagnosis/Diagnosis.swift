@@ -1,6 +1,6 @@
 // From what the database tells about itself to findings. Pure; used by `postrider doctor`.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import OutboxWorker
 
 /// The answer to the question `Diagnosis`, judged.
@@ -27,7 +27,7 @@ struct Diagnosis {
 
     private func clock() -> Finding {
         let skew = abs(now - (record.number("now_s") ?? now))
-        let text = "\(String(format: "%.1f", skew)) s apart from the database's"
+        let text = "\(skew.tenths) s apart from the database's"
         return skew > 60
             ? Finding(.warn, "clock", text + ": receivers may refuse signatures", "synchronise this machine's clock")
             : Finding(.ok, "clock", text)

@@ -1,7 +1,7 @@
 // `postrider doctor`: each check one line, with the cure.
 
 internal import ArgumentParser
-internal import Foundation
+internal import Outbox
 internal import OutboxStore
 internal import OutboxWorker
 internal import Postgres
@@ -79,17 +79,13 @@ struct Finding {
 
     /// One line for people.
     var line: String {
-        let start = level.rawValue.padding(toLength: 5, withPad: " ", startingAt: 0)
+        let start = level.rawValue + String(repeating: " ", count: 5 - level.rawValue.count)
         return "\(start) \(check): \(text)" + (cure.map { " → \($0)" } ?? "")
     }
 
     /// One line for machines.
     var json: String {
-        let members = ["level": level.rawValue, "check": check, "text": text, "cure": cure ?? ""]
-        guard let data = try? JSONSerialization.data(withJSONObject: members, options: [.sortedKeys]) else {
-            return "{}"
-        }
-        return String(decoding: data, as: UTF8.self)
+        ["level": level.rawValue, "check": check, "text": text, "cure": cure ?? ""].json.line
     }
 }
 

@@ -11,7 +11,7 @@ struct NewDestination<Group: DestinationGroup>: ParsableArguments {
     /// Adds its columns.
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.
-    func add(to columns: inout [String: Any?]) throws {
+    func add(to columns: inout Document) throws {
         columns["name"] = try DestinationKind.name(name)
         columns["url"] = try DestinationKind.url(url)
         columns["events"] = try DestinationKind.patterns(events)
@@ -26,7 +26,7 @@ struct CreationOptions<Group: DestinationGroup>: ParsableArguments {
     @OptionGroup var output: OutputOptions
 
     /// Creates the destination and prints it.
-    func create(_ columns: [String: Any?], profile: String) async throws {
+    func create(_ columns: Document, profile: String) async throws {
         var columns = columns
         columns["profile"] = profile
         let document = columns
@@ -49,7 +49,7 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
     /// Adds the columns that were given.
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.
-    func add(to columns: inout [String: Any?]) throws {
+    func add(to columns: inout Document) throws {
         if let name { columns["name"] = try DestinationKind.name(name) }
         if let url { columns["url"] = try DestinationKind.url(url) }
         if let events { columns["events"] = try DestinationKind.patterns(events) }
@@ -59,7 +59,7 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
     ///
     /// - Parameter before: what is to be said about the destination as it is.
     func update(
-        _ columns: [String: Any?], before: (Record, Session) async throws -> Void = { _, _ in }
+        _ columns: Document, before: (Record, Session) async throws -> Void = { _, _ in }
     ) async throws {
         try await Session.with { session in
             let found = try await Group.kind.find(chosen.name, session)

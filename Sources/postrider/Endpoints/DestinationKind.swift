@@ -1,7 +1,7 @@
 // The two kinds of destination, endpoints and n8n workflows, and what commands do with one of them.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import HTTPExchange
 internal import Outbox
 internal import OutboxStore
@@ -62,7 +62,7 @@ struct DestinationKind: Sendable {
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.
     static func patterns(_ list: String) throws -> [String] {
-        let patterns = list.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        let patterns = CommaList.entries(list)
         guard !patterns.isEmpty else { throw CommandFailure.failed("--events needs at least one type") }
         for pattern in patterns {
             do { _ = try EventPattern(pattern) } catch { throw CommandFailure.failed("--events: \(error)") }

@@ -1,7 +1,7 @@
 // The options that endpoints and n8n workflows share, and their checks.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Outbox
 
 /// Settings of a destination. What is not given keeps its value, or gets the default.
@@ -37,8 +37,8 @@ struct DestinationOptions: ParsableArguments {
     /// The columns that were given, checked as far as it can be done here.
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.
-    func columns() throws -> [String: Any?] {
-        var columns: [String: Any?] = [:]
+    func columns() throws -> Document {
+        var columns: Document = [:]
         if let organization { columns["organization_id"] = organization }
         if let user { columns["user_id"] = user }
         if !header.isEmpty { columns["headers"] = try headers() }
@@ -84,8 +84,8 @@ struct DestinationOptions: ParsableArguments {
     }
 
     /// The options by name; a null stands for itself, because it takes one away.
-    private func options() throws -> [String: Any] {
-        var options: [String: Any] = [:]
+    private func options() throws -> [String: JSONValue] {
+        var options: [String: JSONValue] = [:]
         for text in option {
             guard let equals = text.firstIndex(of: "=") else {
                 throw CommandFailure.failed("--option needs NAME=JSON, not \(text.debugDescription)")
@@ -93,16 +93,16 @@ struct DestinationOptions: ParsableArguments {
             let name = String(text[..<equals])
             let value = Array(text[text.index(after: equals)...].utf8)
             try check("--option \(name)") {
-                guard try JSONValue(parsing: value) != .null else { return }
-                _ = try DeliveryOptions(name: name, value: JSONValue(parsing: value))
+                let value = try JSONValue(parsing: value)
+                if value != .null { _ = try DeliveryOptions(name: name, value: value) }
+                options[name] = value
             }
-            options[name] = try JSONSerialization.jsonObject(with: Data(value), options: [.fragmentsAllowed])
         }
         return options
     }
 
     /// The columns of a policy; what it does not use is null, which takes it away.
-    private func policy(_ text: String) throws -> [String: Any?] {
+    private func policy(_ text: String) throws -> Document {
         let others: [Any?] = [maxAttempts, baseDelay, factor, maxDelay, jitter, delays]
         guard others.allSatisfy({ $0 == nil }) else {
             throw CommandFailure.failed(
@@ -161,11 +161,11 @@ struct SecretOptions: ParsableArguments {
     ///
     /// - Throws: ``CommandFailure`` when it cannot be read.
     func wholeText() throws -> String? {
-        if let secretFile, let text = try? String(contentsOfFile: secretFile, encoding: .utf8) {
+        if let secretFile, let text = FileContents.text(secretFile) {
             return Self.trimmed(text)
         }
         guard secretStdin else { return try read().map(Self.trimmed) }
-        guard let text = String(data: FileHandle.standardInput.readDataToEndOfFile(), encoding: .utf8) else {
+        guard let text = String(validating: try FileContents.given("-"), as: UTF8.self) else {
             throw CommandFailure.failed("what came from standard input is not UTF-8")
         }
         return Self.trimmed(text)
@@ -185,7 +185,7 @@ struct SecretOptions: ParsableArguments {
             return text
         }
         if let secretFile {
-            guard let text = try? String(contentsOfFile: secretFile, encoding: .utf8) else {
+            guard let text = FileContents.text(secretFile) else {
                 throw CommandFailure.failed("cannot read \(secretFile)")
             }
             return text.split(separator: "\n", maxSplits: 1).first.map(String.init) ?? ""

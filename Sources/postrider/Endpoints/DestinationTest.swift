@@ -1,6 +1,6 @@
 // One test request to a destination, as `postrider endpoints test` sends it.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import HTTPExchange
 internal import Outbox
 internal import OutboxWorker

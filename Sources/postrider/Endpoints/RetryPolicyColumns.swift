@@ -6,8 +6,8 @@ extension RetryPolicy {
     /// The columns of `webhook_destinations` that make this policy; all of them, so that it replaces the one before.
     ///
     /// Waits that grow by the same amount have no column and are listed one by one.
-    var columns: [String: Any?] {
-        var columns: [String: Any?] = [
+    var columns: Document {
+        var columns: Document = [
             "max_attempts": maxAttempts, "base_delay_ms": baseDelay.milliseconds, "delay_factor": 1.0,
             "max_delay_ms": maxDelay.milliseconds, "jitter": jitter, "delays_ms": nil,
         ]

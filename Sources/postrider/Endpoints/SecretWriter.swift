@@ -23,7 +23,7 @@ struct SecretWriter {
     /// - Returns: what was created, with its secret and its public key.
     /// - Throws: ``CommandFailure``, `PostgresError`.
     func create(
-        _ request: AdminRequest, _ document: [String: Any?], _ secret: NewSecret, _ profile: Profile
+        _ request: AdminRequest, _ document: Document, _ secret: NewSecret, _ profile: Profile
     ) async throws -> Record {
         let needsNone = profile.name == "n8n" || profile.signature == nil
         let isUnsigned = needsNone && secret.given == nil && !secret.isAskedFor
@@ -36,7 +36,7 @@ struct SecretWriter {
     }
 
     private func create(
-        _ request: AdminRequest, _ document: [String: Any?], text secret: String?
+        _ request: AdminRequest, _ document: Document, text secret: String?
     ) async throws -> Record {
         var document = document
         guard let keys = session.keys else {
@@ -54,14 +54,14 @@ struct SecretWriter {
         }
         try await SecretStore.place(
             destination: Int32(number), secret: secret, headers: credentials, with: keys, on: session.raw)
-        return try record.replacing("secret", with: secret)
+        return record.replacing("secret", with: secret)
     }
 
     /// Changes columns of a destination.
     ///
     /// - Parameter found: the destination as it is listed.
     /// - Throws: `PostgresError`.
-    func update(_ request: AdminRequest, _ changes: [String: Any?], of found: Record) async throws -> [Record] {
+    func update(_ request: AdminRequest, _ changes: Document, of found: Record) async throws -> [Record] {
         var document = changes
         document["id"] = found["id"]
         if let keys = session.keys, let headers = changes["headers"] as? [String: String],
@@ -98,7 +98,7 @@ struct SecretWriter {
     /// A record with what a receiver needs of an Ed25519 secret; as it is for all others.
     private static func withPublicKey(_ record: Record, of secret: String?, _ profile: Profile) throws -> Record {
         guard let secret, let key = try Secret(secret, form: profile.secretForm).publicKeyText else { return record }
-        return try record.replacing("public_key", with: key)
+        return record.replacing("public_key", with: key)
     }
 
     /// Writes down by when the newest secret should be replaced, when that was asked for.

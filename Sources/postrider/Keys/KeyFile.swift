@@ -1,8 +1,8 @@
 // A file of keys, and whether it is kept as one. Read by Settings.
 
 internal import CProcess
-internal import Foundation
 internal import Glibc
+internal import SystemPackage
 
 /// Reads a file that only its owner may read.
 enum KeyFile {
@@ -30,8 +30,8 @@ enum KeyFile {
             throw KeyFileError(path, fault)
         }
         guard status.st_size <= 1 << 20,
-            let data = try? FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).readToEnd() ?? Data(),
-            let text = String(data: data, encoding: .utf8)
+            let data = try? FileContents.bytes(of: FileDescriptor(rawValue: descriptor)),
+            let text = String(validating: data, as: UTF8.self)
         else { throw KeyFileError(path, "is not a short text in UTF-8") }
         return text
     }

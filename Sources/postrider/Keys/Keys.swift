@@ -1,7 +1,7 @@
 // `postrider keys`.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Outbox
 internal import OutboxStore
 
@@ -144,13 +144,9 @@ struct KeyLine {
 
     /// One line for machines.
     var json: String {
-        let members: [String: Any] = [
+        Record([
             "key": name, "state": state, "secrets": secrets, "expired": expired, "headers": headers,
             "settings": settings,
-        ]
-        guard let data = try? JSONSerialization.data(withJSONObject: members, options: [.sortedKeys]) else {
-            return "{}"
-        }
-        return String(decoding: data, as: UTF8.self)
+        ]).text
     }
 }

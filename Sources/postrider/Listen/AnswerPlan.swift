@@ -1,6 +1,6 @@
 // What a receiver answers to its first request, its second, and all that follow. Decided here, sent by the server.
 
-internal import Foundation
+internal import FoundationEssentials
 
 /// The answers of `postrider listen`, in order.
 struct AnswerPlan: Sendable {

@@ -1,5 +1,7 @@
 // A batch as its receiver sees it: docs/options.md, "Batch".
 
+internal import Outbox
+
 /// The events of a batch, counted by type.
 struct BatchContents: Sendable, Equatable {
     /// The type that a batch has in the place of an event's.
@@ -13,12 +15,12 @@ struct BatchContents: Sendable, Equatable {
     let types: [String: Int]
 
     /// Reads a parsed body; nil unless it is an array of events with nothing else in it.
-    init?(_ body: Any?) {
-        guard let elements = body as? [[String: Any]], !elements.isEmpty else { return nil }
+    init?(_ body: JSONValue?) {
+        guard let elements = body?.elements, !elements.isEmpty else { return nil }
         var types: [String: Int] = [:]
         for element in elements {
-            guard let type = element["type"] as? String, element["id"] is String, element["timestamp"] is String,
-                element["data"] != nil, element.count == 4
+            guard let event = element.members, let type = event["type"]?.string, event["id"]?.string != nil,
+                event["timestamp"]?.string != nil, event["data"] != nil, event.count == 4
             else { return nil }
             types[type, default: 0] += 1
         }

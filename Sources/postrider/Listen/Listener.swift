@@ -1,6 +1,6 @@
 // The receiver behind `postrider listen`: takes requests, looks at them, tells of them, answers as told.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import Synchronization
 

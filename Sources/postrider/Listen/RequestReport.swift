@@ -1,6 +1,7 @@
 // One request of `postrider listen` as a line: for people, or as JSON.
 
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 
 /// What is told of a request.
 struct RequestReport: Sendable {
@@ -16,7 +17,7 @@ struct RequestReport: Sendable {
 
     /// A line for people: time, answer, signature, type, id, body.
     var line: String {
-        var parts = [Self.clock.string(from: receivedAt), String(status), signature]
+        var parts = [Self.clock(receivedAt), String(status), signature]
         parts.append(inspection.batch?.text ?? inspection.eventType ?? "\(request.method) \(request.target)")
         if let id = inspection.eventID { parts.append(id) }
         let body = String(decoding: request.body.prefix(Self.excerpt * 4), as: UTF8.self)
@@ -65,11 +66,16 @@ struct RequestReport: Sendable {
 
     private static let iso = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
 
-    /// Local time with milliseconds.
-    private static let clock: DateFormatter = {
-        let formatter = DateFormatter()
-        formatter.locale = Locale(identifier: "en_US_POSIX")
-        formatter.dateFormat = "HH:mm:ss.SSS"
-        return formatter
-    }()
+    /// Local time with milliseconds: `09:05:01.007`.
+    private static func clock(_ date: Date) -> String {
+        let milliseconds = Int((date.timeIntervalSince1970 * 1000).rounded(.down))
+        var seconds = time_t(milliseconds / 1000)
+        var local = tm()
+        localtime_r(&seconds, &local)
+        let parts = [(local.tm_hour, 2), (local.tm_min, 2), (local.tm_sec, 2), (Int32(milliseconds % 1000), 3)]
+        let texts = parts.map { number, width in
+            String(repeating: "0", count: width - "\(number)".count) + "\(number)"
+        }
+        return texts[..<3].joined(separator: ":") + "." + texts[3]
+    }
 }

@@ -1,7 +1,6 @@
 // What a receiver makes of a request: by which profile it was sent, what it tells, and whether it is signed. Called for each
 // request by `postrider listen` and by the demo's receivers. Pure: the time comes in as an argument.
 
-internal import Foundation
 internal import Outbox
 
 /// What the check of a signature found.
@@ -118,13 +117,13 @@ private struct ProfileReader: Sendable {
             signature: verdict(reading, request, unixSeconds))
         guard inspection.eventID == nil || inspection.eventType == nil || inspection.eventType == BatchContents.type
         else { return inspection }
-        let body = try? JSONSerialization.jsonObject(with: Data(request.body))
+        let body = try? JSONValue(parsing: request.body, mostDepth: JSONValue.payloadDepth)
         if let batch = BatchContents(body) {
             inspection.eventType = BatchContents.type
             inspection.batch = batch
-        } else if let body = body as? [String: Any] {
-            inspection.eventID = inspection.eventID ?? idInBody?.value(in: body)
-            inspection.eventType = inspection.eventType ?? typeInBody?.value(in: body)
+        } else if let members = body?.members {
+            inspection.eventID = inspection.eventID ?? idInBody?.value(in: members)
+            inspection.eventType = inspection.eventType ?? typeInBody?.value(in: members)
         }
         return inspection
     }

@@ -1,6 +1,6 @@
 // Webhook nodes out of workflows as n8n exports them. Pure; read by `postrider n8n import`.
 
-internal import Foundation
+internal import Outbox
 
 /// A webhook node of a workflow.
 struct N8nWebhook: Equatable {
@@ -34,36 +34,34 @@ struct N8nExport: Equatable {
     /// Reads one workflow, a list of them (`n8n export:workflow --all`), or `{"data": […]}` (the public API).
     ///
     /// - Throws: ``CommandFailure`` when it is none of these.
-    init(_ data: Data) throws {
-        guard let document = try? JSONSerialization.jsonObject(with: data) else {
+    init(_ data: [UInt8]) throws {
+        guard let document = try? JSONValue(parsing: data, mostDepth: JSONValue.payloadDepth) else {
             throw CommandFailure.failed("the file is not JSON")
         }
-        let object = document as? [String: Any]
-        let list = document as? [Any] ?? object?["data"] as? [Any] ?? [document]
-        for item in list {
-            guard let workflow = item as? [String: Any], let nodes = workflow["nodes"] as? [Any] else {
+        for item in document.elements ?? document.members?["data"]?.elements ?? [document] {
+            guard let workflow = item.members, let nodes = workflow["nodes"]?.elements else {
                 throw CommandFailure.failed("the file holds something that is no workflow of n8n: it has no nodes")
             }
-            add(workflow, nodes.compactMap { $0 as? [String: Any] })
+            add(workflow, nodes.compactMap(\.members))
         }
     }
 
-    private mutating func add(_ workflow: [String: Any], _ nodes: [[String: Any]]) {
-        let name = workflow["name"] as? String ?? ""
-        let found = nodes.filter { $0["type"] as? String == "n8n-nodes-base.webhook" }
+    private mutating func add(_ workflow: [String: JSONValue], _ nodes: [[String: JSONValue]]) {
+        let name = workflow["name"]?.string ?? ""
+        let found = nodes.filter { $0["type"]?.string == "n8n-nodes-base.webhook" }
         var taken: [N8nWebhook] = []
         for node in found {
-            let parameters = node["parameters"] as? [String: Any] ?? [:]
+            let parameters = node["parameters"]?.members ?? [:]
             let path = Self.path(parameters, node)
             if let why = Self.fault(node, parameters, path) {
-                skipped.append(N8nSkip(what: "\(name): \(node["name"] as? String ?? "webhook")", why: why))
+                skipped.append(N8nSkip(what: "\(name): \(node["name"]?.string ?? "webhook")", why: why))
                 continue
             }
             taken.append(
                 N8nWebhook(
-                    workflowID: workflow["id"].map { "\($0)" } ?? "", workflow: name.isEmpty ? path : name,
-                    isActive: (workflow["active"] as? NSNumber)?.boolValue ?? false, path: path,
-                    tags: Self.tags(workflow), authentication: parameters["authentication"] as? String ?? "none"))
+                    workflowID: Self.identifier(workflow["id"]), workflow: name.isEmpty ? path : name,
+                    isActive: workflow["active"] == .bool(true), path: path,
+                    tags: Self.tags(workflow), authentication: parameters["authentication"]?.string ?? "none"))
         }
         for index in taken.indices { taken[index].hasSisters = taken.count > 1 }
         webhooks += taken
@@ -71,15 +69,20 @@ struct N8nExport: Equatable {
     }
 
     /// n8n takes a path with or without slashes at its ends, and the node's own id when there is none.
-    private static func path(_ parameters: [String: Any], _ node: [String: Any]) -> String {
-        let path = (parameters["path"] as? String ?? "").trimmingCharacters(in: CharacterSet(charactersIn: "/"))
-        return path.isEmpty ? node["webhookId"] as? String ?? "" : path
+    private static func path(_ parameters: [String: JSONValue], _ node: [String: JSONValue]) -> String {
+        var path = (parameters["path"]?.string ?? "").drop { $0 == "/" }
+        while path.last == "/" { path.removeLast() }
+        return path.isEmpty ? node["webhookId"]?.string ?? "" : String(path)
     }
 
-    private static func fault(_ node: [String: Any], _ parameters: [String: Any], _ path: String) -> String? {
-        if (node["disabled"] as? NSNumber)?.boolValue == true { return "the node is disabled" }
+    /// n8n's ids are texts, those of its old versions numbers.
+    private static func identifier(_ value: JSONValue?) -> String { value.map { $0.string ?? $0.line } ?? "" }
+
+    private static func fault(_ node: [String: JSONValue], _ parameters: [String: JSONValue], _ path: String) -> String?
+    {
+        if node["disabled"] == .bool(true) { return "the node is disabled" }
         // The node's default is GET, and n8n exports no defaults.
-        let methods = parameters["httpMethod"] as? [String] ?? [parameters["httpMethod"] as? String ?? "GET"]
+        let methods = parameters["httpMethod"]?.strings ?? [parameters["httpMethod"]?.string ?? "GET"]
         if !methods.contains("POST") { return "it takes \(methods.joined(separator: ", ")), not POST" }
         if path.isEmpty { return "it has no path" }
         // Expressions begin with an equals sign; parts with a colon stand for anything.
@@ -87,7 +90,7 @@ struct N8nExport: Equatable {
         return nil
     }
 
-    private static func tags(_ workflow: [String: Any]) -> [String] {
-        (workflow["tags"] as? [Any] ?? []).compactMap { $0 as? String ?? ($0 as? [String: Any])?["name"] as? String }
+    private static func tags(_ workflow: [String: JSONValue]) -> [String] {
+        (workflow["tags"]?.elements ?? []).compactMap { $0.string ?? $0.members?["name"]?.string }
     }
 }

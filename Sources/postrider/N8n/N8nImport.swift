@@ -1,7 +1,6 @@
 // `postrider n8n import`.
 
 internal import ArgumentParser
-internal import Foundation
 internal import Outbox
 internal import OutboxStore
 
@@ -39,10 +38,7 @@ struct N8nImport: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw CommandFailure.failed("cannot read \(file)")
-        }
-        let export = try N8nExport(data)
+        let export = try N8nExport(FileContents.given(file))
         let types = try types()
         var base = baseURL
         while base.hasSuffix("/") { base.removeLast() }
@@ -72,12 +68,11 @@ struct N8nImport: AsyncParsableCommand {
     private func types() throws -> [String: [String]] {
         var types: [String: [String]] = [:]
         if let map {
-            let object =
-                FileManager.default.contents(atPath: map)
-                .flatMap { try? JSONSerialization.jsonObject(with: $0) } as? [String: Any]
-            guard let object else { throw CommandFailure.failed("--map: \(map) is no JSON object") }
+            guard let object = try? JSONValue(parsing: FileContents.bytes(map)).members else {
+                throw CommandFailure.failed("--map: \(map) is no JSON object")
+            }
             for (path, value) in object {
-                guard let list = value as? [String] ?? (value as? String).map({ [$0] }) else {
+                guard let list = value.strings ?? value.string.map({ [$0] }) else {
                     throw CommandFailure.failed("--map: \(path.debugDescription) needs a list of types")
                 }
                 types[path] = try DestinationKind.patterns(list.joined(separator: ","))

@@ -18,7 +18,7 @@ struct N8nStep {
     let path: String
     var events: [String] = []
     var remark = ""
-    var columns: [String: Any?] = [:]
+    var columns: Document = [:]
 
     /// The request that does it; nil for nothing.
     var request: AdminRequest? {

@@ -1,7 +1,6 @@
 // `postrider n8n probe`.
 
 internal import ArgumentParser
-internal import Foundation
 internal import HTTPExchange
 internal import Outbox
 internal import OutboxStore

@@ -1,6 +1,5 @@
 // The questions of a probe, and what n8n's answers mean.
 
-internal import Foundation
 internal import HTTPExchange
 internal import Outbox
 
@@ -51,7 +50,7 @@ struct N8nQuestion: Sendable {
     static func finding(of response: Response) -> N8nFinding? {
         let header = response.headers.first { $0.name.lowercased() == "access-control-allow-methods" }
         guard (200...299).contains(response.status), let header else { return nil }
-        let methods = header.value.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces).uppercased() }
+        let methods = CommaList.entries(header.value).map { $0.uppercased() }
         if methods.contains("POST") { return N8nFinding(state: .ready, text: "the webhook takes POST") }
         let others = methods.filter { $0 != "OPTIONS" }
         return N8nFinding(

@@ -1,7 +1,7 @@
 // From an error to one line on standard error and an exit status. Used by the root command alone.
 
 internal import ArgumentParser
-internal import Foundation
+internal import Glibc
 internal import OutboxStore
 internal import OutboxWorker
 internal import Postgres
@@ -30,8 +30,8 @@ struct CommandFailure: Error, CustomStringConvertible {
     }
 
     private static func end(_ text: String, _ status: Int32) -> Never {
-        FileHandle.standardError.write(Data("postrider: \(text)\n".utf8))
-        Foundation.exit(status)
+        Session.remark("postrider: \(text)")
+        exit(status)
     }
 
     private static func text(of error: PostgresError) -> String {

@@ -1,6 +1,6 @@
 // How far a long command is, on standard error: a bar on a terminal, elsewhere a line every few seconds.
 
-internal import Foundation
+internal import Glibc
 
 /// Progress of something that is counted.
 struct ProgressLine {
@@ -29,12 +29,12 @@ struct ProgressLine {
             isTerminal
             ? "\r\(Self.bar(done, of: total)) \(done) of \(total), about \(Self.time(left)) left\u{1B}[K"
             : "\(done) of \(total), about \(Self.time(left)) left\n"
-        FileHandle.standardError.write(Data(text.utf8))
+        Session.tell(text)
     }
 
     /// Takes the bar away.
     mutating func end() {
-        if isDrawn { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        if isDrawn { Session.tell("\r\u{1B}[K") }
         isDrawn = false
     }
 

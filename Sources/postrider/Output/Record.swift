@@ -1,38 +1,32 @@
 // One JSON document from the database, as rows of tables and as output for machines.
 
-internal import Foundation
+internal import FoundationEssentials
+internal import Outbox
 
 /// A JSON object: what a request of an administrator gives for each row.
 struct Record {
     let text: String
-    private let members: [String: Any]
+    private let members: [String: JSONValue]
 
     /// Parses what the database gave.
-    init(_ bytes: [UInt8]) throws {
+    ///
+    /// - Throws: `OptionError` when it is no JSON, or nested too deep.
+    init(_ bytes: [UInt8]) throws(OptionError) {
         text = String(decoding: bytes, as: UTF8.self)
-        members = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] ?? [:]
+        members = try JSONValue(parsing: bytes, mostDepth: JSONValue.payloadDepth).members ?? [:]
+    }
+
+    /// A record of a command's own, its members in the order of their names.
+    init(_ document: Document) { self.init(members: JSONValue(document).members ?? [:]) }
+
+    private init(members: [String: JSONValue]) {
+        self.members = members
+        text = members.json.line
     }
 
     /// The same with another text in one member.
-    ///
-    /// - Throws: nothing that happens: what was parsed can be written.
-    func replacing(_ name: String, with value: String?) throws -> Record {
-        var members = members
-        members[name] = value ?? NSNull()
-        return try Record([UInt8](JSONSerialization.data(withJSONObject: members, options: [.sortedKeys])))
-    }
-
-    private init(members: [String: Any]) {
-        self.members = members
-        text = ""
-    }
-
-    /// A record of a command's own; members that are nil are null.
-    ///
-    /// - Throws: nothing that happens with texts, numbers, truth values and lists of them.
-    init(members: [String: Any?]) throws {
-        let object = members.mapValues { $0 ?? NSNull() }
-        try self.init([UInt8](JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])))
+    func replacing(_ name: String, with value: String?) -> Record {
+        Record(members: members.merging([name: value?.json ?? .null]) { $1 })
     }
 
     /// A member as a person reads it: empty for null, lists with commas, times to the second.
@@ -42,11 +36,11 @@ struct Record {
     var names: [String] { members.keys.sorted() }
 
     /// A number; nil for null and other types.
-    func number(_ name: String) -> Double? { (members[name] as? NSNumber)?.doubleValue }
+    func number(_ name: String) -> Double? { members[name]?.number }
 
     /// An instant; nil for null and other forms than that of Postgres.
     func date(_ name: String) -> Date? {
-        return (members[name] as? String).flatMap { Self.time($0) }
+        members[name]?.string.flatMap { Self.time($0) }
     }
 
     /// An instant of ISO 8601 with or without a fraction of a second; nil for other texts.
@@ -57,29 +51,31 @@ struct Record {
     }
 
     /// A truth value; false for everything else.
-    func isTrue(_ name: String) -> Bool { (members[name] as? NSNumber)?.boolValue == true }
+    func isTrue(_ name: String) -> Bool { members[name] == .bool(true) }
 
     /// The objects of a list.
     func records(_ name: String) -> [Record] {
-        (members[name] as? [[String: Any]] ?? []).map { Record(members: $0) }
+        (members[name]?.elements ?? []).compactMap { $0.members.map(Record.init(members:)) }
     }
 
     /// Whether there is a member of that name.
     func has(_ name: String) -> Bool { members[name] != nil }
 
     /// A member object.
-    func record(_ name: String) -> Record { Record(members: members[name] as? [String: Any] ?? [:]) }
+    func record(_ name: String) -> Record { Record(members: members[name]?.members ?? [:]) }
 
-    /// A member object as it is, to be sent back.
-    func members(_ name: String) -> [String: Any] { members[name] as? [String: Any] ?? [:] }
+    /// A member as it is, to be sent back.
+    func value(_ name: String) -> JSONValue? { members[name] }
 
-    private static func readable(_ value: Any?) -> String {
+    private static func readable(_ value: JSONValue?) -> String {
         switch value {
-        case nil, is NSNull: ""
-        case let text as String: isTime(text) ? text.prefix(19).replacingOccurrences(of: "T", with: " ") : text
-        case let list as [Any]: list.map { readable($0) }.joined(separator: ",")
-        case let number as NSNumber where CFBoolean.isBoolean(number): number.boolValue ? "yes" : "no"
-        case let some?: "\(some)"
+        case nil, .null: ""
+        case .string(let text): isTime(text) ? "\(text.prefix(10)) \(text.dropFirst(11).prefix(8))" : text
+        case .array(let list): list.map { readable($0) }.joined(separator: ",")
+        case .bool(let value): value ? "yes" : "no"
+        // Numbers of Postgres may end in zeros, which tell people nothing; ids have more digits than a double.
+        case .number(let number, let text): Int64(text) == nil ? number.plain : text
+        case .object(let members): members.json.line
         }
     }
 
@@ -87,9 +83,4 @@ struct Record {
     private static func isTime(_ text: String) -> Bool {
         text.utf8.count >= 25 && text.dropFirst(10).first == "T" && text.dropFirst(4).first == "-"
     }
-}
-
-/// Tells the booleans among the numbers that JSONSerialization gives.
-private enum CFBoolean {
-    static func isBoolean(_ number: NSNumber) -> Bool { String(cString: number.objCType) == "c" }
 }

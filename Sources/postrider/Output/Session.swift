@@ -1,11 +1,12 @@
 // One connection for one command, with the way its answers are printed.
 
 internal import ArgumentParser
-internal import Foundation
+internal import Glibc
 internal import Outbox
 internal import OutboxStore
 internal import OutboxWorker
 internal import Postgres
+internal import SystemPackage
 
 /// Options that every command with answers has.
 struct OutputOptions: ParsableArguments {
@@ -45,22 +46,21 @@ struct Session {
     /// - Parameters:
     ///   - request: what to do.
     ///   - document: its members.
-    ///   - data: JSON that becomes the member `data` as it is, because parsing it here would round its numbers.
+    ///   - data: JSON that becomes the member `data` as it is, which may be large.
     func run(
-        _ request: AdminRequest, _ document: [String: Any?] = [:], data: Data? = nil
+        _ request: AdminRequest, _ document: Document = [:], data: [UInt8]? = nil
     ) async throws -> [Record] {
-        let object = document.mapValues { $0 ?? NSNull() }
-        var bytes = [UInt8](try JSONSerialization.data(withJSONObject: object))
+        var bytes = JSONValue(document).text()
         if let data {
             bytes.removeLast()
-            bytes += Array((object.isEmpty ? "\"data\":" : ",\"data\":").utf8) + data + [UInt8(ascii: "}")]
+            bytes += Array((document.isEmpty ? "\"data\":" : ",\"data\":").utf8) + data + [UInt8(ascii: "}")]
         }
         return try await AdminStore.run(request, bytes, on: connection).map { try Record($0) }
     }
 
     /// Runs a request in a session of its own and prints its records as ``show(_:_:json:)`` does.
     static func list(
-        _ request: AdminRequest, _ document: [String: Any?] = [:],
+        _ request: AdminRequest, _ document: Document = [:],
         showing columns: [(heading: String, member: String)], _ output: OutputOptions
     ) async throws {
         try await with { show(try await $0.run(request, document), columns, json: output.json) }
@@ -88,13 +88,16 @@ struct Session {
         for line in table.lines() { print(line) }
     }
 
-    /// Writes to standard error, for what is not the answer.
-    static func remark(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    /// Writes a line to standard error, for what is not the answer.
+    static func remark(_ text: String) { tell(text + "\n") }
+
+    /// Writes to standard error as it is, line ends included; nobody can be told when that fails.
+    static func tell(_ text: String) { _ = try? FileDescriptor.standardError.writeAll(text.utf8) }
 
     /// Asks on the terminal; without a terminal the answer is no.
     static func confirms(_ question: String) -> Bool {
         guard isatty(STDIN_FILENO) == 1 else { return false }
-        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+        tell("\(question) [y/N] ")
         return readLine()?.lowercased() == "y"
     }
 }

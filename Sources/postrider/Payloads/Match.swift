@@ -1,7 +1,6 @@
 // `postrider endpoints match`.
 
 internal import ArgumentParser
-internal import Foundation
 internal import Outbox
 internal import OutboxStore
 
@@ -37,14 +36,11 @@ struct Match: AsyncParsableCommand {
             let payload = try CommandFailure.naming("--data") { try ParsedPayload(parsing: event.data) }
             let answers = try await MatchedDestination.all(session).map { destination in
                 let refusal = destination.refusal(of: event, payload)
-                return try Record(
-                    [UInt8](
-                        JSONSerialization.data(
-                            withJSONObject: [
-                                "destination": destination.record["name"], "id": destination.record["id"],
-                                "kind": destination.kind.noun, "gets_it": refusal == nil,
-                                "remark": refusal ?? destination.treatment,
-                            ], options: [.sortedKeys, .withoutEscapingSlashes])))
+                return Record([
+                    "destination": destination.record["name"], "id": destination.record["id"],
+                    "kind": destination.kind.noun, "gets_it": refusal == nil,
+                    "remark": refusal ?? destination.treatment,
+                ])
             }
             Session.show(
                 answers.filter { $0.isTrue("gets_it") } + answers.filter { !$0.isTrue("gets_it") },

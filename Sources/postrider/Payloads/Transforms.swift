@@ -1,7 +1,7 @@
 // `postrider transform`.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Outbox
 internal import OutboxStore
 internal import Postgres

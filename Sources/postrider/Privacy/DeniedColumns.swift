@@ -20,7 +20,7 @@ struct DeniedColumns: AsyncParsableCommand {
         @Argument(help: "The column; with dots a member of a JSON or composite column.") var column: String
         @Option(help: "The table, with its schema; default every table.") var table: String?
 
-        var document: [String: Any?] {
+        var document: Document {
             let names = column.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
             return ["table": table, "column": names.first, "path": Array(names.dropFirst())]
         }

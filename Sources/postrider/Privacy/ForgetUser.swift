@@ -29,7 +29,7 @@ struct ForgetUser: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let person: [String: Any?] = ["user": user, "organization_id": organization, "also_id": alsoID]
+        let person: Document = ["user": user, "organization_id": organization, "also_id": alsoID]
         try await Session.with { session in
             guard let plan = try await session.run(.forgetPlan, person).first else { return }
             if dryRun { return tell(plan, "would be") }

@@ -1,7 +1,6 @@
 // `postrider emit`.
 
 internal import ArgumentParser
-internal import Foundation
 internal import OutboxStore
 
 /// Writes one event.
@@ -34,7 +33,7 @@ struct Emit: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let payload = Data(try Payload.read(data))
+        let payload = try Payload.read(data)
         try await Session.with { session in
             let records = try await session.run(
                 .eventEmit,

@@ -1,7 +1,6 @@
 // `postrider profiles add` and `update`: a file, single options, or both. What is written was compiled first.
 
 internal import ArgumentParser
-internal import Foundation
 internal import Outbox
 internal import OutboxStore
 
@@ -27,22 +26,22 @@ struct ProfileOptions: ParsableArguments {
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.
     func profile(_ name: String, before: Profile?) throws -> Profile {
-        var members = try fileMembers() ?? before.map { try Self.members(Data($0.json.utf8)) } ?? [:]
-        if let other = members["name"] as? String, other != name {
+        var members = try fileMembers() ?? before.map { try Self.members(Array($0.json.utf8)) } ?? [:]
+        if let other = members["name"]?.string, other != name {
             throw CommandFailure.failed("the file has the name \(other.debugDescription), not \(name.debugDescription)")
         }
-        members["name"] = name
+        members["name"] = name.json
         for (member, text) in [
             ("purpose", purpose), ("content_type", contentType), ("user_agent", userAgent), ("envelope", envelope),
             ("signs", signs), ("encoding", encoding), ("ed25519_prefix", ed25519Prefix), ("separator", separator),
             ("secret_form", secretForm),
         ] {
-            if let text { members[member] = text.isEmpty ? NSNull() : text }
+            if let text { members[member] = text.isEmpty ? .null : text.json }
         }
-        if let prefix { members["prefix"] = prefix }
-        if !header.isEmpty { members["headers"] = header }
+        if let prefix { members["prefix"] = prefix.json }
+        if !header.isEmpty { members["headers"] = header.json }
         do {
-            let profile = try Profile(parsing: Array(JSONSerialization.data(withJSONObject: members)))
+            let profile = try Profile(parsing: members.json.text())
             guard Profile.builtIn[name] == nil else {
                 throw CommandFailure.failed("\(name) is the name of a built-in profile")
             }
@@ -52,17 +51,13 @@ struct ProfileOptions: ParsableArguments {
         }
     }
 
-    private func fileMembers() throws -> [String: Any]? {
+    private func fileMembers() throws -> [String: JSONValue]? {
         guard let file else { return nil }
-        if file == "-" { return try Self.members(FileHandle.standardInput.readDataToEndOfFile()) }
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw CommandFailure.failed("cannot read \(file)")
-        }
-        return try Self.members(data)
+        return try Self.members(FileContents.given(file))
     }
 
-    private static func members(_ data: Data) throws -> [String: Any] {
-        guard let members = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+    private static func members(_ data: [UInt8]) throws -> [String: JSONValue] {
+        guard let members = try? JSONValue(parsing: data).members else {
             throw CommandFailure.failed("a profile is a JSON object")
         }
         return members
@@ -71,9 +66,9 @@ struct ProfileOptions: ParsableArguments {
 
 extension Profile {
     /// What the database stores.
-    fileprivate var document: [String: Any?] {
+    fileprivate var document: Document {
         get throws {
-            try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any] ?? [:]
+            try JSONValue(parsing: Array(json.utf8)).members ?? [:]
         }
     }
 }

@@ -1,6 +1,5 @@
 // Where commands get a profile from: the built-in ones, the database, a file.
 
-internal import Foundation
 internal import Outbox
 internal import OutboxStore
 
@@ -36,11 +35,9 @@ enum ProfileLookup {
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.
     static func file(_ path: String) throws -> Profile {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw CommandFailure.failed("cannot read \(path)")
-        }
+        let data = try FileContents.given(path)
         do {
-            return try Profile(parsing: Array(data))
+            return try Profile(parsing: data)
         } catch {
             throw CommandFailure.failed("\(path): \(error)")
         }

@@ -1,7 +1,7 @@
 // `postrider profiles test`: an event through a profile, the exact request, and whether a receiver can verify it.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Outbox
 
 extension Profiles {
@@ -36,7 +36,7 @@ extension Profiles {
                 url: url ?? "https://receiver.invalid/", eventType: eventType, data: Payload.read(data),
                 unixSeconds: at ?? Int64(Date().timeIntervalSince1970))
             let sent = try await send(sample)
-            print(output.json ? try sample.json(isGenerated: secret.given == nil, sent?.summary) : sample.text)
+            print(output.json ? sample.json(isGenerated: secret.given == nil, sent?.summary) : sample.text)
             if !output.json {
                 if secret.given == nil, let text = sample.secretText { print("secret, generated for this: \(text)") }
                 if let sent { print("sent: \(sent.summary)") }
@@ -121,8 +121,8 @@ struct ProfileSample {
     }
 
     /// The same for machines.
-    func json(isGenerated: Bool, _ sent: String?) throws -> String {
-        try Record(members: [
+    func json(isGenerated: Bool, _ sent: String?) -> String {
+        Record([
             "profile": destination.profile.name, "headers": request.headers,
             "body": String(decoding: request.body, as: UTF8.self),
             "signed": signed.map { String(decoding: $0, as: UTF8.self) },

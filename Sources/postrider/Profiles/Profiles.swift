@@ -32,7 +32,7 @@ struct Profiles: AsyncParsableCommand {
                     users[record["name"]] = Int(record.number("destinations") ?? 0)
                 }
                 let lines = catalog.names.map { ProfileLine(name: $0, catalog: catalog, users: users[$0] ?? 0) }
-                if output.json { return try lines.forEach { print(try $0.json()) } }
+                if output.json { return lines.forEach { print($0.json) } }
                 var table = Table(headings: ["name", "from", "signs", "destinations", "purpose"])
                 table.rows = lines.map(\.cells)
                 for line in table.lines() { print(line) }
@@ -98,8 +98,8 @@ private struct ProfileLine {
         return [name, origin, signs, "\(users)", fault ?? profile?.purpose ?? ""]
     }
 
-    func json() throws -> String {
-        try Record(members: [
+    var json: String {
+        Record([
             "name": name, "from": origin, "destinations": users, "signs": profile?.signature?.signs,
             "purpose": profile?.purpose, "fault": fault,
         ]).text

@@ -1,6 +1,6 @@
 // Signals that end a long command in order. Used by commands that must leave something tidy behind.
 
-internal import Foundation
+internal import Glibc
 internal import Synchronization
 internal import UnixSignals
 
@@ -14,7 +14,7 @@ final class Interruption: Sendable {
     /// Listens until cancelled.
     func obey(_ signals: UnixSignalsSequence) async {
         for await signal in signals {
-            if self.signal != nil { Foundation.exit(signal == .sigint ? 130 : 143) }
+            if self.signal != nil { exit(signal == .sigint ? 130 : 143) }
             raise(signal)
         }
     }

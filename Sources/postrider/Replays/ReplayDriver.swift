@@ -1,7 +1,6 @@
 // Moves a replay on, batch after batch, until it ends, somebody else stops it, or a signal pauses it.
 
 internal import ArgumentParser
-internal import Foundation
 internal import Outbox
 internal import OutboxStore
 internal import Postgres

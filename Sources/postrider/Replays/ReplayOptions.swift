@@ -43,7 +43,7 @@ struct ReplayOptions: ParsableArguments {
     /// The criteria of `postrider.replay_plan`.
     ///
     /// - Throws: ``CommandFailure`` for ids that are none.
-    func criteria(of what: String) throws -> [String: Any?] {
+    func criteria(of what: String) throws -> Document {
         let since = since ?? (what == "dead_letters" ? nil : .day)
         return [
             "what": what, "delivery": try delivery.map(Identifier.check), "event": try event.map(Identifier.check),

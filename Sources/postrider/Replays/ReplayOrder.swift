@@ -1,13 +1,12 @@
 // From criteria to a replay that runs: count, ask, store, drive. Used by the commands that begin one.
 
-internal import Foundation
 internal import OutboxStore
 
 /// What somebody wants sent again.
 struct ReplayOrder {
     let options: ReplayOptions
     /// The criteria of `postrider.replay_plan`.
-    let criteria: [String: Any?]
+    let criteria: Document
 
     /// Counts; without `--dry-run` asks, stores the replay and drives it to its end.
     ///
@@ -34,7 +33,7 @@ struct ReplayOrder {
                 throw CommandFailure.failed("\(planned) deliveries not sent: add --yes")
             }
             let started = try await session.run(
-                .replayStart, ["criteria": plan.members("criteria"), "planned": planned])
+                .replayStart, ["criteria": plan.value("criteria"), "planned": planned])
             let id = Int64(started.first?.number("id") ?? 0)
             if isBulk {
                 Session.remark(

@@ -1,6 +1,6 @@
 // What people are told of secrets whose date is near or past. Used by `doctor`, `endpoints list` and `n8n list`.
 
-internal import Foundation
+internal import FoundationEssentials
 
 /// Judges the dates of secrets. A secret signs on after its date, so that nothing goes out unsigned.
 enum SecretExpiry {

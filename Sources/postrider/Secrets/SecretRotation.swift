@@ -1,6 +1,6 @@
 // What `endpoints rotate-secret` and `n8n rotate-secret` do.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import Outbox
 
 extension DestinationKind {

@@ -1,8 +1,8 @@
 // The folder of certificates and keys that destinations name. Read by the worker with each load of the destinations, so
 // that a file that was replaced counts within a minute.
 
-internal import Foundation
 internal import Outbox
+internal import SystemPackage
 
 /// Files of PEM, by name.
 struct CertificateFolder: Sendable {
@@ -15,11 +15,10 @@ struct CertificateFolder: Sendable {
     ///
     /// - Throws: `SettingFault` that names the file and never its content.
     func read(_ name: String) throws(SettingFault) -> String {
-        let file = URL(fileURLWithPath: path, isDirectory: true).appendingPathComponent(name).path
+        let file = FilePath(path).appending(name).string
         // Of the file behind a link, which is how Kubernetes puts files into a folder.
-        guard let handle = FileHandle(forReadingAtPath: file),
-            let data = try? handle.read(upToCount: Self.longestFile + 1), data.count <= Self.longestFile,
-            let text = String(data: data, encoding: .utf8)
+        guard let data = try? FileContents.bytes(file, longest: Self.longestFile), data.count <= Self.longestFile,
+            let text = String(validating: data, as: UTF8.self)
         else { throw SettingFault("option tls: file \(name) of POSTRIDER_TLS_FOLDER cannot be read as a short text") }
         return text
     }

@@ -1,7 +1,7 @@
 // Reads the settings of a process and tells all that is wrong with them at once. Called by Settings.
 
 internal import Configuration
-internal import Foundation
+internal import FoundationEssentials
 internal import HTTPExchange
 internal import Logging
 internal import Outbox
@@ -93,8 +93,8 @@ struct SettingReader {
         for entry in list("POSTRIDER_EXPOSE") { expose(entry, in: &grants) }
         for entry in list("POSTRIDER_ALLOW_PROXY") { allowProxy(entry, in: &grants) }
         if let folder = text("POSTRIDER_TLS_FOLDER") {
-            var isFolder: ObjCBool = false
-            if !FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) || !isFolder.boolValue {
+            var isFolder = false
+            if !FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) || !isFolder {
                 fault("POSTRIDER_TLS_FOLDER", "\(folder) is no folder")
             }
             grants.readFile = CertificateFolder(path: folder).read
@@ -129,7 +129,7 @@ struct SettingReader {
 
     /// The entries of a list with commas, without blanks around them.
     private func list(_ variable: String) -> [String] {
-        (text(variable) ?? "").split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        CommaList.entries(text(variable) ?? "")
     }
 
     private mutating func networks(_ variable: String) -> [Network] {

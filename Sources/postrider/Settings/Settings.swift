@@ -1,11 +1,10 @@
 // The settings of a process, out of the environment and a file.
 
 internal import Configuration
-internal import Foundation
+internal import FoundationEssentials
 internal import Logging
 internal import OutboxWorker
 internal import Postgres
-internal import SystemPackage
 
 /// The settings of this process, checked.
 struct Settings: Sendable {
@@ -26,11 +25,7 @@ struct Settings: Sendable {
             EnvironmentVariablesProvider(environmentVariables: environment, secretsSpecifier: secrets)
         ]
         if let path = environment["POSTRIDER_CONFIG_FILE"], !path.isEmpty {
-            do {
-                providers.append(try await FileProvider<JSONSnapshot>(filePath: .init(path)))
-            } catch {
-                throw CommandFailure.failed("POSTRIDER_CONFIG_FILE: \(path) cannot be read as JSON")
-            }
+            providers.append(try ConfigFile.provider(path))
         }
         var reader = SettingReader(ConfigReader(providers: providers), environment)
         let settings = reader.settings()

@@ -1,7 +1,8 @@
 // `postrider worker`.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 internal import Logging
 internal import OutboxStore
 internal import OutboxWorker
@@ -50,7 +51,7 @@ struct WorkerCommand: AsyncParsableCommand {
     private static func obey(_ signals: UnixSignalsSequence, _ group: ServiceGroup) async {
         var isStopping = false
         for await signal in signals {
-            if isStopping { Foundation.exit(signal == .sigint ? 130 : 143) }
+            if isStopping { Glibc.exit(signal == .sigint ? 130 : 143) }
             isStopping = true
             await group.triggerGracefulShutdown()
         }

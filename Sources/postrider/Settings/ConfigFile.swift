@@ -1,0 +1,36 @@
+// The file of settings that POSTRIDER_CONFIG_FILE names. Read by Settings.
+
+internal import Configuration
+internal import Outbox
+
+/// A JSON file as a provider of settings; swift-configuration's own would bring all of Foundation into every worker.
+enum ConfigFile {
+    /// The settings of a file: texts, numbers and truth values in objects within objects, the names of which make the key.
+    ///
+    /// - Throws: ``CommandFailure`` when the file cannot be read, or holds something else.
+    static func provider(_ path: String) throws -> InMemoryProvider {
+        guard let members = try? JSONValue(parsing: FileContents.bytes(path)).members else {
+            throw CommandFailure.failed("POSTRIDER_CONFIG_FILE: \(path) cannot be read as JSON")
+        }
+        var values: [AbsoluteConfigKey: ConfigValue] = [:]
+        try add(members, at: [], to: &values)
+        return InMemoryProvider(name: path, values: values)
+    }
+
+    private static func add(
+        _ members: [String: JSONValue], at place: [String], to values: inout [AbsoluteConfigKey: ConfigValue]
+    ) throws {
+        for (name, value) in members {
+            let key = place + [name]
+            switch value {
+            case .object(let members): try add(members, at: key, to: &values)
+            case .string, .number, .bool:
+                // The value itself is nowhere told: which ones are secret, the settings know.
+                values[AbsoluteConfigKey(key)] = ConfigValue(.string(value.string ?? value.line), isSecret: true)
+            case .array, .null:
+                throw CommandFailure.failed(
+                    "POSTRIDER_CONFIG_FILE: \(key.joined(separator: ".")) is neither text, number nor truth value")
+            }
+        }
+    }
+}
