@@ -11,7 +11,8 @@ COPY Package.swift Package.resolved* ./
 RUN swift package resolve
 COPY Sources Sources
 COPY Tests Tests
-RUN swift build -c release --product postrider --static-swift-stdlib \
+# The options are those of bin/lib/build.sh.
+RUN swift build -c release --product postrider --static-swift-stdlib -Xlinker -z -Xlinker pack-relative-relocs \
     && install -D "$(swift build -c release --show-bin-path)/postrider" /out/postrider
 
 # Swift's libraries are inside the binary; libpq and libcurl are Debian's, so that its security updates reach them.

@@ -4,6 +4,10 @@
 
 readonly log_folder=.build/logs
 
+# What Dockerfile gives `swift build`, for a program that takes little memory: docs/decisions.md, "A lean worker".
+readonly image_options=(-c release --product postrider --static-swift-stdlib -Xlinker -z -Xlinker pack-relative-relocs)
+readonly image_folder=.build/image
+
 # swift_build LABEL ARGUMENT…: runs `swift build ARGUMENT…`. Shows the step it is at, keeps the log, and prints
 # what the compiler said only when it fails. Returns the status of the build.
 swift_build() {
@@ -23,6 +27,9 @@ swift_build() {
     fi
     return "$status"
 }
+
+# image_build LABEL: the program as the image has it, in $image_folder/release.
+image_build() { swift_build "$1" "${image_options[@]}" --scratch-path "$image_folder"; }
 
 # A build folder of another user (root's, say) fails deep inside SwiftPM with words that name no cure.
 own_build_folder() {
