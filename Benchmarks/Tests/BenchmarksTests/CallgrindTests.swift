@@ -80,6 +80,11 @@ import Testing
         ("/swift/libswiftCore.so", "swift_release'2", "Swift retain and release"),
         ("/swift/libswiftCore.so", "swift_allocObject", "Swift objects"),
         ("/swift/libswift_Concurrency.so", "swift_task_switch", "Swift concurrency"),
+        ("/build/image/postrider", "swift_retain", "Swift retain and release"),
+        ("/build/image/postrider", "_swift_release_dealloc", "Swift retain and release"),
+        ("/build/image/postrider", "swift::AsyncTask::run", "Swift concurrency"),
+        ("/build/image/postrider", "$sSS6appendyySSF", "Swift standard library"),
+        ("/build/image/postrider", "$sScC6resume9returningyxn_tF", "Swift concurrency"),
         ("/build/postrider", "CCryptoBoringSSL_sha256_block_data_order_avx", "BoringSSL (swift-crypto)"),
         (
             "/build/postrider", "$s12OutboxWorker10DispatcherC9completedyySay12HTTPExchange8ExchangeVGF",

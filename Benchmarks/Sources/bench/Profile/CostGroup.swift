@@ -12,6 +12,10 @@ enum CostGroup {
     ]
     private static let moves = ["memcpy", "memmove", "memset", "memcmp", "mempcpy", "strlen", "memchr", "bcmp"]
     private static let counting = ["retain", "release", "Retain", "Release", "RefCount", "isUniquelyReferenced"]
+    private static let concurrency = [
+        "swift_task", "swift_job", "swift_continuation", "swift_async", "swift::AsyncTask", "swift::TaskGroup",
+        "dispatch_",
+    ]
     private static let objects = [
         "alloc", "Alloc", "eallocPartial", "swift_initStackObject", "swift_deallocClassInstance",
     ]
@@ -73,16 +77,29 @@ enum CostGroup {
     /// A Swift function by the module that it was compiled from. What is generic and of another module stands in the
     /// program as a copy, under the name of that module.
     private static func own(_ symbol: String) -> String {
-        guard symbol.hasPrefix("$s") else { return "own code: C and stubs" }
-        guard let long = demangled(symbol) else { return "own code: C and stubs" }
+        guard let long = demangled(symbol) else { return linkedIn(symbol) }
         let words = shortened(long).split(separator: " ")
         let module = (words.first { $0.contains(".") } ?? "").prefix { $0 != "." }
         switch module {
         case "OutboxWorker", "OutboxStore", "Outbox", "HTTPExchange", "Postgres", "postrider":
             return "own code: \(module)"
         case "Crypto": return "swift-crypto"
+        // Of a program that holds Swift's libraries itself.
+        // Names of _Concurrency are shortened to Sc, and its own is not told.
+        case "Swift" where symbol.hasPrefix("$sSc"): return "Swift concurrency"
+        case "Swift" where !long.contains("specialization <"): return "Swift standard library"
+        case "_Concurrency": return "Swift concurrency"
+        case "FoundationEssentials": return "Foundation"
         default: return "own code: copies of generic code"
         }
+    }
+
+    /// C and C++ in the program itself: the runtime, when it is linked statically, and what is left.
+    private static func linkedIn(_ symbol: String) -> String {
+        let plain = symbol.drop { $0 == "_" }
+        if concurrency.contains(where: plain.hasPrefix) { return "Swift concurrency" }
+        if plain.hasPrefix("swift_") || plain.contains("swift::") { return runtime(symbol) }
+        return "own code: C and stubs"
     }
 
     /// Without what the optimiser says of it, without arguments.
