@@ -13,6 +13,7 @@ COPY Sources Sources
 COPY Tests Tests
 # The options are those of bin/lib/build.sh.
 RUN swift build -c release --product postrider --static-swift-stdlib -Xlinker -z -Xlinker pack-relative-relocs \
+        -Xswiftc -Xfrontend -Xswiftc -function-sections -Xcc -ffunction-sections -Xcc -fdata-sections \
     && install -D "$(swift build -c release --show-bin-path)/postrider" /out/postrider
 
 # Swift's libraries are inside the binary; libpq and libcurl are Debian's, so that its security updates reach them.

@@ -5,7 +5,8 @@
 readonly log_folder=.build/logs
 
 # What Dockerfile gives `swift build`, for a program that takes little memory: docs/decisions.md, "A lean worker".
-readonly image_options=(-c release --product postrider --static-swift-stdlib -Xlinker -z -Xlinker pack-relative-relocs)
+readonly image_options=(-c release --product postrider --static-swift-stdlib -Xlinker -z -Xlinker pack-relative-relocs
+    -Xswiftc -Xfrontend -Xswiftc -function-sections -Xcc -ffunction-sections -Xcc -fdata-sections)
 readonly image_folder=.build/image
 
 # swift_build LABEL ARGUMENT…: runs `swift build ARGUMENT…`. Shows the step it is at, keeps the log, and prints
