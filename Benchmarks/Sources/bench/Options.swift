@@ -60,7 +60,7 @@ struct Options {
           bench receiver    the receiver itself
           bench all         all of these
 
-          --quick               few events, short, one run: all of it in under two minutes
+          --quick               few events, short, one run: all of it in two minutes
           --json FILE           the figures as JSON; - for standard output, and the table then goes to standard error
           --runs N              runs of each measurement, default 3 (held 1); tables show medians
           --events N            events of a drain, default 200000; of held 1000000
@@ -106,9 +106,9 @@ struct Options {
     func isOnce(_ scenario: String) -> Bool { scenario == "held" && (isAll || !areRunsGiven) }
 
     private mutating func makeQuick() {
-        (runs, events, seconds, history) = (1, 20_000, 2, 50_000)
+        (runs, events, seconds, history) = (1, 10_000, 1, 20_000)
         waiting = 10_000
-        (heldEvents, heldSeconds, singleSeconds, workerCounts) = (20_000, 2, 1, [4])
+        (heldEvents, heldSeconds, singleSeconds, workerCounts) = (10_000, 2, 1, [4])
     }
 
     private mutating func set(_ option: String, _ value: String?) throws {
