@@ -72,15 +72,15 @@ struct Drain {
 
     private func fill(_ stage: Stage) throws -> (wal: Double, seconds: Double) {
         let (wal, start) = (try stage.server.walBytes(), Clock.seconds)
-        for first in stride(from: 1, through: events, by: 10_000) {
-            try Interruption.check()
-            let last = "\(min(events, first + 9_999))"
-            if isRowForEach {
-                try stage.quietly { try stage.database.rows(Statements.fillRowForEach, "\(first)", last) }
-            } else if keys > 0 {
-                try stage.database.rows(Statements.fillKeys, "\(first)", last, "\(keys)")
-            } else {
-                try stage.database.rows(Statements.fill, "\(first)", last, "\(destinations)")
+        if isRowForEach {
+            try stage.leave(waiting: events)
+        } else {
+            try stage.inPortions(events) { first, last in
+                if keys > 0 {
+                    try stage.database.rows(Statements.fillKeys, first, last, "\(keys)")
+                } else {
+                    try stage.database.rows(Statements.fill, first, last, "\(destinations)")
+                }
             }
         }
         let filled = (try stage.server.walBytes() - wal, Clock.seconds - start)

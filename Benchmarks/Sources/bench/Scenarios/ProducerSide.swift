@@ -26,8 +26,7 @@ struct ProducerSide {
 
     /// One turn.
     ///
-    /// - Parameters:
-    ///   - first: the first number of the turn.
+    /// - Parameter first: the first number of the turn.
     /// - Returns: how many were committed.
     /// - Throws: ``BenchError`` when a client fails.
     mutating func produce(_ stage: Stage, clients: Int, seconds: Int, first: Int) throws -> Int {

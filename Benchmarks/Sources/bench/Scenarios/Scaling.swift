@@ -47,8 +47,8 @@ struct Scaling {
     private func drain(_ stage: Stage, _ receiver: Receiver, _ running: Workers) throws -> [Sample] {
         let before = try receiver.figures().distinct
         try stage.database.run("BEGIN")
-        for first in stride(from: 1, through: events, by: 10_000) {
-            try stage.database.rows(Statements.fill, "\(first)", "\(min(events, first + 9_999))", "1")
+        try stage.inPortions(events) { first, last in
+            try stage.database.rows(Statements.fill, first, last, "1")
         }
         let (start, cpu, serverCPU) = (Clock.seconds, running.cpuMicroseconds, stage.server.cpuMicroseconds)
         try stage.database.run("COMMIT")
@@ -57,6 +57,9 @@ struct Scaling {
         }
         try waitUntilRecorded(stage)
         let seconds = Clock.seconds - start
+        guard try stage.database.number(Statements.openClaims) == 0 else {
+            throw BenchError("What was delivered was not recorded within ten seconds.")
+        }
         return [
             Sample("deliveries", Double(events) / seconds, "/s from commit to last record"),
             Sample("worker CPU per delivery", (running.cpuMicroseconds - cpu) / Double(events), "µs"),

@@ -4,12 +4,18 @@ extension Stage {
     /// Writes events that were delivered before, each with its attempt.
     ///
     /// - Throws: ``BenchError`` with the server's message.
-    func remember(_ events: Int) throws { try inPortions(events, Statements.fillHistory) }
+    func remember(_ events: Int) throws {
+        try inPortions(events) { first, last in try quietly { try database.rows(Statements.fillHistory, first, last) } }
+    }
 
     /// Writes events that wait, a queue row for each.
     ///
     /// - Throws: ``BenchError`` with the server's message.
-    func leave(waiting events: Int) throws { try inPortions(events, Statements.fillRowForEach) }
+    func leave(waiting events: Int) throws {
+        try inPortions(events) { first, last in
+            try quietly { try database.rows(Statements.fillRowForEach, first, last) }
+        }
+    }
 
     /// Without triggers: what they would do is part of the statement.
     ///
@@ -28,10 +34,13 @@ extension Stage {
         try database.run("CHECKPOINT")
     }
 
-    private func inPortions(_ events: Int, _ statement: String) throws {
+    /// Calls with the first and the last number of each ten thousand events.
+    ///
+    /// - Throws: what the body throws, or ``BenchError`` after Ctrl-C.
+    func inPortions(_ events: Int, _ body: (_ first: String, _ last: String) throws -> Void) throws {
         for first in stride(from: 1, through: events, by: 10_000) {
             try Interruption.check()
-            try quietly { try database.rows(statement, "\(first)", "\(min(events, first + 9_999))") }
+            try body("\(first)", "\(min(events, first + 9_999))")
         }
     }
 }
