@@ -53,8 +53,8 @@ final class ReceiverServer: Sendable {
 
     /// Serves until the task is cancelled or ``stop()`` is called; called once.
     ///
-    /// - Throws: ``ReceiverError/socket(_:_:)`` when the socket cannot be opened, for example because the port is taken;
-    ///   nothing after ``stop()`` or cancellation.
+    /// - Throws: ``ReceiverError/socket(_:_:)`` when the socket cannot be opened, for example because the port is taken, or
+    ///   takes no connections any more; nothing after ``stop()`` or cancellation.
     func run() async throws {
         defer {
             port.fail(CancellationError())
@@ -67,15 +67,19 @@ final class ReceiverServer: Sendable {
         guard isWanted else { return }
         let listener = try await open()
         port.succeed(listener.channel.localAddress?.port ?? 0)
-        await withTaskGroup(of: Void.self) { group in
+        let fault = await withTaskGroup(of: (any Error)?.self) { group in
             group.addTask { await self.accept(listener) }
             group.addTask {
                 for await _ in self.stopping.stream {}
                 self.endIdle(listener.channel)
                 try? await Task.sleep(for: Self.grace)
+                return nil
             }
-            await group.next()
-            group.cancelAll()
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
+        if let fault, !Task.isCancelled, !state.withLock(\.isStopping) {
+            throw ReceiverError.socket(address.description, "\(fault)")
         }
     }
 
@@ -118,16 +122,22 @@ final class ReceiverServer: Sendable {
         }
     }
 
-    /// Takes connections until the socket is closed, and serves them to their ends.
-    private func accept(_ listener: NIOAsyncChannel<ReceiverConnection.Parts, Never>) async {
-        try? await listener.executeThenClose { connections in
-            await withDiscardingTaskGroup { group in
-                do {
-                    for try await parts in connections { group.addTask { await self.serve(parts) } }
-                } catch {
-                    // The socket was closed; what was accepted before goes on.
+    /// Takes connections until the socket is closed, and serves them to their ends; what closed it, if it was a fault.
+    private func accept(_ listener: NIOAsyncChannel<ReceiverConnection.Parts, Never>) async -> (any Error)? {
+        do {
+            return try await listener.executeThenClose { connections in
+                await withDiscardingTaskGroup { group in
+                    do {
+                        for try await parts in connections { group.addTask { await self.serve(parts) } }
+                        return nil
+                    } catch {
+                        // What was accepted before goes on.
+                        return error
+                    }
                 }
             }
+        } catch {
+            return error
         }
     }
 
@@ -158,7 +168,7 @@ final class ReceiverServer: Sendable {
 enum ReceiverError: Error, CustomStringConvertible {
     /// Not an address of this machine's.
     case address(String)
-    /// The socket of an address cannot be opened, and why.
+    /// The socket of an address cannot be opened, or was closed, and why.
     case socket(String, String)
 
     var description: String {
