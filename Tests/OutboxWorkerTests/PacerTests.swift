@@ -108,8 +108,8 @@ import Testing
         #expect(!pacer.holdsBell && !pacer.wantsRelay(at: now))
         // The lock stays until the other one has it; then a look, because the other may not have come.
         pacer.claimed(2, wanted: 500, at: now)
-        #expect(pacer.wantsBell(at: now) && pacer.nextClaim(at: now) == now + Pacer.linger)
-        now += Pacer.linger
+        #expect(pacer.wantsBell(at: now) && pacer.nextClaim(at: now) == now + BellDuty.linger)
+        now += BellDuty.linger
         #expect(!pacer.wantsBell(at: now))
         pacer.claimed(2, wanted: 500, at: now)
         #expect(pacer.nextClaim(at: now) == now + floor, "another one looks")
@@ -136,6 +136,36 @@ import Testing
             }
             #expect(pacer.nextClaim(at: 200_000) == 200_000 + poll, "\(rate)")
         }
+    }
+
+    @Test func holderRestsWhenTurnsTakeLongerThanTheRestBetweenThem() {
+        var pacer = Pacer(floorPoll: floor)
+        pacer.takeBell(at: 0)
+        for now in stride(from: Int64(4_000), through: 400_000, by: 4_000) {
+            pacer.claimed(12, wanted: 500, at: now, took: 2_400)
+        }
+        #expect(pacer.nextClaim(at: 400_000) == 400_000 + Pacer.stormPoll)
+        for now in stride(from: Int64(404_000), through: 800_000, by: 4_000) {
+            pacer.claimed(12, wanted: 500, at: now, took: 600)
+        }
+        #expect(pacer.nextClaim(at: 800_000) == 800_000 + Pacer.rushPoll, "and no longer than that")
+    }
+
+    @Test func looksAreFewerOnceItIsCalmUntilSomethingComes() {
+        var pacer = Pacer(floorPoll: floor, calmPoll: 10 * floor)
+        var now: Int64 = 1_000_000
+        pacer.claimed(1, wanted: 500, at: now)
+        let calm = now + Pacer.calm
+        while now <= calm {
+            #expect(pacer.nextClaim(at: now) == now + floor)
+            now += floor
+            pacer.claimed(0, wanted: 500, at: now)
+        }
+        #expect(pacer.nextClaim(at: now) == now + 10 * floor)
+        pacer.ring(at: now)
+        #expect(pacer.nextClaim(at: now) <= now)
+        pacer.claimed(0, wanted: 500, at: now)
+        #expect(pacer.nextClaim(at: now) == now + floor)
     }
 
     @Test func bellStaysWithTheOnlyWorkerWhichSeldomAsks() {

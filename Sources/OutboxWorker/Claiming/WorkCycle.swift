@@ -30,6 +30,8 @@ final class WorkCycle: Sendable {
     /// The longest wait between looks at the queue of a worker that hears notifications; 100 ms. It finds what rang while a
     /// worker was awake and was committed when it slept: transactions that last longer than a worker stays awake.
     static let hearingPoll = Duration.milliseconds(100)
+    /// The same once it is calm, when only transactions can have rung before that last longer still; 250 ms.
+    static let calmPoll = Duration.milliseconds(250)
     /// How often a pipeline may be refused by a working server before the life is given up; 5.
     static let patience = 5
     /// How long the server may take for a turn before its link is not trusted any more; 3 s, doubled by each turn that
@@ -85,7 +87,10 @@ final class WorkCycle: Sendable {
     func run() async throws {
         let floor = context.settings.floorPoll
         let poll = context.links.isDeaf ? floor : max(floor, Self.hearingPoll)
-        var turn = Turn(pacer: Pacer(floorPoll: poll.microseconds, windowShare: Double.random(in: 0.8...1.2)))
+        let calm = context.links.isDeaf ? floor : max(floor, Self.calmPoll)
+        let share = Double.random(in: 0.8...1.2)
+        let pacer = Pacer(floorPoll: poll.microseconds, calmPoll: calm.microseconds, windowShare: share)
+        var turn = Turn(pacer: pacer)
         var trouble = Trouble()
         while true {
             try Task.checkCancellation()
@@ -369,7 +374,7 @@ final class WorkCycle: Sendable {
             turn.pacer.relayed(isRelieved: try WorkerStore.readRelay(rows), at: now)
         }
         if plan.events > 0, let rows = results.popFirst() {
-            turn.pacer.claimed(rows.count, wanted: plan.events, at: now)
+            turn.pacer.claimed(rows.count, wanted: plan.events, at: now, took: now - askedAt)
             let claim = try ClaimStore.readClaim(rows, isRetry: false)
             let events = (claim?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
             turn.lowWater.looked(events, from: askedAt, to: now)
