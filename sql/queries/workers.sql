@@ -81,6 +81,13 @@ DELETE FROM postrider.webhook_settlements WHERE worker_id IN (SELECT id FROM pru
 -- index: none
 SELECT clock_timestamp() - pg_catalog.pg_postmaster_start_time() > interval '5 seconds';
 
+-- name: BellHear   rows: 1
+-- params: none
+-- index: none
+-- Behind LISTEN, for as long as the session lives: while no worker holds it, producers do not notify. They hold it alone for
+-- a moment when they ask, so this waits for it.
+SELECT pg_catalog.pg_advisory_lock_shared(7741, 2);
+
 -- name: BellHold   rows: 1, whether the bell is held now
 -- params: none
 -- index: none

@@ -426,14 +426,17 @@ COMMENT ON COLUMN postrider.webhook_tallies.failed IS 'Attempts that failed.';
 
 -- The enqueue trigger and the doorbell ----------------------------------------------------------------------------------
 
--- Rings only when no worker is awake: an awake worker holds (7741, 1) in shared mode, so the exclusive probe fails and
--- nothing is sent. A NOTIFY on every commit takes a cluster-wide lock and costs three quarters of the commit rate.
+-- Rings only when no worker is awake and one listens. An awake worker holds (7741, 1) in shared mode, one that listens
+-- (7741, 2), so the exclusive probe of the first must succeed and that of the second must fail. A NOTIFY on every commit
+-- takes a cluster-wide lock and costs three quarters of the commit rate: not to be paid while all workers are down.
 -- Lock and unlock stand in one expression, so a transaction pooler cannot separate them.
 CREATE FUNCTION postrider.doorbell_is_needed() RETURNS boolean
     LANGUAGE sql VOLATILE PARALLEL RESTRICTED RETURN
-    CASE WHEN pg_try_advisory_lock(7741, 1) THEN pg_advisory_unlock(7741, 1) ELSE false END;
+    CASE WHEN pg_try_advisory_lock(7741, 1) AND pg_advisory_unlock(7741, 1)
+         THEN CASE WHEN pg_try_advisory_lock(7741, 2) THEN NOT pg_advisory_unlock(7741, 2) ELSE true END
+         ELSE false END;
 COMMENT ON FUNCTION postrider.doorbell_is_needed() IS
-    'Do all workers sleep, so that a commit should wake them? One expression, which the planner puts into the trigger: 0.3 microseconds.';
+    'Do all workers sleep, and one listens, so that a commit should wake them? One expression, which the planner puts into the trigger: 0.3 microseconds.';
 
 -- Runs as whoever inserts: changing to its owner cost a tenth of the producers' commit rate (measured). The organization is
 -- checked here, and not by a policy of the table, because emit runs as its owner, whom no policy binds when it is a
@@ -9132,6 +9135,17 @@ DELETE FROM postrider.webhook_settlements WHERE worker_id IN (SELECT id FROM pru
         name: "ServerUptime",
         sql: #"""
 SELECT clock_timestamp() - pg_catalog.pg_postmaster_start_time() > interval '5 seconds'
+"""#)
+
+    /// `BellHear`; rows: 1
+    /// - params: none
+    /// - index: none
+    /// - Behind LISTEN, for as long as the session lives: while no worker holds it, producers do not notify. They hold it alone for
+    /// - a moment when they ask, so this waits for it.
+    static let bellHear = Statement(
+        name: "BellHear",
+        sql: #"""
+SELECT pg_catalog.pg_advisory_lock_shared(7741, 2)
 """#)
 
     /// `BellHold`; rows: 1, whether the bell is held now

@@ -119,6 +119,13 @@ public enum WorkerStore {
         _ = try await connection.query(Queries.workerFarewell, [.int8(worker)] + counts.values)
     }
 
+    /// Tells producers that this session listens to the doorbell (`BellHear`): they do not notify when none does.
+    ///
+    /// - Throws: `PostgresError`.
+    public static func hearBell(on connection: Connection) async throws {
+        _ = try await connection.query(Queries.bellHear)
+    }
+
     /// Holds or releases the doorbell lock of this session (`BellHold`, `BellRelease`): producers do not notify while
     /// any worker holds it.
     ///

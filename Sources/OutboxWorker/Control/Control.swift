@@ -58,6 +58,7 @@ struct Control: Sendable {
             _ = try await WorkerStore.lock(worker: context.worker, on: connection)
             try await connection.listen("postrider_wake")
             try await connection.listen("postrider_routing")
+            try await WorkerStore.hearBell(on: connection)
         }
         let rescuesFrom = try await rescueTime(connection, isFirst: isFirst)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -179,7 +180,7 @@ struct Control: Sendable {
 
     private func hear(_ connection: Connection) async throws {
         let notifications = connection.notifications()
-        // Whatever was committed before LISTEN rang for nobody here.
+        // Whatever was written before this session listened rang for nobody here.
         cycle.ringForRetries()
         for await notification in notifications {
             switch notification.channel {

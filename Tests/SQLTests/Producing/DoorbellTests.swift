@@ -15,6 +15,7 @@ import Testing
             self.db = db
             connection = try await db.connect()
             try await connection.listen("postrider_wake")
+            try await WorkerStore.hearBell(on: connection)
             stream = connection.notifications().makeAsyncIterator()
         }
 
@@ -54,6 +55,21 @@ import Testing
             _ = try await WorkerStore.setBell(held: false, on: second)
             try await db.emit()
             #expect(try await ears.rings() == 1)
+        }
+    }
+
+    @Test func isSilentWhileNoWorkerListens() async throws {
+        try await withDatabase { db in
+            let stranger = try await db.connect()
+            try await stranger.listen("postrider_wake")
+            var heard = stranger.notifications().makeAsyncIterator()
+            try await db.emit()
+            try await db.run("NOTIFY postrider_wake, 'so far'")
+            #expect(await heard.next()?.payload == "so far")
+            var ears = try await Ears(db)
+            try await db.emit()
+            #expect(try await ears.rings() == 1)
+            #expect(try await db.count("pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()") == 0)
         }
     }
 

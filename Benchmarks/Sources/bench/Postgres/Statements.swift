@@ -160,6 +160,20 @@ enum Statements {
     static let plainTable =
         "CREATE TABLE bench.plain (LIKE bench.leads INCLUDING ALL); CREATE SEQUENCE bench.numbers CACHE 1000 START 1000000"
 
+    /// A domain table as applications have them, with a foreign key and two more indexes; and the same attached.
+    static let linkedTables = """
+        CREATE TABLE bench.customers (id bigint PRIMARY KEY);
+        INSERT INTO bench.customers SELECT generate_series(1, 1000);
+        CREATE TABLE bench.linked_plain (LIKE bench.leads INCLUDING ALL,
+            customer_id bigint NOT NULL DEFAULT 1 + floor(random() * 1000) REFERENCES bench.customers,
+            created_at timestamptz NOT NULL DEFAULT clock_timestamp());
+        CREATE UNIQUE INDEX ON bench.linked_plain (email);
+        CREATE INDEX ON bench.linked_plain (customer_id, created_at);
+        CREATE TABLE bench.linked (LIKE bench.linked_plain INCLUDING ALL);
+        ALTER TABLE bench.linked ADD FOREIGN KEY (customer_id) REFERENCES bench.customers;
+        """
+    static let attachLinked = attach.replacing("bench.leads", with: "bench.linked")
+
     /// Inserts rows into a domain table, each by a statement of its own, in a loop inside the server.
     static func singleInserts(_ table: String, rows: Int) -> String {
         "DO $$ DECLARE n bigint; BEGIN FOR i IN 1..\(rows) LOOP n := nextval('bench.numbers'); \(insert(table)) VALUES (\(values)); END LOOP; END $$"
@@ -216,8 +230,8 @@ enum Statements {
     static let removeDoorbell =
         "CREATE OR REPLACE FUNCTION postrider.doorbell_is_needed() RETURNS boolean LANGUAGE sql RETURN false"
 
-    /// Keeps the doorbell silent for as long as the session lives, as a worker does that is awake.
-    static let silenceDoorbell = "SELECT pg_advisory_lock_shared(7741, 1)"
+    /// Makes producers notify for as long as the session lives, as a worker does that sleeps and listens.
+    static let hearDoorbell = "SELECT pg_advisory_lock_shared(7741, 2)"
 
     /// The tables of the bare program.
     static let bareTables = """

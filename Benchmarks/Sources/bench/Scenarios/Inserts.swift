@@ -15,10 +15,12 @@ struct Inserts {
     func measure(_ stage: Stage) throws -> [Sample] {
         try stage.createDomainTable(attached: true)
         try stage.database.run(Statements.plainTable)
-        let silencer = try Database(stage.url)
-        try silencer.rows(Statements.silenceDoorbell)
+        try stage.database.run(Statements.linkedTables)
+        try stage.database.rows(Statements.attachLinked)
         let single = try pair(stage, Statements.singleInserts, rows: Inserts.singles)
         let bulk = try pair(stage, Statements.bulkInsert, rows: Inserts.rows)
+        let linked = try pair(
+            stage, Statements.bulkInsert, rows: Inserts.rows, plain: "bench.linked_plain", attached: "bench.linked")
         let emit = try least(stage, [Statements.emits(Inserts.singles)], rows: Inserts.singles)[0]
         return [
             Sample("one row, no trigger", single.plain, "µs"),
@@ -28,13 +30,16 @@ struct Inserts {
             Sample("10,000 rows at once, no trigger", bulk.plain, "µs a row"),
             Sample("10,000 rows at once, attached", bulk.attached, "µs a row"),
             Sample("10,000 rows: attached / no trigger", bulk.attached / bulk.plain, "times"),
+            Sample("10,000 rows with a foreign key and two more indexes, no trigger", linked.plain, "µs a row"),
+            Sample("10,000 rows with a foreign key and two more indexes, attached", linked.attached, "µs a row"),
         ]
     }
 
     private func pair(
-        _ stage: Stage, _ statement: (String, Int) -> String, rows: Int
+        _ stage: Stage, _ statement: (String, Int) -> String, rows: Int, plain: String = "bench.plain",
+        attached: String = "bench.leads"
     ) throws -> (plain: Double, attached: Double) {
-        let times = try least(stage, [statement("bench.plain", rows), statement("bench.leads", rows)], rows: rows)
+        let times = try least(stage, [statement(plain, rows), statement(attached, rows)], rows: rows)
         return (times[0], times[1])
     }
 

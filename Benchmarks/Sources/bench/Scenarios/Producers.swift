@@ -4,11 +4,11 @@
 enum ProducerVariant: String, CaseIterable {
     /// A table without triggers: the baseline.
     case plain = "no trigger"
-    /// Attached, and the doorbell finds a worker awake; there is none, so nothing is delivered.
+    /// Attached, and no worker runs: nothing is delivered, and the doorbell is silent.
     case silent = "attached, doorbell silent"
     /// Attached, and workers deliver on the same cores.
     case workers = "attached, workers running"
-    /// Attached, and nobody is awake: every commit notifies. What others do always.
+    /// Attached, and nobody is awake but somebody listens: every commit notifies. What others do always.
     case ringing = "attached, every commit rings"
 }
 
@@ -25,8 +25,8 @@ struct Producers {
     func measure(_ stage: Stage) throws -> [Sample] {
         try stage.createDomainTable(attached: variant != .plain)
         // A session of its own: the lock goes with it.
-        let silencer = try Database(stage.url)
-        if variant == .silent { try silencer.rows(Statements.silenceDoorbell) }
+        let listener = try Database(stage.url)
+        if variant == .ringing { try listener.rows(Statements.hearDoorbell) }
         guard variant == .workers else { return try produce(stage).samples }
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }

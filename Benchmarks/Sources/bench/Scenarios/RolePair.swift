@@ -1,8 +1,8 @@
 // Producers that log in as a role with the rights of postrider_producer and nothing else, beside a superuser: what do
 // grants and row-level security cost them?
 
-/// The closed loop of clients on an attached table, in turns as a superuser and as such a role, on one database. The
-/// doorbell is silent and nothing is delivered.
+/// The closed loop of clients on an attached table, in turns as a superuser and as such a role, on one database. No
+/// worker runs: the doorbell is silent and nothing is delivered.
 struct RolePair {
     /// Names of the variants.
     static let (superuser, role) = ("attached, in turns, as a superuser", "attached, in turns, as a producer's role")
@@ -22,8 +22,6 @@ struct RolePair {
                 let owner = try Database(url)
                 try owner.run(Statements.roleTable)
                 try owner.rows(Statements.attachRoleTable)
-                let silencer = try Database(stage.url)
-                try silencer.rows(Statements.silenceDoorbell)
                 let sides = [
                     ProducerSide(url: stage.url, statement: Statements.insertLead),
                     ProducerSide(url: url, statement: Statements.insertRoleLead),
