@@ -46,7 +46,7 @@ struct Setting: Sendable {
         Setting(
             variable: "POSTRIDER_FLOOR_POLL", form: "time, 1ms to 60s", standard: "25ms",
             purpose:
-                "The longest wait between looks at the queue without notifications; with them 100 ms or this, if longer."
+                "The longest wait between looks at the queue without notifications; with them 100 ms, or 250 when nothing has come for 5 s, or this, if longer."
         ),
         Setting(
             variable: "POSTRIDER_DEAF", form: "true or false",
