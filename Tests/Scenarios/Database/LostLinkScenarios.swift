@@ -112,6 +112,36 @@ extension Scenarios {
             await other.close()
         }
 
+        /// A worker that was declared dead waits until the server has room for its next life, or until it is told to stop.
+        @Test func nextLifeWaitsForTheServerUntilItIsToldToStop() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url())
+            let role = "crowded_\(UUID().uuidString.prefix(8).lowercased())"
+            try await outpost.sql("CREATE ROLE \(role) LOGIN IN ROLE postrider_worker")
+            let url = outpost.url.replacing(#/user=[^&]*/#, with: "user=\(role)")
+            let worker = try WorkerProcess(outpost, environment: ["DATABASE_URL": url])
+            func refusals() throws -> Int {
+                try String(contentsOf: worker.log, encoding: .utf8).ranges(of: "no connection to Postgres").count
+            }
+            func refuseNextLife(since before: Int) async throws {
+                try await outpost.sql("ALTER ROLE \(role) CONNECTION LIMIT 0")
+                try await outpost.sql("UPDATE postrider.webhook_workers SET alive = false, epoch = epoch + 1 WHERE alive")
+                try await eventually("the next life to be refused twice") { try refusals() >= before + 2 }
+            }
+            try await outpost.emit("a.b")
+            try await receiver.wait(for: 1)
+            try await refuseNextLife(since: 0)
+            try await outpost.emit("a.b")
+            try await outpost.sql("ALTER ROLE \(role) CONNECTION LIMIT -1")
+            try await receiver.wait(for: 2)
+            try await outpost.settled()
+            try await refuseNextLife(since: try refusals())
+            #expect(worker.stop() == 0)
+            #expect(try await outpost.count("postrider.webhook_workers") == 2)
+            try await outpost.sql("DROP ROLE \(role)")
+        }
+
         /// A worker that learns of its death with outcomes in its hands records them, so that nobody sends again.
         @Test func lifeThatEndedRecordsWhatItKnows() async throws {
             let outpost = try await Outpost()
