@@ -16,9 +16,9 @@ import Testing
         let wishes = Mutex<[Int64]>([])
     }
 
-    private func dispatcher(_ log: Log) throws -> Dispatcher {
+    private func dispatcher(_ log: Log, maxOutstanding: Int = 1_000) throws -> Dispatcher {
         var settings = WorkerSettings(database: ConnectionSettings(url: "postgres://localhost/none"))
-        settings.maxOutstanding = 1_000
+        settings.maxOutstanding = maxOutstanding
         let routing = Routing(
             version: 1, destinations: [try destination(1, concurrency: 512)], keptResponseBytes: [:], faults: [])
         return Dispatcher(
@@ -53,6 +53,16 @@ import Testing
         #expect(dispatcher.gauge().hasRoom)
         // Little is in memory now, and outcomes wait for company as long as they do at low rates.
         #expect(wishes.last == WorkCycle.flushDelay)
+    }
+
+    @Test func workerThatIsBehindRecordsMoreAtOnce() throws {
+        let log = Log()
+        let dispatcher = try dispatcher(log, maxOutstanding: 4_000)
+        dispatcher.accept(Claim(id: 1, work: (0..<4_000).map { work($0) }, rescues: 0))
+        let wishes = answer(WorkCycle.backlogFlushCount, dispatcher, log)
+        let urgent = wishes.indices.filter { wishes[$0] == 0 }
+        #expect(urgent == [WorkCycle.smallestClaim - 1, WorkCycle.backlogFlushCount - 1])
+        #expect(wishes.first == WorkCycle.backlogFlushDelay)
     }
 
     @Test func outcomesWaitLongerForCompanyWhenMuchIsInMemory() {

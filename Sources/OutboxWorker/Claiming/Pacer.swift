@@ -16,11 +16,9 @@ struct Pacer: Sendable {
     static let rushPoll: Int64 = 1_500
     /// Events a second of this worker from which on ``rushPoll`` counts.
     static let rushRate = 1_500.0
-    /// The same when more looks would only take the cores from those who commit; 10 ms.
+    /// The same while turns take longer than ``rushPoll``; 10 ms. There is no core free for them then, and more looks would
+    /// only take the cores from those who commit.
     static let stormPoll: Int64 = 10_000
-    /// Events a second of this worker from which on ``stormPoll`` counts. On a slower machine it counts as soon as turns take
-    /// longer than the rest between them.
-    static let stormRate = 6_000.0
     /// So long after the last event or ring it is calm; 5 s.
     static let calm: Int64 = 5_000_000
 
@@ -134,7 +132,7 @@ struct Pacer: Sendable {
 
     private static func poll(at rate: Double, turnTime: Int64) -> Int64 {
         guard rate > rushRate else { return busyPoll }
-        return rate > stormRate || turnTime > rushPoll ? stormPoll : rushPoll
+        return turnTime > rushPoll ? stormPoll : rushPoll
     }
 
     private mutating func beginWindow(at now: Int64) {

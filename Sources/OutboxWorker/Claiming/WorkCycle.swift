@@ -21,6 +21,8 @@ final class WorkCycle: Sendable {
     static let backlog = 1_024
     /// A settlement of so many attempts does not wait; 128.
     static let flushCount = 128
+    /// The same when the worker is behind; 512.
+    static let backlogFlushCount = 512
     /// Claims smaller than this wait for room, unless little is in memory; 256.
     static let smallestClaim = 256
     /// How often lanes that are paused or stalled are looked after; 100 ms.
@@ -267,11 +269,15 @@ final class WorkCycle: Sendable {
         releasesOrder ? orderFlushDelay : outstanding >= backlog ? backlogFlushDelay : flushDelay
     }
 
+    /// A settlement of so many attempts does not wait for more.
+    static func flushCount(outstanding: Int) -> Int { outstanding >= backlog ? backlogFlushCount : flushCount }
+
     private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
         guard gauge.hasSettlement else { return false }
         let age = gauge.unrecordedSince.map { now - $0 } ?? Self.flushDelay
         let delay = Self.flushDelay(releasesOrder: gauge.releasesOrder, outstanding: gauge.outstanding)
-        return age >= (plan.isEmpty ? delay : delay / 2) || gauge.unrecorded >= Self.flushCount
+        return age >= (plan.isEmpty ? delay : delay / 2)
+            || gauge.unrecorded >= Self.flushCount(outstanding: gauge.outstanding)
             || isStopping.load(ordering: .acquiring)
     }
 

@@ -129,7 +129,8 @@ final class Dispatcher: Sendable {
             }
             // Told once, when it comes to that: a cycle that is woken for every answer takes a core from the others.
             let hasNewRoom = !before.hasRoom && hasRoom(state)
-            let isEnough = before.unrecorded < WorkCycle.flushCount && state.settlement.count >= WorkCycle.flushCount
+            let enough = WorkCycle.flushCount(outstanding: state.outstanding)
+            let isEnough = before.unrecorded < enough && state.settlement.count >= enough
             let isUrgent = hasNewRoom || isEnough || state.isDraining
             guard !isUrgent else { return 0 }
             return WorkCycle.flushDelay(
