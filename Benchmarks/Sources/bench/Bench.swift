@@ -30,12 +30,12 @@ enum Bench {
         let server = try Server(url: url)
         let toolbox = try Toolbox(postrider: options.postrider)
         defer { toolbox.remove() }
-        var report = Report(try Machine(server: server, commit: options.commit, runs: options.runs))
+        var report = Report(try Machine(server: server, commit: options.commit, runs: options.mostRuns))
         let scenarios = Scenarios(toolbox: toolbox, server: server, options: options)
         // Runs outside, scenarios inside: a machine that slows down does so for all of them.
-        for run in 1...options.runs {
-            for name in options.scenarios where run == 1 || !options.isOnce(name) {
-                say("run \(run) of \(options.runs): \(name)")
+        for run in 1...options.mostRuns {
+            for name in options.scenarios where run <= options.runs(of: name) {
+                say("run \(run) of \(options.runs(of: name)): \(name)")
                 try scenarios.run(name, into: &report)
             }
         }

@@ -103,7 +103,10 @@ struct Options {
     }
 
     /// What lasts ten minutes is measured once, unless somebody asks for it by name and for more.
-    func isOnce(_ scenario: String) -> Bool { scenario == "held" && (isAll || !areRunsGiven) }
+    func runs(of scenario: String) -> Int { scenario == "held" && (isAll || !areRunsGiven) ? 1 : runs }
+
+    /// The most runs of what is measured.
+    var mostRuns: Int { scenarios.map { runs(of: $0) }.max() ?? runs }
 
     private mutating func makeQuick() {
         (runs, events, seconds, history) = (1, 10_000, 1, 20_000)
