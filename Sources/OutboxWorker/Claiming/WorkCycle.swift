@@ -11,18 +11,6 @@ internal import Synchronization
 /// A turn sends the settlement of what ended and the next claim through one pipeline: one round trip and one commit for
 /// hundreds of events. Run by one task.
 final class WorkCycle: Sendable {
-    /// A settlement waits for company at most this long; 5 ms.
-    static let flushDelay: Int64 = 5_000
-    /// And at most this long when events of an ordering key wait behind it; 1 ms.
-    static let orderFlushDelay: Int64 = 1_000
-    /// And so long when the worker is behind, so that settlements are large however many workers share the cores; 20 ms.
-    static let backlogFlushDelay: Int64 = 20_000
-    /// With so many deliveries in memory a worker is behind; 1,024.
-    static let backlog = 1_024
-    /// A settlement of so many attempts does not wait; 128.
-    static let flushCount = 128
-    /// The same when the worker is behind; 512.
-    static let backlogFlushCount = 512
     /// Claims smaller than this wait for room, unless little is in memory; 256.
     static let smallestClaim = 256
     /// How often lanes that are paused or stalled are looked after; 100 ms.
@@ -263,14 +251,6 @@ final class WorkCycle: Sendable {
             ($0, Int32(min($1, 100)))
         }
     }
-
-    /// How long a settlement waits for company.
-    static func flushDelay(releasesOrder: Bool, outstanding: Int) -> Int64 {
-        releasesOrder ? orderFlushDelay : outstanding >= backlog ? backlogFlushDelay : flushDelay
-    }
-
-    /// A settlement of so many attempts does not wait for more.
-    static func flushCount(outstanding: Int) -> Int { outstanding >= backlog ? backlogFlushCount : flushCount }
 
     private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
         guard gauge.hasSettlement else { return false }
