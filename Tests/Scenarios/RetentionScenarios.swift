@@ -48,6 +48,35 @@ extension Scenarios {
             #expect(try await MaintenanceStore.plan(on: outpost.connection).isEmpty)
         }
 
+        /// A worker that is busy with today's events reads only today's along with its claims.
+        @Test func eventsOfOtherWeeksArriveBesideThoseOfToday() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            let target = try await outpost.endpoint(receiver.url())
+            let old = try await age(outpost)
+            let ahead = "SELECT postrider.event_id_at(now() + interval '200 days')::text"
+            let future = try await outpost.sql(ahead)[0].string(0)
+            try await outpost.withWorkers {
+                let today = try await outpost.emit("a.b", count: 20)
+                try await receiver.wait(for: 20)
+                // In one commit: waiting events of all times, and a retry that is due.
+                try await outpost.sql(
+                    """
+                    WITH queued AS (INSERT INTO postrider.webhook_queue (id, priority) VALUES ($1::text::uuid, 1)),
+                    due AS (INSERT INTO postrider.webhook_retries VALUES ($2::text::uuid, clock_timestamp(), \(target), 2))
+                    INSERT INTO postrider.webhook_events (id, event_type, data)
+                    VALUES ($3::text::uuid, 'a.b', '{"x": 2}'), (postrider.next_event_id(), 'a.b', '{"x": 3}')
+                    """, [.text(old[0]), .text(old[1]), .text(future)])
+                try await outpost.sql("SELECT pg_notify('postrider_wake', 'retries')")
+                try await receiver.wait(for: 24)
+                try await outpost.settled()
+                let others = Set(receiver.received.map(\.id)).subtracting(today)
+                #expect(others.count == 4 && others.isSuperset(of: old + [future]))
+                #expect(receiver.received.allSatisfy { $0.json["data"] != nil })
+                #expect(try await outpost.count("postrider.webhook_claims") == 0)
+            }
+        }
+
         @Test func weekThatSomebodyReadsIsLeftToTheNextRound() async throws {
             let outpost = try await Outpost()
             let old = try await age(outpost)

@@ -2,7 +2,8 @@
 
 -- name: EventClaim   rows: one for each event of at most one new claim; none when nothing waits
 -- params: $1 worker bigint, $2 events wanted int, $3 queue rows looked at int, then one element for each priority, in the
---         order in which they are served: $4 ids from which on to look uuid[], $5 priorities smallint[]
+--         order in which they are served: $4 ids from which on to look uuid[], $5 priorities smallint[]; then the first and
+--         the last id of which to read the event: $6 uuid, $7 uuid; of others only the id is given (e.created_at is null)
 -- index: webhook_queue_pkey, webhook_event_log_pkey, webhook_workers_pkey; the plan is checked in ClaimPlanTests
 WITH picked AS MATERIALIZED (
     -- One range of the index after the other, so that dead rows in front of it are not read; see LowWater.
@@ -34,12 +35,15 @@ WITH picked AS MATERIALIZED (
     RETURNING id, event_ids
 )
 -- A payload that is large as stored is left out here and loaded one by one, so that a batch fits into memory.
-SELECT claim.id, e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
+SELECT claim.id, u.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
        e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384 THEN e.data::text END
-FROM claim, LATERAL unnest(claim.event_ids) WITH ORDINALITY AS u (id, place),
+FROM claim, LATERAL unnest(claim.event_ids) WITH ORDINALITY AS u (id, place)
      -- OFFSET 0 forbids every other join than one probe of the key for each event. A plan that was kept from when the
-     -- log was empty and analyzed hashed the log: 200,000 rows read for each claim (measured).
-     LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
+     -- log was empty and analyzed hashed the log: 200,000 rows read for each claim (measured). Only the weeks between the
+     -- two ids are opened at all: opening costs 1.7 µs each, for each claim (measured).
+     LEFT JOIN LATERAL (
+         SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id AND l.id BETWEEN $6 AND $7 OFFSET 0
+     ) AS e ON true
 ORDER BY u.place;
 
 -- name: OrderLock   rows: 1
@@ -126,8 +130,9 @@ SELECT destination_id, greatest(0, ceil(extract(epoch FROM due_at - clock_timest
 FROM first WHERE due_at <> 'infinity';
 
 -- name: RetryClaim   rows: one for each due retry of the destinations named, of at most one new claim; oldest due first
--- params: $1 worker bigint, $2 destinations int[], $3 how many of each int[]
--- index: webhook_retries_due_idx, webhook_workers_pkey; the plan is checked in ClaimPlanTests
+-- params: $1 worker bigint, $2 destinations int[], $3 how many of each int[], then as for EventClaim the first and the last
+--         id of which to read the event: $4 uuid, $5 uuid
+-- index: webhook_retries_due_idx, webhook_event_log_pkey, webhook_workers_pkey; the plan is checked in ClaimPlanTests
 WITH picked AS MATERIALIZED (
     -- Each destination has its own range of the index, so a million retries of a dead one cost the others nothing.
     SELECT due.tid FROM unnest($2::integer[], $3::integer[]) AS d (id, most), LATERAL (
@@ -150,14 +155,16 @@ WITH picked AS MATERIALIZED (
     HAVING count(*) > 0
     RETURNING id, event_ids, destination_ids, attempt_numbers
 )
-SELECT claim.id, e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
+SELECT claim.id, u.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
        e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384 THEN e.data::text END,
        u.destination_id, u.attempt_number, taken.is_replay
 FROM claim,
      LATERAL unnest(claim.event_ids, claim.destination_ids, claim.attempt_numbers)
          WITH ORDINALITY AS u (id, destination_id, attempt_number, place)
-     JOIN taken ON taken.event_id = u.id AND taken.destination_id = u.destination_id,
-     LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
+     JOIN taken ON taken.event_id = u.id AND taken.destination_id = u.destination_id
+     LEFT JOIN LATERAL (
+         SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id AND l.id BETWEEN $4 AND $5 OFFSET 0
+     ) AS e ON true
 ORDER BY u.place;
 
 -- name: ClaimFinish   rows: the claims that were still this worker's

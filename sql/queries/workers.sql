@@ -18,9 +18,12 @@ UPDATE postrider.webhook_workers SET has_lock = locked.taken FROM locked WHERE i
 -- index: none
 -- A commit of a worker need not reach the disk: after a crash of Postgres the lost claims are in the queue again and the
 -- lost outcomes are delivered again, and nothing else happens. Plans must follow the indexes whatever the statistics of a
--- queue that was empty a moment ago say.
+-- queue that was empty a moment ago say. A plan for any parameters is kept, where a session is kept: with many weeks in the
+-- log Postgres would plan each claim anew, because plans with fewer weeks look so much cheaper, and take longer for that
+-- than for the claim.
 SELECT set_config('synchronous_commit', 'off', $1), set_config('enable_seqscan', 'off', $1),
-       set_config('enable_bitmapscan', 'off', $1), set_config('jit', 'off', $1);
+       set_config('enable_bitmapscan', 'off', $1), set_config('jit', 'off', $1),
+       set_config('plan_cache_mode', CASE WHEN $1 THEN 'auto' ELSE 'force_generic_plan' END, $1);
 
 -- name: SessionNature   rows: 1: the id of the server process, whether the server is a standby
 -- params: none

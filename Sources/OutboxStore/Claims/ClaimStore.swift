@@ -13,21 +13,23 @@ public enum ClaimStore {
     ///   - rows: how many queue rows to look at; the same as `events` unless rows are known to hold many.
     ///   - bounds: three ids, for the priorities 0, 1 and 2: events with smaller ones are passed over.
     ///   - priorities: these three in the order in which they are served.
+    ///   - span: the ids whose events are read along; of others only the id is told.
     public static func claimEvents(
-        worker: Int64, events: Int32, rows: Int32, from bounds: [EventID], priorities: [Int16] = [0, 1, 2]
+        worker: Int64, events: Int32, rows: Int32, from bounds: [EventID], priorities: [Int16] = [0, 1, 2],
+        reading span: ClosedRange<EventID>
     ) -> Step {
         Step(
             Queries.eventClaim,
             [
                 .int8(worker), .int4(events), .int4(rows), .uuids(priorities.map { bounds[Int($0)].uuid }),
-                .int2s(priorities),
+                .int2s(priorities), .uuid(span.lowerBound.uuid), .uuid(span.upperBound.uuid),
             ])
     }
 
     /// Begins a transaction that changes the lines of ordering keys (`OrderLock`); before its other steps.
     public static func lockOrder() -> Step { Step(Queries.orderLock) }
 
-    /// Puts what ``claimEvents(worker:events:rows:from:priorities:)`` claimed in line, for destinations with strict order
+    /// Puts what ``claimEvents(worker:events:rows:from:priorities:reading:)`` claimed in line, for destinations with strict order
     /// (`OrderEnroll`); directly behind it, in a transaction that began with ``lockOrder()``.
     public static func enrollOrder(worker: Int64) -> Step { Step(Queries.orderEnroll, [.int8(worker)]) }
 
@@ -49,10 +51,16 @@ public enum ClaimStore {
     /// - Parameters:
     ///   - worker: who claims.
     ///   - destinations: which destinations, each with how many retries at most.
-    public static func claimRetries(worker: Int64, destinations: [(id: Int32, most: Int32)]) -> Step {
+    ///   - span: the ids whose events are read along; of others only the id is told.
+    public static func claimRetries(
+        worker: Int64, destinations: [(id: Int32, most: Int32)], reading span: ClosedRange<EventID>
+    ) -> Step {
         Step(
             Queries.retryClaim,
-            [.int8(worker), .int4s(destinations.map(\.id)), .int4s(destinations.map(\.most))])
+            [
+                .int8(worker), .int4s(destinations.map(\.id)), .int4s(destinations.map(\.most)),
+                .uuid(span.lowerBound.uuid), .uuid(span.upperBound.uuid),
+            ])
     }
 
     /// Asks which destinations have retries (`RetryPeek`).
@@ -70,14 +78,15 @@ public enum ClaimStore {
     /// Reads the rows of a claim.
     ///
     /// - Parameters:
-    ///   - rows: what ``claimEvents(worker:events:rows:from:)`` or ``claimRetries(worker:destinations:)`` gave.
+    ///   - rows: what ``claimEvents(worker:events:rows:from:priorities:reading:)`` or
+    ///     ``claimRetries(worker:destinations:reading:)`` gave.
     ///   - isRetry: true for the latter.
-    /// - Returns: the claim, or nil when nothing was claimed.
+    /// - Returns: the claim, as far as its events were read along, or nil when nothing was claimed.
     /// - Throws: `PostgresError` when a row is not of the expected shape.
-    public static func readClaim(_ rows: Rows, isRetry: Bool) throws -> Claim? {
+    public static func readClaim(_ rows: Rows, isRetry: Bool) throws -> PartialClaim? {
         guard rows.count > 0 else { return nil }
-        var work: [Claim.Work] = []
-        work.reserveCapacity(rows.count)
+        var claim = PartialClaim(id: try rows[0].int64(0))
+        claim.work.reserveCapacity(rows.count)
         for index in 0..<rows.count {
             let row = rows[index]
             let target =
@@ -85,9 +94,28 @@ public enum ClaimStore {
                 ? Claim.Target(
                     destination: Int32(try row.int(10)), attempt: Int16(try row.int(11)), isReplay: try row.bool(12))
                 : nil
-            work.append(try EventRow.work(row, first: 1, target: target))
+            if try row.isNull(2) {
+                claim.unread.append(PartialClaim.Unread(place: index, id: try row.uuid(1).eventID, target: target))
+            } else {
+                claim.work.append(try EventRow.work(row, first: 1, target: target))
+            }
         }
-        return Claim(id: try rows[0].int64(0), work: work)
+        return claim
+    }
+
+    /// Reads the events that were not read along with their claim (`EventLoad`); those that are gone are left out.
+    ///
+    /// - Throws: `PostgresError`; the claim is then the worker's without its knowing it, see ``RescueStore``.
+    public static func complete(_ claim: PartialClaim, on connection: Connection) async throws -> Claim {
+        guard !claim.unread.isEmpty else { return Claim(id: claim.id, work: claim.work) }
+        let ids = Set(claim.unread.map(\.id)).sorted()
+        let rows = try await connection.query(Queries.eventLoad, [.uuids(ids.map(\.uuid))])
+        var events: [EventID: Claim.Work] = [:]
+        for index in 0..<rows.count {
+            let work = try EventRow.work(rows[index], first: 0, target: nil)
+            events[work.event.id] = work
+        }
+        return claim.completed(with: events)
     }
 
     /// Gives up finished claims (`ClaimFinish`); its rows are the claims that were still the worker's.

@@ -128,43 +128,6 @@ final class WorkCycle: Sendable {
         }
     }
 
-    /// What a turn remembers for the next.
-    private struct Turn {
-        var pacer: Pacer
-        var agenda = RetryAgenda()
-        var lowWater = LowWater()
-        /// Kept until the server has confirmed it.
-        var settlement = Settlement()
-        /// The number of the settlement, and of the last one when there is none.
-        var number: Int64 = 0
-        var deadline = WorkCycle.shortestDeadline
-        /// Claims of events so far, by which every priority gets its turn.
-        var claims = 0
-        /// When something was last claimed.
-        var claimedAt: Int64 = .min / 2
-        var relievedAt: Int64 = 0
-        /// True after a turn whose answer was lost: it may have claimed something.
-        var isInDoubt = false
-
-        /// High before normal before low, and now and then another one first, so that none waits forever.
-        mutating func nextPriorities() -> [Int16] {
-            claims += 1
-            switch claims % 16 {
-            case 0: return [2, 0, 1]
-            case 4, 8, 12: return [1, 0, 2]
-            default: return [0, 1, 2]
-            }
-        }
-
-        /// The turn was not answered as it should.
-        ///
-        /// - Parameter isSlow: the server obeyed when it was asked to stop: it does not hang, it needs more time.
-        mutating func fail(isSlow: Bool) {
-            isInDoubt = true
-            if isSlow { deadline = min(deadline * 2, WorkCycle.longestDeadline) }
-        }
-    }
-
     /// One turn; true when all is done.
     private func turn(_ turn: inout Turn, _ connection: Connection) async throws -> Bool {
         let now = MonotonicTime.now()
@@ -291,7 +254,10 @@ final class WorkCycle: Sendable {
         let unrecorded = steps.count
         steps += turn.settlement.steps(worker: worker, number: turn.number, now: sentAt)
         let recorded = steps.count
-        if !plan.retries.isEmpty { steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries)) }
+        if !plan.retries.isEmpty {
+            let span = turn.retrySpan.ids(at: sentAt)
+            steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries, reading: span))
+        }
         if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
         if !plan.rates.isEmpty { steps.append(RateStore.take(plan.rates)) }
         if plan.relaysBell { steps.append(WorkerStore.relayBell(worker: worker)) }
@@ -301,7 +267,7 @@ final class WorkCycle: Sendable {
             steps.append(
                 ClaimStore.claimEvents(
                     worker: worker, events: Int32(plan.events), rows: Int32(rows), from: bounds,
-                    priorities: turn.nextPriorities()))
+                    priorities: turn.nextPriorities(), reading: turn.span.ids(at: sentAt)))
             if keepsOrder { steps.append(ClaimStore.enrollOrder(worker: worker)) }
         }
         // Last, so that its answer is at least as new as the claims.
@@ -313,7 +279,7 @@ final class WorkCycle: Sendable {
         if recorded > unrecorded { Failpoint.afterRecord.pass() }
         warnOfLostClaims(turn, results, recorded)
         didRecord(&turn)
-        try await didClaim(plan, &turn, results[recorded...], askedAt: sentAt, keepsOrder: keepsOrder)
+        try await didClaim(plan, &turn, results[recorded...], askedAt: sentAt, keepsOrder: keepsOrder, connection)
     }
 
     private func warnOfLostClaims(_ turn: Turn, _ results: [Rows], _ recorded: Int) {
@@ -339,16 +305,17 @@ final class WorkCycle: Sendable {
     }
 
     private func didClaim(
-        _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool
+        _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool,
+        _ connection: Connection
     ) async throws {
         var results = results
         let now = MonotonicTime.now()
-        var claims: [Claim] = []
+        var retries: PartialClaim?
+        var events: PartialClaim?
         var enrolled: Set<DeliveryKey> = []
         if !plan.retries.isEmpty, let rows = results.popFirst() {
-            let claim = try ClaimStore.readClaim(rows, isRetry: true)
-            noteRetries(claim, asked: plan.retries, &turn.agenda, now)
-            claims += claim.map { [$0] } ?? []
+            retries = try ClaimStore.readClaim(rows, isRetry: true)
+            noteRetries(retries, asked: plan.retries, &turn.agenda, now)
         }
         if plan.looksAtRetries, let rows = results.popFirst() {
             let locked = context.dispatcher.locked
@@ -361,12 +328,16 @@ final class WorkCycle: Sendable {
         }
         if plan.events > 0, let rows = results.popFirst() {
             turn.pacer.claimed(rows.count, wanted: plan.events, at: now, took: now - askedAt)
-            let claim = try ClaimStore.readClaim(rows, isRetry: false)
-            let events = (claim?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
-            turn.lowWater.looked(events, from: askedAt, to: now)
-            claims += claim.map { [$0] } ?? []
+            events = try ClaimStore.readClaim(rows, isRetry: false)
             if keepsOrder, let rows = results.popFirst() { enrolled = try ClaimStore.readEnrolled(rows) }
         }
+        let due = try await complete(retries, &turn.retrySpan, now, connection)
+        let waiting = try await complete(events, &turn.span, now, connection)
+        if plan.events > 0 {
+            let taken = (waiting?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
+            turn.lowWater.looked(taken, from: askedAt, to: now)
+        }
+        let claims = [due, waiting].compactMap { $0 }
         guard !claims.isEmpty, let version = results.popFirst() else { return }
         Failpoint.afterClaim.pass()
         turn.claimedAt = now
@@ -375,13 +346,21 @@ final class WorkCycle: Sendable {
         for claim in claims { context.accept(claim, settled: enrolled) }
     }
 
+    /// Reads what was not read along with a claim.
+    private func complete(
+        _ claim: PartialClaim?, _ span: inout ReadSpan, _ now: Int64, _ connection: Connection
+    ) async throws -> Claim? {
+        guard let claim else { return nil }
+        let whole = try await ClaimStore.complete(claim, on: connection)
+        span.claimed(whole.work.lazy.map(\.event.id), at: now)
+        return whole
+    }
+
     private func noteRetries(
-        _ claim: Claim?, asked: [(id: Int32, most: Int32)], _ agenda: inout RetryAgenda, _ now: Int64
+        _ claim: PartialClaim?, asked: [(id: Int32, most: Int32)], _ agenda: inout RetryAgenda, _ now: Int64
     ) {
         var counts: [Int32: Int] = [:]
-        for work in claim?.work ?? [] {
-            if let target = work.target { counts[target.destination, default: 0] += 1 }
-        }
+        for target in claim?.targets ?? [] { counts[target.destination, default: 0] += 1 }
         for (id, most) in asked { agenda.claimed(counts[id] ?? 0, of: Int(most), destination: id, at: now) }
     }
 }

@@ -1,13 +1,20 @@
 // The plans of the statements on the road of an event: by their indexes, whatever the statistics say.
 
 import Foundation
+import Outbox
 import Postgres
+import TestSupport
 import Testing
 
 @testable import OutboxStore
 
 @Suite struct ClaimPlanTests {
-    private static func bounds(_ id: String) -> String { "array_fill('\(id)'::uuid, '{3}'), '{0,1,2}'" }
+    private static func bounds(_ id: String) -> String { "array_fill('\(id)'::uuid, '{3}'), '{0,1,2}', \(span)" }
+    /// The ids of which a worker that is busy with new events reads the events.
+    private static let span: String = {
+        let now = UInt64(Date().timeIntervalSince1970 * 1000)
+        return [now - 86_400_000, now + 86_400_000].map { "'\(EventID(high: $0 << 16, low: 0))'" }.joined(separator: ", ")
+    }()
 
     /// The files whose statements workers run all the time.
     private static let road: Set = ["attempts", "claims", "destinations", "workers"]
@@ -15,7 +22,7 @@ import Testing
     private static let values = [
         "EventClaim": "1, 100, 100, \(bounds("00000000-0000-0000-0000-000000000000"))", "EventPayload": "'01900000-0000-7000-8000-000000000001'",
         "RetryPeek": "",
-        "RetryClaim": "1, '{1,2,3}', '{10,10,10}'", "ClaimFinish": "1, '{1,2,3}'",
+        "RetryClaim": "1, '{1,2,3}', '{10,10,10}', \(span)", "ClaimFinish": "1, '{1,2,3}'",
         "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}'", "ClaimTakeOver": "1, 2, 1, 100",
         "EventLoad": "'IDS'", "DeliverySettled": "'IDS'", "DestinationDisable": "1, 'x'", "SecretLoad": "NULL",
         "OrderEnroll": "1", "SecretNextExpiry": "", "RoutingChanges": "1, now()", "RoutingChangesPrune": "100",
@@ -128,7 +135,7 @@ import Testing
                 """)
             try await db.run("PREPARE RetryClaim AS \(query.sql)")
             let worker = try await db.worker()
-            let plan = try await Plan.of("EXECUTE RetryClaim(\(worker), '{1}', '{1000}')", running: true, in: db)
+            let plan = try await Plan.of("EXECUTE RetryClaim(\(worker), '{1}', '{1000}', \(Self.span))", running: true, in: db)
             #expect(plan.sharedBlocks < 200)
             #expect(try await db.count("postrider.webhook_retries") == 30_000)
         }
@@ -148,6 +155,24 @@ import Testing
             // 90,000 rows fill 400 pages of the table and as many of its index.
             #expect(front.sharedBlocks > behind.sharedBlocks + 600)
             #expect(try await db.count("postrider.webhook_queue") == 9_800)
+        }
+    }
+
+    /// Years of history must not make every claim slower: 1.7 µs for each week that is opened.
+    @Test(arguments: ["EventClaim", "RetryClaim"]) func claimOpensTheWeeksItNamesAndNoOthers(name: String) async throws {
+        let query = try #require(try NamedQuery.all()[name])
+        try await withDatabase { db in
+            try await db.run(Self.sessionSettings())
+            try await db.run(OldWeeks.sql)
+            try await db.run("PREPARE \(name) AS \(query.sql)")
+            for _ in 0..<10 { try await db.run(call(name, "")) }
+            // Planning each claim anew would cost more than opening all weeks.
+            #expect(try await db.line("SELECT generic_plans FROM pg_prepared_statements WHERE name = lower('\(name)')") == "10")
+            for mode in ["force_generic_plan", "force_custom_plan"] {
+                try await db.run("SET plan_cache_mode = \(mode)")
+                let weeks = try await Plan.of(call(name, ""), in: db).all.filter { $0.relation?.hasPrefix("webhook_event_log_") == true }
+                #expect((1...2).contains(weeks.count), "of 30, \(mode)")
+            }
         }
     }
 

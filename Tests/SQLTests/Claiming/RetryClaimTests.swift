@@ -100,11 +100,9 @@ import Testing
 
     private static func claimAll(on connection: Connection, worker: Int64) async throws -> [DeliveryKey] {
         var keys: [DeliveryKey] = []
-        let step = ClaimStore.claimRetries(worker: worker, destinations: [(id: 1, most: 20), (id: 2, most: 20)])
         while try await connection.lines("SELECT count(*) FROM postrider.webhook_retries") != ["0"] {
-            guard let claim = try ClaimStore.readClaim(try await connection.pipeline([step])[0], isRetry: true) else {
-                continue
-            }
+            let destinations: [(id: Int32, most: Int32)] = [(id: 1, most: 20), (id: 2, most: 20)]
+            guard let claim = try await connection.claimRetries(worker, destinations) else { continue }
             keys += claim.work.map { DeliveryKey(event: $0.event.id, destination: $0.target?.destination ?? 0) }
         }
         return keys

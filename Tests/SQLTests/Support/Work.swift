@@ -79,8 +79,7 @@ extension TestDatabase {
 
     /// Claims due retries.
     func claimRetries(_ worker: Int64, _ destinations: [(id: Int32, most: Int32)]) async throws -> Claim? {
-        let rows = try await connection.pipeline([ClaimStore.claimRetries(worker: worker, destinations: destinations)])
-        return try ClaimStore.readClaim(rows[0], isRetry: true)
+        try await connection.claimRetries(worker, destinations)
     }
 
     private static let settlements = Atomic<Int64>(0)
@@ -108,12 +107,33 @@ extension TestDatabase {
 }
 
 extension Connection {
-    /// Claims waiting events.
-    func claim(_ worker: Int64, _ events: Int32 = 100, rows: Int32? = nil) async throws -> Claim? {
+    /// Claims waiting events; those outside of the span are read by a statement of their own.
+    func claim(
+        _ worker: Int64, _ events: Int32 = 100, rows: Int32? = nil, reading span: ClosedRange<EventID> = .everything
+    ) async throws -> Claim? {
         let front = [EventID](repeating: EventID(high: 0, low: 0), count: 3)
-        let step = ClaimStore.claimEvents(worker: worker, events: events, rows: rows ?? events, from: front)
-        return try ClaimStore.readClaim(try await pipeline([step])[0], isRetry: false)
+        let step = ClaimStore.claimEvents(
+            worker: worker, events: events, rows: rows ?? events, from: front, reading: span)
+        return try await complete(try ClaimStore.readClaim(try await pipeline([step])[0], isRetry: false))
     }
+
+    /// Claims due retries; those outside of the span are read by a statement of their own.
+    func claimRetries(
+        _ worker: Int64, _ destinations: [(id: Int32, most: Int32)], reading span: ClosedRange<EventID> = .everything
+    ) async throws -> Claim? {
+        let step = ClaimStore.claimRetries(worker: worker, destinations: destinations, reading: span)
+        return try await complete(try ClaimStore.readClaim(try await pipeline([step])[0], isRetry: true))
+    }
+
+    private func complete(_ claim: PartialClaim?) async throws -> Claim? {
+        guard let claim else { return nil }
+        return try await ClaimStore.complete(claim, on: self)
+    }
+}
+
+extension ClosedRange<EventID> {
+    /// All events are read along with their claim.
+    static let everything = EventID(high: 0, low: 0)...EventID(high: .max, low: .max)
 }
 
 extension Claim {

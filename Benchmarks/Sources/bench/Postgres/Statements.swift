@@ -97,7 +97,8 @@ enum Statements {
 
     /// The session settings of a worker (WorkSettings of workers.sql).
     static let workSettings = """
-        SET synchronous_commit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off
+        SET synchronous_commit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
+        SET plan_cache_mode = force_generic_plan
         """
 
     /// A worker that claims and does nothing else; it is alive for as long as the measurement.
@@ -106,9 +107,11 @@ enum Statements {
         VALUES ('bench', 0, 'bench', clock_timestamp() + interval '1 hour') RETURNING id
         """
 
-    /// The last two values of a claim: every priority, from its first event on.
+    /// The last four values of a claim: every priority, from its first event on, and with the events of today read along, as
+    /// a worker does that has claimed some.
     static let fromTheFront = """
-        array_fill('00000000-0000-0000-0000-000000000000'::uuid, '{3}'), '{0,1,2}'
+        array_fill('00000000-0000-0000-0000-000000000000'::uuid, '{3}'), '{0,1,2}',
+        postrider.event_id_at(now() - interval '1 day'), postrider.event_id_at(now() + interval '1 day')
         """
 
     /// Claims that are not finished.

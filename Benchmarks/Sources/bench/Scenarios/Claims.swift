@@ -36,7 +36,7 @@ struct Claims {
         let session = try Database(stage.url)
         try session.run(Statements.workSettings)
         let worker = try session.number(Statements.claimant)
-        try session.run("PREPARE claim (bigint, integer, integer, uuid[], smallint[]) AS \(statement)")
+        try session.run("PREPARE claim (bigint, integer, integer, uuid[], smallint[], uuid, uuid) AS \(statement)")
         let claim = "EXECUTE claim (\(Int(worker)), \(Self.size), \(Self.size), \(Statements.fromTheFront))"
         var times: [Double] = []
         for number in 0..<min(Self.claims, waiting / Self.size) {
