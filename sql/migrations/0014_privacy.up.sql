@@ -241,10 +241,12 @@ BEGIN
     IF NOT coalesce(most BETWEEN 1 AND 100000, false) THEN
         RAISE EXCEPTION 'a batch has 1 to 100000 rows, not %', most USING ERRCODE = '22023';
     END IF;
-    DELETE FROM postrider.webhook_audit_log AS t WHERE t.id IN (
+    -- An array is made once. As IN (…) the subquery may be asked for each row of the log, and passes by what it locked before:
+    -- more than the batch was deleted (seen).
+    DELETE FROM postrider.webhook_audit_log AS t WHERE t.id = ANY (ARRAY(
         SELECT l.id FROM postrider.webhook_audit_log AS l
         WHERE l.at < clock_timestamp() - (SELECT r.keep_audit FROM postrider.webhook_retention AS r)
-        ORDER BY l.id LIMIT most FOR UPDATE SKIP LOCKED);
+        ORDER BY l.id LIMIT most FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS pruned = ROW_COUNT;
     RETURN pruned;
 END

@@ -124,8 +124,12 @@ import Testing
         }
     }
 
-    @Test func oldLinesGoWhenSomebodySaysSo() async throws {
+    /// Whatever the plan: one that joins row by row asks subqueries again and again.
+    @Test(arguments: ["on", "off"]) func oldLinesGoWhenSomebodySaysSo(joinsAtOnce: String) async throws {
         try await withRollback { db in
+            for kind in ["hashjoin", "mergejoin", "hashagg", "sort", "material"] {
+                try await db.run("SET LOCAL enable_\(kind) = \(joinsAtOnce)")
+            }
             try await db.run(
                 """
                 INSERT INTO postrider.webhook_audit_log (at, action, object_kind)
