@@ -16,12 +16,42 @@ need_packages() {
     done
 }
 
+# Wishes for Debian packages that only some tests need, which are skipped without: installs what it may and what starts no
+# service of its own, names the rest, and never fails.
+wish_packages() {
+    local package missing=() allowed=()
+    for package; do
+        has_package "$package" || missing+=("$package")
+    done
+    ((${#missing[@]} > 0)) || return 0
+    for package in "${missing[@]}"; do
+        if command -v apt-get >/dev/null && may_install && starts_no_service "$package"; then
+            allowed+=("$package")
+        else
+            note "tests that need $(package_meaning "$package") are skipped: $package is not installed"
+        fi
+    done
+    ((${#allowed[@]} > 0)) || return 0
+    (install_packages "${allowed[@]}") || note "tests that need ${allowed[*]} are skipped"
+}
+
+# Debian starts the service of a package as it is installed, unless the machine's policy forbids it, as container images do.
+starts_no_service() {
+    local status=0
+    [[ $1 == pgbouncer ]] || return 0
+    [[ -x /usr/sbin/policy-rc.d ]] || return 1
+    /usr/sbin/policy-rc.d pgbouncer start >/dev/null 2>&1 || status=$?
+    ((status == 101))
+}
+
 has_package() {
     case $1 in
     libpq-dev) has_header libpq libpq-fe.h ;;
     libcurl4-openssl-dev) has_header libcurl curl/curl.h ;;
     libssl-dev) has_header libssl openssl/ssl.h ;;
     postgresql) server_bin >/dev/null ;;
+    nghttp2-server) command -v nghttpd >/dev/null ;;
+    pgbouncer) command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]] ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -32,6 +62,8 @@ package_meaning() {
     libcurl4-openssl-dev) echo "the header of libcurl (curl/curl.h)" ;;
     libssl-dev) echo "the headers of OpenSSL (openssl/ssl.h)" ;;
     postgresql) echo "a Postgres server (the programs initdb, pg_ctl and postgres, version 15 or newer)" ;;
+    nghttp2-server) echo "a receiver that speaks HTTP/2 (the program nghttpd)" ;;
+    pgbouncer) echo "a pooler before Postgres (the program pgbouncer)" ;;
     *) echo "the command $1" ;;
     esac
 }
