@@ -44,7 +44,8 @@ struct Options {
           bench tls         drains to receivers with TLS and without, over connections kept and closed: handshakes
           bench backlog     the same with a queue row for each event: on a new database, after much history, and while a
                             transaction is held open
-          bench claims      single claims: on a new database, and after much history with much waiting
+          bench claims      single claims: on a new database, and after much history with much waiting; looks at an empty
+                            queue, beside few weeks of events and beside those of two years
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
           bench replay      the same at 200/s, alone and during a replay at its default rate
           bench options     drains to an endpoint that uses an option, and beside 100,000 others

@@ -107,12 +107,37 @@ enum Statements {
         VALUES ('bench', 0, 'bench', clock_timestamp() + interval '1 hour') RETURNING id
         """
 
-    /// The last four values of a claim: every priority, from its first event on, and with the events of today read along, as
-    /// a worker does that has claimed some.
+    /// Two values of a claim: every priority, from its first event on.
     static let fromTheFront = """
-        array_fill('00000000-0000-0000-0000-000000000000'::uuid, '{3}'), '{0,1,2}',
+        array_fill('00000000-0000-0000-0000-000000000000'::uuid, '{3}'), '{0,1,2}'
+        """
+
+    /// Its last two values for a worker that has claimed events of today, which are read along.
+    static let idsOfToday = """
         postrider.event_id_at(now() - interval '1 day'), postrider.event_id_at(now() + interval '1 day')
         """
+
+    /// The same for a worker that has claimed nothing lately.
+    static let everyID = """
+        '00000000-0000-0000-0000-000000000000'::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
+        """
+
+    /// Partitions of the event log.
+    static let weeks = "SELECT count(*) FROM postrider.partitions('webhook_event_log')"
+
+    /// Gives weeks before this one partitions of their own, in a database without events.
+    static func pastWeeks(_ count: Int) -> String {
+        """
+        DO $$ DECLARE week date := date_trunc('week', now() AT TIME ZONE 'UTC')::date; BEGIN
+            EXECUTE format('DROP TABLE postrider.%I', to_char(week, '"webhook_event_log_"IYYY_IW'));
+            PERFORM postrider.add_partition('webhook_event_log', 'first', NULL, postrider.week_start(week - 7 * \(count)));
+            FOR n IN 0..\(count) LOOP
+                PERFORM postrider.add_partition('webhook_event_log', to_char(week - 7 * n, 'IYYY_IW'),
+                    postrider.week_start(week - 7 * n), postrider.week_start(week - 7 * n + 7));
+            END LOOP;
+        END $$
+        """
+    }
 
     /// Claims that are not finished.
     static let openClaims = "SELECT count(*) FROM postrider.webhook_claims"

@@ -36,8 +36,9 @@ struct Claims {
         let session = try Database(stage.url)
         try session.run(Statements.workSettings)
         let worker = try session.number(Statements.claimant)
-        try session.run("PREPARE claim (bigint, integer, integer, uuid[], smallint[], uuid, uuid) AS \(statement)")
-        let claim = "EXECUTE claim (\(Int(worker)), \(Self.size), \(Self.size), \(Statements.fromTheFront))"
+        try session.run("PREPARE claim (\(Self.parameters)) AS \(statement)")
+        let values = "\(Statements.fromTheFront), \(Statements.idsOfToday)"
+        let claim = "EXECUTE claim (\(Int(worker)), \(Self.size), \(Self.size), \(values))"
         var times: [Double] = []
         for number in 0..<min(Self.claims, waiting / Self.size) {
             try Interruption.check()
@@ -54,8 +55,13 @@ struct Claims {
         ]
     }
 
+    /// Types of the statement's parameters.
+    static let parameters = "bigint, integer, integer, uuid[], smallint[], uuid, uuid"
+
     /// The statement as it stands in the file of the product.
-    private static func statement() throws -> String {
+    ///
+    /// - Throws: ``BenchError`` when it is not found.
+    static func statement() throws -> String {
         guard let file = readText(queries) else {
             throw BenchError("\(queries) cannot be read: run bench in the repository.")
         }

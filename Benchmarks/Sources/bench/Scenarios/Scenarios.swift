@@ -66,6 +66,9 @@ struct Scenarios {
             for (variant, claims) in Claims.variants(history: options.history, waiting: options.waiting) {
                 report.add(name, variant, try Stage.with(toolbox, server, claims.measure))
             }
+            for (variant, looks) in Looks.variants {
+                report.add(name, variant, try Stage.with(toolbox, server, looks.measure))
+            }
         case "options":
             for variant in OptionVariant.allCases {
                 let drain = variant.drain(events: options.events, workers: options.workers)
