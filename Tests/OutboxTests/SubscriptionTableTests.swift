@@ -100,8 +100,8 @@ import Testing
         }
         #expect(total == 10_000)
         // Unoptimized; the release figures are in the benchmark. A scan would take minutes.
-        #expect(building < .seconds(20))
-        #expect(asking < .seconds(5))
+        #expect(building < .seconds(60))
+        #expect(asking < .seconds(20))
     }
 
     static let refused: [(String, EventTypeError)] = [

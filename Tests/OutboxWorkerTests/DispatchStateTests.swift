@@ -93,7 +93,8 @@ import Testing
         state.relieve(at: 3_000_000)
         #expect(state.waiting < 96)
         #expect(state.settlement.count > 2)
-        #expect(state.takeRetryHints().allSatisfy { $0.milliseconds > 0 })
+        let hints = state.takeRetryHints()
+        #expect(!hints.isEmpty && hints.allSatisfy { $0.milliseconds > 0 })
     }
 
     @Test func drainGivesBackEverythingThatHasNotStarted() throws {

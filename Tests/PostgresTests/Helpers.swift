@@ -55,11 +55,11 @@ extension Connection {
         try await waitUntil("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", [.int4(process)], is: 0)
     }
 
-    /// Asks the server again until it gives the number, at most five seconds.
+    /// Asks the server again until it gives the number, at most twenty seconds.
     private func waitUntil(_ sql: String, _ parameters: [Value], is wanted: Int) async throws {
-        let end = ContinuousClock.now.advanced(by: .seconds(5))
+        let end = ContinuousClock.now.advanced(by: .seconds(20))
         while try await row(sql, parameters).int(0) != wanted {
-            if ContinuousClock.now > end { throw TooLate(limit: .seconds(5)) }
+            if ContinuousClock.now > end { throw TooLate(limit: .seconds(20)) }
         }
     }
 }

@@ -23,8 +23,10 @@ extension Scenarios {
                 "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, 3000) AS i"
             )
             try await receiver.wait(for: 300)
+            // Paused first, so that what it holds stays what it dies with; nobody takes over for a second and a half.
+            kill(victim.id, SIGSTOP)
+            let held = try await outpost.claims(of: victim)
             #expect(victim.killAndWait(), "the fault was injected")
-            let held = try await outpost.count("postrider.webhook_claims")
             #expect(held > 0, "the victim died with work in its hands")
             try await outpost.settled()
             #expect(Set(receiver.received.map(\.id)).count == 3000)

@@ -97,7 +97,9 @@ extension Scenarios {
             // The receiver kills whoever sends the poison: to the outbox it is an event that crashes workers.
             let receiver = try Receiver { request, _ in
                 guard String(decoding: request.body, as: UTF8.self).contains("poison") else { return .ok }
-                if kill(victim.load(ordering: .acquiring), SIGKILL) == 0 { killed.add(1, ordering: .relaxed) }
+                // Never 0, which is the test's own process group.
+                let id = victim.load(ordering: .acquiring)
+                if id > 0, kill(id, SIGKILL) == 0 { killed.add(1, ordering: .relaxed) }
                 return Reply(hangsUp: true)
             }
             try await outpost.endpoint(receiver.url())

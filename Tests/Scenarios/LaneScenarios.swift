@@ -51,6 +51,7 @@ extension Scenarios {
             let failed = try await outpost.count("postrider.webhook_attempts WHERE outcome = 1")
             #expect(failed > 30, "requests did fail")
             // What failed is sent again before what follows: without its repeats each line is 1 to 25.
+            #expect(lines(receiver.received).count == 8)
             for (key, numbers) in lines(receiver.received) {
                 #expect(numbers == numbers.sorted(), "\(key): \(numbers)")
                 #expect(Set(numbers).count == 25, "\(key)")
@@ -76,6 +77,7 @@ extension Scenarios {
             try await eventually("200 delivered events", within: .seconds(60)) {
                 try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == 200
             }
+            #expect(lines(receiver.received).count == 5)
             // A delivery that nobody recorded comes again; nothing overtakes it.
             for (key, numbers) in lines(receiver.received) {
                 #expect(numbers == numbers.sorted(), "\(key): \(numbers)")
@@ -96,9 +98,9 @@ extension Scenarios {
                 try await emitLines(outpost, keys: 3, each: 6)
                 try await eventually("the other keys to be delivered and k1 to stand") {
                     try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 13
+                        && outpost.count("postrider.webhook_key_status WHERE state = 'blocked' AND waiting = 4") == 1
                 }
-                #expect(
-                    try await outpost.text("SELECT state || ' ' || waiting FROM postrider.webhook_key_status") == "blocked 4")
+                #expect(try await outpost.count("postrider.webhook_key_status") == 1)
                 #expect(try await outpost.count("postrider.webhook_events WHERE status = 'processing'") == 4)
                 try await outpost.sql(
                     """
@@ -142,24 +144,24 @@ extension Scenarios {
             try await outpost.endpoint(
                 receiver.url(), settings: #"options = '{"rate": {"per_second": 100, "burst": 10}}'"#)
             try await outpost.endpoint(free.url())
+            // The bucket is full before the events are there, and whoever is late only asks for less.
+            let begin = Double(DispatchTime.now().uptimeNanoseconds) / 1e9
             try await outpost.withWorkers(3) {
                 try await outpost.sql(
                     "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, 300) AS i"
                 )
                 try await free.wait(for: 300)
                 let sent = receiver.received.count
-                #expect(sent < 200, "the other endpoint does not wait for this one: \(sent)")
+                #expect(sent < 300, "the other endpoint does not wait for this one: \(sent)")
                 try await receiver.wait(for: 300)
                 try await outpost.settled()
             }
             let times = receiver.received.map { Double($0.arrivedAt) / 1e9 }.sorted()
-            let begin = times[0]
-            // A permit may be used a little after it was given: 50 ms of travel are 5 requests.
             for (count, time) in times.enumerated() {
-                #expect(Double(count) <= 100 * (time - begin) + 10 + 5, "request \(count) at \(time - begin) s")
+                #expect(Double(count) <= 100 * (time - begin) + 10, "request \(count) at \(time - begin) s")
             }
             let lasted = times[299] - begin
-            #expect(lasted >= 2.84, "300 requests in \(lasted) s")
+            #expect(lasted >= 2.89, "300 requests in \(lasted) s")
             #expect(Set(receiver.received.map(\.id)).count == 300)
         }
 

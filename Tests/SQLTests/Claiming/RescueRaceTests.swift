@@ -33,7 +33,11 @@ import Testing
                 return try await late.query(Statement(name: "late", sql: delayed, prepare: false), parameters).count
             }
             try await eventually("the sweep to wait") {
-                try await db.count("pg_locks WHERE locktype = 'advisory' AND objid = 99 AND NOT granted") > 0
+                try await db.count(
+                    """
+                    pg_locks WHERE locktype = 'advisory' AND objid = 99 AND NOT granted
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    """) > 0
             }
             try await db.run("UPDATE postrider.webhook_claims SET worker_id = \(first)")
             try await db.run("SELECT pg_advisory_unlock(99)")

@@ -8,18 +8,14 @@ import TestSupport
 func withDatabase(_ body: (TestDatabase) async throws -> Void) async throws {
     let template = try await Databases.shared.template()
     try await withPlace { _ in
-        let url = try await TestCluster.freshDatabase(from: template)
-        try await use(url, body)
-        try await TestCluster.drop(url)
+        try await useOnce(try await TestCluster.freshDatabase(from: template), body)
     }
 }
 
 /// Runs a test in an empty database of its own.
 func withEmptyDatabase(_ body: (TestDatabase) async throws -> Void) async throws {
     try await withPlace { _ in
-        let url = try await TestCluster.freshDatabase()
-        try await use(url, body)
-        try await TestCluster.drop(url)
+        try await useOnce(try await TestCluster.freshDatabase(), body)
     }
 }
 
@@ -39,6 +35,17 @@ private func withPlace(_ body: (Int) async throws -> Void) async throws {
     let place = await Gate.shared.enter()
     defer { Gate.shared.leave(place) }
     try await body(place)
+}
+
+/// Drops the database afterwards, whatever came of the test.
+private func useOnce(_ url: String, _ body: (TestDatabase) async throws -> Void) async throws {
+    do {
+        try await use(url, body)
+    } catch {
+        try await TestCluster.drop(url)
+        throw error
+    }
+    try await TestCluster.drop(url)
 }
 
 private func use(_ url: String, _ body: (TestDatabase) async throws -> Void) async throws {

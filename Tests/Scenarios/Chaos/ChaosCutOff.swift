@@ -30,6 +30,7 @@ extension Scenarios {
             let other = try stage.replica("other")
             try await stage.lives(of: [space.replica, other])
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 150, long: 300)))
+            defer { load.cancel() }
             var replaced: [UInt64] = []
             var held = 0
             for _ in 0..<cuts {

@@ -18,6 +18,7 @@ extension Scenarios {
             let survivor = try stage.replica("survivor")
             try await stage.lives(of: [survivor])
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 150, long: 300)))
+            defer { load.cancel() }
             let counts = try await withThrowingTaskGroup(of: (String, Int).self) { group in
                 for point in Self.points {
                     group.addTask { (point, try await die(deaths, at: point, stage)) }

@@ -21,6 +21,7 @@ extension Scenarios {
             var lives = try await stage.lives(of: replicas)
             // A little more than the bar asks for, so that the pace of whole turns does not fall below it.
             let load = try await stage.load(LoadPlan(eventsPerSecond: rate + rate / 20))
+            defer { load.cancel() }
             let start = MonotonicClock.now()
             var injected = 0
             var inFlight = 0
@@ -62,6 +63,7 @@ extension Scenarios {
             var replicas = try (0..<3).map { try stage.replica("all-\($0)") }
             try await stage.lives(of: replicas)
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 200, long: 1_000)))
+            defer { load.cancel() }
             var injected = 0
             var (slowest, inFlight): (UInt64, Int) = (0, 0)
             for round in 0..<rounds {

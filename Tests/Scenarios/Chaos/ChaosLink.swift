@@ -49,6 +49,7 @@ extension Scenarios {
             var bar = Bar(name, goal: "noticed ≤ 5 s, healed ≤ 1 s after it is back")
             try await stage.lives(of: [replica])
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 100, long: 300)))
+            defer { load.cancel() }
             var faults: [UInt64] = []
             var noticed: [UInt64] = []
             var healed: [UInt64] = []

@@ -21,6 +21,7 @@ extension Scenarios {
             let survivor = try stage.replica("survivor")
             try await stage.lives(of: paused + [survivor])
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 150, long: 300)))
+            defer { load.cancel() }
             var injected = 0
             var held = 0
             for _ in 0..<rounds {

@@ -36,6 +36,7 @@ extension Scenarios {
             let replicas = try [stage.replica("crash-0"), stage.replica("crash-1")]
             try await stage.lives(of: replicas)
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 200, long: 1_000)))
+            defer { load.cancel() }
             let start = MonotonicClock.now()
             var faults: [UInt64] = []
             var resumed: [UInt64] = []
@@ -63,17 +64,6 @@ extension Scenarios {
                 findings, injections: faults.count,
                 result: "\(faults.count) crashes in \(Int(seconds)) s; from accepting connections to the first delivery of a newer "
                     + "event: median \(text(median)), slowest \(text(slowest))")
-        }
-
-        /// Waits until the server accepts connections; gives the instant.
-        @discardableResult
-        private func accepts(_ url: String) async throws -> UInt64 {
-            try await eventually("Postgres to accept connections") {
-                guard let connection = try? await Connection.open(ConnectionSettings(url: url)) else { return false }
-                await connection.close()
-                return true
-            }
-            return MonotonicClock.now()
         }
     }
 }

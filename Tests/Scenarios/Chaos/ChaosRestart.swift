@@ -13,6 +13,7 @@ extension Scenarios {
             var replicas = try (0..<3).map { try stage.replica("rolling-\($0)") }
             try await stage.lives(of: replicas)
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 300, long: 1_000)))
+            defer { load.cancel() }
             let start = MonotonicClock.now()
             var injected = 0
             for round in 0..<rounds {

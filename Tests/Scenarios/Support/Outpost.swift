@@ -29,6 +29,15 @@ struct Outpost: Sendable {
 
     func count(_ query: String) async throws -> Int { try await sql("SELECT count(*) FROM \(query)")[0].int(0) }
 
+    /// How many batches a worker process holds.
+    func claims(of worker: WorkerProcess) async throws -> Int {
+        try await count(
+            """
+            postrider.webhook_claims AS c JOIN postrider.webhook_workers AS w ON w.id = c.worker_id
+            WHERE w.process_id = \(worker.id)
+            """)
+    }
+
     func text(_ query: String) async throws -> String { try await sql(query)[0].stringOrNil(0) ?? "" }
 
     /// Makes an endpoint and gives its `destination_id`.

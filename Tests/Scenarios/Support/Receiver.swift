@@ -35,7 +35,7 @@ struct Reply: Sendable {
     static func status(_ status: Int) -> Reply { Reply(status: status) }
 }
 
-/// A receiver on 127.0.0.1, stopped by ``stop()`` or when it is deinitialised.
+/// A receiver on 127.0.0.1, which answers until ``stop()`` or the end of the process.
 final class Receiver: Sendable {
     typealias Handler = @Sendable (Received, Int) -> Reply
 
@@ -56,8 +56,6 @@ final class Receiver: Sendable {
         (listener, port) = (socket.descriptor, socket.port)
         Thread.detachNewThread { [self] in acceptForever() }
     }
-
-    deinit { stop() }
 
     /// A URL of this receiver.
     func url(_ path: String = "/hook") -> String { "http://127.0.0.1:\(port)\(path)" }

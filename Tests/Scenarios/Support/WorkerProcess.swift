@@ -40,6 +40,8 @@ final class WorkerProcess: @unchecked Sendable {
 
     var id: Int32 { process.processIdentifier }
     var isRunning: Bool { process.isRunning }
+    /// The exit status of one that has ended by itself.
+    var status: Int32 { process.terminationStatus }
 
     /// Sends a signal.
     func signal(_ signal: Int32) { Glibc.kill(process.processIdentifier, signal) }

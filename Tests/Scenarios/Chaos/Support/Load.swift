@@ -45,13 +45,14 @@ final class Load: Sendable {
         }
     }
 
-    deinit { isStopping.store(true, ordering: .relaxed) }
-
     /// What producers have written down so far.
     var entries: [Ledger.Entry] { notes.withLock { $0 } }
 
     /// Writes down an event that the scenario itself has committed.
     func write(_ mark: Int64) { note(mark...mark, .acknowledged) }
+
+    /// Ends the load soon. Producers hold it, so a scenario that fails must say so: they would go on beside the next.
+    func cancel() { isStopping.store(true, ordering: .relaxed) }
 
     /// Ends the load; the entries are complete afterwards.
     func stop() async throws {

@@ -14,6 +14,17 @@ extension Outpost {
     }
 }
 
+/// Waits until a server accepts connections; gives the instant.
+@discardableResult
+func accepts(_ url: String) async throws -> UInt64 {
+    try await eventually("Postgres to accept connections") {
+        guard let connection = try? await Connection.open(ConnectionSettings(url: url)) else { return false }
+        await connection.close()
+        return true
+    }
+    return MonotonicClock.now()
+}
+
 /// What was found at the end of a scenario.
 struct Findings: Sendable {
     let ledger: Ledger

@@ -1,0 +1,74 @@
+// Workers that are told to stop, as an operator or a supervisor does it, while receivers do not answer.
+
+import Foundation
+import Glibc
+import Synchronization
+import Testing
+
+extension Scenarios {
+    @Suite struct StopScenarios {
+        /// Ten events in the hands of a worker whose receiver is silent until it is told otherwise.
+        private func busyWorker(
+            _ environment: [String: String]
+        ) async throws -> (worker: WorkerProcess, outpost: Outpost, receiver: Receiver, answers: Latch) {
+            let outpost = try await Outpost()
+            let answers = Latch()
+            let receiver = try Receiver { _, _ in
+                answers.isOpen ? .ok : Reply(delayMilliseconds: 30_000, hangsUp: true)
+            }
+            try await outpost.endpoint(receiver.url(), settings: "base_delay_ms = 10, jitter = 0")
+            let worker = try WorkerProcess(outpost, environment: environment)
+            try await outpost.emit("a.b", count: 10)
+            try await receiver.wait(for: 10)
+            return (worker, outpost, receiver, answers)
+        }
+
+        /// All ten arrive by another worker.
+        private func deliverTheRest(_ outpost: Outpost, _ answers: Latch) async throws {
+            answers.open()
+            let next = try WorkerProcess(outpost)
+            try await outpost.settled()
+            #expect(try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 10)
+            #expect(next.stop() == 0)
+        }
+
+        private func hasSaid(_ words: String, _ worker: WorkerProcess) throws -> Bool {
+            try String(contentsOf: worker.log, encoding: .utf8).contains(words)
+        }
+
+        @Test(arguments: [SIGINT, SIGTERM]) func graceEndsAndTheRestIsGivenBack(signal: Int32) async throws {
+            let (worker, outpost, receiver, answers) = try await busyWorker(["POSTRIDER_SHUTDOWN_GRACE": "1s"])
+            worker.signal(signal)
+            try await eventually("the worker to end") { !worker.isRunning }
+            #expect(worker.status == 0)
+            #expect(try hasSaid("worker stopped", worker))
+            #expect(receiver.received.count == 10, "nothing was begun after the signal")
+            #expect(try await outpost.count("postrider.webhook_claims") == 0)
+            #expect(try await outpost.count("postrider.webhook_workers WHERE alive") == 0)
+            #expect(try await outpost.count("postrider.webhook_dead_letters") == 0)
+            try await deliverTheRest(outpost, answers)
+        }
+
+        @Test(arguments: [(SIGINT, Int32(130)), (SIGTERM, 143)])
+        func secondSignalEndsItAtOnce(signal: Int32, status: Int32) async throws {
+            let (worker, outpost, _, answers) = try await busyWorker(["POSTRIDER_SHUTDOWN_GRACE": "10m"])
+            worker.signal(signal)
+            try await eventually("the first signal to be heard") { try hasSaid("worker stopping", worker) }
+            #expect(worker.isRunning, "it waits for answers")
+            worker.signal(signal)
+            try await eventually("the worker to end") { !worker.isRunning }
+            #expect(worker.status == status)
+            #expect(try !hasSaid("worker stopped", worker))
+            try await deliverTheRest(outpost, answers)
+        }
+    }
+}
+
+/// Something that is opened once.
+private final class Latch: Sendable {
+    private let state = Atomic(false)
+
+    var isOpen: Bool { state.load(ordering: .acquiring) }
+
+    func open() { state.store(true, ordering: .releasing) }
+}
