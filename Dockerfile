@@ -27,5 +27,6 @@ USER 10001:10001
 # Nothing is written to the file system: run it with --read-only.
 ENTRYPOINT ["postrider"]
 CMD ["worker"]
-# Right for a worker. A receiver (`listen`) has no database and brings a check of its own.
+# Whether the database is reachable and sound, which is the same for every worker: it shows, and should restart nothing
+# (--no-healthcheck where an orchestrator would). A receiver (`listen`) has no database and brings a check of its own.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=20s --retries=3 CMD ["postrider", "doctor"]

@@ -28,6 +28,8 @@ public struct AdminRequest: Sendable {
     public static let workflowDelete = AdminRequest(Queries.workflowDelete)
     /// Gives a destination a new secret beside the old one.
     public static let secretRotate = AdminRequest(Queries.secretRotate)
+    /// Tells whether there is, or was, a destination of an id or a name.
+    public static let destinationKnown = AdminRequest(Queries.destinationKnown)
     /// Emits an event.
     public static let eventEmit = AdminRequest(Queries.eventEmit)
     /// Lists events.

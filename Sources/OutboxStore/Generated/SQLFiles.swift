@@ -7559,7 +7559,7 @@ SELECT jsonb_build_object(
                     JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
                     WHERE i.inhparent = 'postrider.webhook_event_log'::regclass
                       AND c.relname > 'webhook_event_log_' || to_char(now() AT TIME ZONE 'UTC', 'IYYY_IW')
-                      AND c.relname !~ '_later$'),
+                      AND c.relname !~ '_(earlier|later)$'),
     'workers_alive', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until > clock_timestamp()),
     'workers_silent', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until <= clock_timestamp()),
     'oldest_xmin_s', (SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_catalog.pg_stat_activity
@@ -7736,6 +7736,18 @@ SELECT jsonb_build_object('key', k.key_name, 'payloads', k.payloads, 'first_at',
 FROM postrider.webhook_payload_keys AS k
 WHERE $1::jsonb IS NOT NULL AND EXISTS (SELECT FROM postrider.webhook_event_log AS e WHERE e.id BETWEEN k.first_id AND k.last_id)
 ORDER BY k.first_id
+"""#)
+
+    /// `DestinationKnown`; rows: 1
+    /// - params: $1 {"endpoint": id or name} jsonb
+    /// - index: none: destinations are read whole
+    /// - Deleted ones count: their deliveries and dead letters are there yet.
+    static let destinationKnown = Statement(
+        name: "DestinationKnown",
+        sql: #"""
+SELECT jsonb_build_object('known', EXISTS (
+    SELECT FROM postrider.webhook_destinations AS d
+    WHERE d.public_id::text = $1::jsonb ->> 'endpoint' OR d.name = $1::jsonb ->> 'endpoint'))::text
 """#)
 
     /// `OrderList`; rows: ordering keys with work, blocked ones first, then the oldest

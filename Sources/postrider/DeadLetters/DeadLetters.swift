@@ -22,13 +22,15 @@ struct DeadLetters: AsyncParsableCommand {
         @OptionGroup var list: ListOptions
         @OptionGroup var output: OutputOptions
 
+        func validate() throws { try FailureClass.check(failure) }
+
         func run() async throws {
             try await Session.list(
                 .deadLetterList,
                 [
                     "since_s": list.since.seconds, "limit": list.limit, "endpoint": endpoint, "type": type,
                     "failure": failure, "critical": critical, "archived": archived,
-                ],
+                ], of: endpoint,
                 showing: [
                     ("delivery", "id"), ("critical", "is_critical"), ("type", "event_type"),
                     ("endpoint", "endpoint"), ("attempts", "attempts"), ("replays", "replays"),
@@ -100,6 +102,7 @@ struct DeadLetters: AsyncParsableCommand {
             if id == nil, endpoint == nil, type == nil, failure == nil, olderThan == nil {
                 throw ValidationError("say which: --id, --endpoint, --type, --failure or --older-than")
             }
+            try FailureClass.check(failure)
         }
 
         func run() async throws {
@@ -108,6 +111,7 @@ struct DeadLetters: AsyncParsableCommand {
                 "older_s": olderThan?.seconds, "critical": critical,
             ]
             try await Session.with { session in
+                try await session.check(endpoint: endpoint)
                 let plan = try await archive(wanted, dryRun: true, session)
                 let planned = Int(plan.number("count") ?? 0)
                 let left = Int(plan.number("critical_left") ?? 0)

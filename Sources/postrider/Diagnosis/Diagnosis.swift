@@ -92,7 +92,10 @@ struct Diagnosis {
         let oldest = record.number("oldest_waiting_s") ?? 0
         let waiting = record.record("queue")["waiting"]
         let text = "\(waiting) waiting, the oldest for \(Int(oldest)) s"
-        return oldest > 60 ? Finding(.warn, "queue", text, "start more workers") : Finding(.ok, "queue", text)
+        guard oldest > 60 else { return Finding(.ok, "queue", text) }
+        return record.number("workers_alive") ?? 0 == 0
+            ? Finding(.fail, "queue", text + ", and no worker runs", "postrider worker")
+            : Finding(.warn, "queue", text, "start more workers")
     }
 
     /// A dead letter at the head of a key holds back everything behind it until somebody decides.

@@ -9,7 +9,7 @@ internal import Postgres
 /// Looks for everything that may keep events from being delivered.
 struct Doctor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look for what may keep events from being delivered. Exit status 1 when something does.")
+        abstract: "Look for what may keep events from being delivered. Exit status 1 when a check says fail.")
     @OptionGroup var output: OutputOptions
 
     func run() async throws {

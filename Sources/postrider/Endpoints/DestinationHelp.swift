@@ -18,7 +18,10 @@ struct DestinationHelp: Sendable {
     static let endpoint = DestinationHelp(
         one: "endpoint", anyOne: "an endpoint", all: "endpoints", url: "Where to send.",
         test: "Send one signed test request from here, under the rules of workers.",
-        rotateSecret: "Add a new secret; both sign until the overlap ends.")
+        rotateSecret: """
+            Add a new secret. Where the profile has room for several signatures (standard, stripe, supabase, hasura) both \
+            sign until the overlap ends; elsewhere the new one alone signs at once.
+            """)
     static let workflow = DestinationHelp(
         one: "workflow", anyOne: "a workflow", all: "workflows", url: "Production URL of the webhook node.",
         test: "Send one test request from here, under the rules of workers. It starts the workflow.",

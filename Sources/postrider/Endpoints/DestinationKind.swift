@@ -79,7 +79,7 @@ struct DestinationKind: Sendable {
             throw CommandFailure.notFound("there is no \(noun) \(name.debugDescription)")
         }
         guard found.count == 1 else {
-            throw CommandFailure.failed("\(found.count) of the name \(name.debugDescription): use an id")
+            throw CommandFailure.failed("\(found.count) have the name \(name.debugDescription): use an id of the list")
         }
         return first
     }

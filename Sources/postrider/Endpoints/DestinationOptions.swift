@@ -6,17 +6,19 @@ internal import Outbox
 
 /// Settings of a destination. What is not given keeps its value, or gets the default.
 struct DestinationOptions: ParsableArguments {
-    @Option(help: "Only events of this organization.") var organization: String?
-    @Option(help: "Only events of this user.") var user: String?
-    @Option(help: ArgumentHelp("Extra request header; can be repeated.", valueName: "name=value")) var header:
+    @Option(help: "Only events of this organization (those of all).") var organization: String?
+    @Option(help: "Only events of this user (those of all).") var user: String?
+    @Option(help: ArgumentHelp("Request header; can be repeated. All of them replace what is there.", valueName: "name=value")) var header:
         [String] = []
-    @Option(help: "Attempts in all, the first included (6).") var maxAttempts: Int?
-    @Option(help: "Wait before the second attempt (30s).") var baseDelay: TimeArgument?
+    @Option(help: "Attempts in all, the first included, 1 to 1000 (6).") var maxAttempts: Int?
+    @Option(help: "Wait before the second attempt: 500ms, 30s (30s).") var baseDelay: TimeArgument?
     @Option(help: "Each wait is the one before times this (2).") var factor: Double?
-    @Option(help: "No wait is longer (1h).") var maxDelay: TimeArgument?
+    @Option(help: "No wait is longer: 10m, 1d (1h).") var maxDelay: TimeArgument?
     @Option(help: "Random part of each wait, 0 to 1 (0.1).") var jitter: Double?
-    @Option(help: ArgumentHelp("The waits themselves instead: 5s,1m,10m.", valueName: "list")) var delays: String?
-    @Option(help: "Longest time of one exchange (30s).") var timeout: TimeArgument?
+    @Option(help: ArgumentHelp(
+            "The waits themselves instead, one attempt more than these: 5s,1m,10m. --retry-policy takes them away.",
+            valueName: "list")) var delays: String?
+    @Option(help: "Longest time of one exchange, 1ms to 10m: 500ms, 10s (30s).") var timeout: TimeArgument?
     @Option(
         help: ArgumentHelp(
             "Attempts and waits in one JSON object, in our form or one of docs/wire.md, instead of those options.",
@@ -24,8 +26,8 @@ struct DestinationOptions: ParsableArguments {
     var retryPolicy: String?
     @Option(help: ArgumentHelp("Statuses that are not retried: 4xx, or 400-407,410.", valueName: "list"))
     var finalStatuses: String?
-    @Option(help: "Requests in flight at once from one worker (64).") var concurrency: Int?
-    @Option(help: "Disable it after so long of nothing but failure; 0s for never (120h).") var disableAfter:
+    @Option(help: "Requests in flight at once from one worker, 1 to 10000 (64).") var concurrency: Int?
+    @Option(help: "Disable it after so long of nothing but failure: 12h, 5d; 0s for never (120h).") var disableAfter:
         TimeArgument?
 
     @Option(
@@ -39,8 +41,14 @@ struct DestinationOptions: ParsableArguments {
     /// - Throws: ``CommandFailure`` with what is wrong.
     func columns() throws -> Document {
         var columns: Document = [:]
-        if let organization { columns["organization_id"] = organization }
-        if let user { columns["user_id"] = user }
+        for (option, column, value) in [("organization", "organization_id", organization), ("user", "user_id", user)] {
+            guard let value else { continue }
+            guard !value.isEmpty else {
+                throw CommandFailure.failed(
+                    "--\(option) must not be empty; in SQL, \(column) = NULL lets the events of all through again")
+            }
+            columns[column] = value
+        }
         if !header.isEmpty { columns["headers"] = try headers() }
         if let maxAttempts { columns["max_attempts"] = maxAttempts }
         if let baseDelay { columns["base_delay_ms"] = baseDelay.milliseconds }
@@ -48,6 +56,7 @@ struct DestinationOptions: ParsableArguments {
         if let maxDelay { columns["max_delay_ms"] = maxDelay.milliseconds }
         if let jitter { columns["jitter"] = jitter }
         if let delays { columns["delays_ms"] = try waits(delays) }
+        try checkRanges()
         if let timeout { columns["timeout_ms"] = timeout.milliseconds }
         if let finalStatuses {
             try check("--final-statuses") { _ = try FinalStatuses(finalStatuses) }
@@ -115,8 +124,28 @@ struct DestinationOptions: ParsableArguments {
         }
     }
 
+    /// What the database would refuse in its own words.
+    private func checkRanges() throws {
+        if let timeout, !(1...600_000).contains(timeout.milliseconds) {
+            throw CommandFailure.failed("--timeout is 1ms to 10m")
+        }
+        if let concurrency, !(1...10_000).contains(concurrency) {
+            throw CommandFailure.failed("--concurrency is 1 to 10000")
+        }
+    }
+
     private func waits(_ list: String) throws -> [Int64] {
-        try list.split(separator: ",").map { part in
+        let others: [Any?] = [maxAttempts, baseDelay, factor, maxDelay]
+        guard others.allSatisfy({ $0 == nil }) else {
+            throw CommandFailure.failed(
+                "--delays gives the waits themselves, and one attempt more than there are: leave out --max-attempts, "
+                    + "--base-delay, --factor and --max-delay")
+        }
+        let parts = CommaList.entries(list)
+        guard !parts.isEmpty else {
+            throw CommandFailure.failed("--delays needs at least one time; --retry-policy takes the waits away")
+        }
+        return try parts.map { part in
             guard let time = TimeArgument(argument: String(part)) else {
                 throw CommandFailure.failed("--delays: \(part.debugDescription) is no time such as 30s")
             }

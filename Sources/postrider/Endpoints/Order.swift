@@ -20,7 +20,7 @@ struct Order: AsyncParsableCommand {
 
         func run() async throws {
             try await Session.list(
-                .orderList, ["endpoint": endpoint, "blocked": blocked, "limit": limit],
+                .orderList, ["endpoint": endpoint, "blocked": blocked, "limit": limit], of: endpoint,
                 showing: [
                     ("endpoint", "endpoint"), ("key", "ordering_key"), ("state", "state"), ("waiting", "waiting"),
                     ("event", "event_id"), ("since", "headed_at"), ("failure", "failure"),

@@ -5,12 +5,22 @@ internal import OutboxStore
 
 /// What most lists take.
 struct ListOptions: ParsableArguments {
-    @Option(help: "How far back.") var since = TimeArgument.day
+    @Option(help: "How far back: 90m, 24h, 7d.") var since = TimeArgument.day
     @Option(help: "At most so many.") var limit = 50
 
     func validate() throws {
         if limit < 1 { throw ValidationError("--limit must be at least 1") }
     }
+}
+
+/// How an event is doing, as `webhook_events.status` tells it.
+enum EventStatus: String, CaseIterable, ExpressibleByArgument {
+    case pending, processing, completed, failed
+}
+
+/// How a delivery is doing, as `webhook_deliveries.status` tells it.
+enum DeliveryStatus: String, CaseIterable, ExpressibleByArgument {
+    case pending, success, skipped, failed
 }
 
 /// Events.
@@ -21,7 +31,7 @@ struct Events: AsyncParsableCommand {
     /// `postrider events list`.
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List events, newest first.")
-        @Option(help: "pending, processing, completed or failed.") var status: String?
+        @Option(help: "pending, processing, completed or failed.") var status: EventStatus?
         @Option(help: "A type, or a pattern such as lead.*.") var type: String?
         @Option(help: "Of one organization.") var organization: String?
         @OptionGroup var list: ListOptions
@@ -31,7 +41,7 @@ struct Events: AsyncParsableCommand {
             try await Session.list(
                 .eventList,
                 [
-                    "since_s": list.since.seconds, "limit": list.limit, "status": status, "type": type,
+                    "since_s": list.since.seconds, "limit": list.limit, "status": status?.rawValue, "type": type,
                     "organization_id": organization,
                 ],
                 showing: [
@@ -76,7 +86,7 @@ struct Deliveries: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List deliveries, newest event first.")
         @Option(help: "Of one event.") var event: String?
         @Option(help: "Of one endpoint or workflow: id or name.") var endpoint: String?
-        @Option(help: "pending, success, skipped or failed.") var status: String?
+        @Option(help: "pending, success, skipped or failed.") var status: DeliveryStatus?
         @OptionGroup var list: ListOptions
         @OptionGroup var output: OutputOptions
 
@@ -85,8 +95,8 @@ struct Deliveries: AsyncParsableCommand {
                 .deliveryList,
                 [
                     "since_s": list.since.seconds, "limit": list.limit, "event": try event.map(Identifier.check),
-                    "endpoint": endpoint, "status": status,
-                ],
+                    "endpoint": endpoint, "status": status?.rawValue,
+                ], of: endpoint,
                 showing: [
                     ("id", "id"), ("event", "event_id"), ("type", "event_type"), ("endpoint", "endpoint"),
                     ("status", "status"), ("attempts", "attempts"), ("code", "status_code"),

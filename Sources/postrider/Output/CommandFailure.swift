@@ -37,20 +37,26 @@ struct CommandFailure: Error, CustomStringConvertible {
     private static func text(of error: PostgresError) -> String {
         if isMissingSchema(error) { return "the schema is missing or too old: run postrider migrate" }
         // What a user gave wrong is told in the server's words, which are ours for it; the query's name is no help then.
-        let isTold = error.sqlState?.hasPrefix("22") == true || error.sqlState == noDataFound
+        let isTold = error.sqlState?.hasPrefix("22") == true || missing.contains(error.sqlState)
         let text = isTold ? error.message : "\(error)"
+        if error.sqlState == insufficientPrivilege, error.hint == nil {
+            return "\(text): this login lacks a role (docs/sql.md tells what each may)"
+        }
         guard let hint = error.hint, !text.contains(hint) else { return text }
         return "\(text) (\(hint))"
     }
 
     private static func status(of error: PostgresError) -> Int32 {
         if isMissingSchema(error) { return 5 }
-        if error.sqlState == noDataFound { return 3 }
+        if missing.contains(error.sqlState) { return 3 }
         return error.isConnectionFailure ? 4 : 1
     }
 
-    /// What our functions raise when what was named does not exist.
-    private static let noDataFound = "P0002"
+    /// What our functions raise when what was named does not exist: no_data_found, undefined_object.
+    private static let missing: Set<String?> = ["P0002", "42704"]
+
+    /// insufficient_privilege.
+    private static let insufficientPrivilege = "42501"
 
     /// undefined_table, undefined_function, invalid_schema_name, undefined_column of our own schema.
     private static func isMissingSchema(_ error: PostgresError) -> Bool {

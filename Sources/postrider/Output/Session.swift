@@ -59,11 +59,26 @@ struct Session {
     }
 
     /// Runs a request in a session of its own and prints its records as ``show(_:_:json:)`` does.
+    ///
+    /// - Parameter endpoint: id or name of the destination that the request names, which must exist; nil when it names none.
     static func list(
-        _ request: AdminRequest, _ document: Document = [:],
+        _ request: AdminRequest, _ document: Document = [:], of endpoint: String? = nil,
         showing columns: [(heading: String, member: String)], _ output: OutputOptions
     ) async throws {
-        try await with { show(try await $0.run(request, document), columns, json: output.json) }
+        try await with { session in
+            try await session.check(endpoint: endpoint)
+            show(try await session.run(request, document), columns, json: output.json)
+        }
+    }
+
+    /// Refuses a filter that names no destination, not even one that was deleted: its answer would be empty for ever.
+    ///
+    /// - Throws: ``CommandFailure``.
+    func check(endpoint: String?) async throws {
+        guard let endpoint else { return }
+        guard try await run(.destinationKnown, ["endpoint": endpoint]).first?.isTrue("known") == true else {
+            throw CommandFailure.notFound("there is no endpoint or workflow \(endpoint.debugDescription)")
+        }
     }
 
     /// The one record of an id.

@@ -25,7 +25,10 @@ struct Attach: AsyncParsableCommand {
     @Option(help: "Column or SQL that gives the ordering key.") var orderingKey: String?
     @Option(help: "Column or SQL that gives the priority.") var priority: String?
     @Flag(help: "Send the old row too.") var includeOld = false
-    @Option(help: "Name of the attachment; default the type.") var name: String?
+    @Option(
+        help: """
+            Name of the attachment; the same name replaces it. Default the type, with --event-type-expression the operations.
+            """) var name: String?
     @OptionGroup var output: OutputOptions
 
     func run() async throws {

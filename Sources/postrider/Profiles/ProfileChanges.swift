@@ -28,7 +28,7 @@ struct ProfileOptions: ParsableArguments {
     func profile(_ name: String, before: Profile?) throws -> Profile {
         var members = try fileMembers() ?? before.map { try Self.members(Array($0.json.utf8)) } ?? [:]
         if let other = members["name"]?.string, other != name {
-            throw CommandFailure.failed("the file has the name \(other.debugDescription), not \(name.debugDescription)")
+            Session.remark("note: the file has the name \(other.debugDescription); here it is \(name.debugDescription)")
         }
         members["name"] = name.json
         for (member, text) in [

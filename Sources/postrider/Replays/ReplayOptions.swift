@@ -21,7 +21,7 @@ struct ReplayOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Of events made until: as --since (now).", valueName: "time"))
     var until: MomentArgument?
     @Flag(help: "Only critical dead letters.") var critical = false
-    @Option(help: ArgumentHelp("How many become due: 100/s, 600/m.", valueName: "rate")) var rate = RateArgument.usual
+    @Option(help: ArgumentHelp("How many become due, 1/m to 100000/s: 100/s, 600/m.", valueName: "rate")) var rate = RateArgument.usual
     @Flag(help: "Count, and send nothing.") var dryRun = false
     @Flag(help: "Do not ask before sending many.") var yes = false
 
@@ -29,10 +29,7 @@ struct ReplayOptions: ParsableArguments {
         if let status, !["success", "failed"].contains(status) {
             throw ValidationError("--status is success or failed: what is pending is sent anyway")
         }
-        if let failure, FailureClass(rawValue: failure) == nil {
-            let known = FailureClass.allCases.map(\.rawValue).sorted().joined(separator: ", ")
-            throw ValidationError("--failure is one of \(known)")
-        }
+        try FailureClass.check(failure)
     }
 
     /// Whether anything is chosen beside a time.
@@ -51,6 +48,17 @@ struct ReplayOptions: ParsableArguments {
             "failure": failure, "critical": critical ? true : nil, "rate": rate.perSecond,
             "since_s": since?.secondsAgo, "since": since?.time, "until_s": until?.secondsAgo, "until": until?.time,
         ]
+    }
+}
+
+extension FailureClass {
+    /// Refuses what is no failure class.
+    ///
+    /// - Throws: `ValidationError` with those that are.
+    static func check(_ option: String?) throws {
+        guard let option, FailureClass(rawValue: option) == nil else { return }
+        let known = allCases.map(\.rawValue).sorted().joined(separator: ", ")
+        throw ValidationError("--failure is one of \(known)")
     }
 }
 
