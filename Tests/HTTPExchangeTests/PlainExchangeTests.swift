@@ -6,7 +6,7 @@ import Testing
 @Suite struct PlainExchangeTests {
     @Test func requestHasExactlyTheGivenHeadersInTheirOrder() async throws {
         let receiver = try Receiver.answering()
-        let headers = ["webhook-id: msg_1", "Content-Type: application/json", "X-Empty:", "x-name:  ä b "]
+        let headers = ["webhook-id: msg_1", "Content-Type: application/json", "X-Empty:", "x-name:  ä b ", "X-Urn: a:b:"]
         let exchange = try await withExchanger { exchanger in
             await exchanger.perform(.post(receiver.url("/a/../b?x=%20y"), #"{"a":1}"#, headers: headers))
         }
@@ -20,6 +20,7 @@ import Testing
                 Content-Type: application/json\r
                 X-Empty:\r
                 x-name:  ä b\r
+                X-Urn: a:b:\r
                 Content-Length: 7\r
 
                 """)

@@ -180,6 +180,18 @@ import Testing
         }
     }
 
+    /// The number of an attempt is a smallint, and what a destination asks for must not overflow it.
+    @Test func attemptsThatDoNotCountEndTooAndAreNotRepeatedAtOnce() throws {
+        let eager = try RetryPolicy(delays: [.zero], jitter: 0)
+        let most = Verdict.mostAttempts
+        #expect(try judge(answered(407), attempt: 1, retry: eager).action == .retry(after: .seconds(1)))
+        #expect(try judge(answered(407), attempt: most - 1, retry: eager).action == .retry(after: .seconds(1)))
+        #expect(try judge(answered(407), attempt: most, retry: eager).action == .dead(.exhausted))
+        #expect(try judge(.failed(.proxy), attempt: most).action == .dead(.exhausted))
+        #expect(try judge(answered(200), attempt: most).action == .delivered)
+        #expect(most < Int(Int16.max))
+    }
+
     @Test func controlHeadersAreObeyedOnAnyStatus() throws {
         func judge(_ status: Int, _ value: String) throws -> Verdict {
             let answer = Answer(status: status, headers: [(name: "Webhook-Delivery", value: value)], unixSeconds: 0)

@@ -97,8 +97,8 @@ extension Scenarios {
             try await outpost.withWorkers(2) {
                 try await emitLines(outpost, keys: 3, each: 6)
                 try await eventually("the other keys to be delivered and k1 to stand") {
-                    try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 13
-                        && outpost.count("postrider.webhook_key_status WHERE state = 'blocked' AND waiting = 4") == 1
+                    let blocked = try await outpost.count("postrider.webhook_key_status WHERE state = 'blocked' AND waiting = 4")
+                    return try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 13 && blocked == 1
                 }
                 #expect(try await outpost.count("postrider.webhook_key_status") == 1)
                 #expect(try await outpost.count("postrider.webhook_events WHERE status = 'processing'") == 4)

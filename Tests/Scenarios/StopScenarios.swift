@@ -3,6 +3,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 extension Scenarios {
@@ -36,7 +37,7 @@ extension Scenarios {
             try String(contentsOf: worker.log, encoding: .utf8).contains(words)
         }
 
-        @Test(arguments: [SIGINT, SIGTERM]) func graceEndsAndTheRestIsGivenBack(signal: Int32) async throws {
+        @Test(arguments: [Int32(SIGINT), Int32(SIGTERM)]) func graceEndsAndTheRestIsGivenBack(signal: Int32) async throws {
             let (worker, outpost, receiver, answers) = try await busyWorker(["POSTRIDER_SHUTDOWN_GRACE": "1s"])
             worker.signal(signal)
             try await eventually("the worker to end") { !worker.isRunning }
@@ -49,7 +50,7 @@ extension Scenarios {
             try await deliverTheRest(outpost, answers)
         }
 
-        @Test(arguments: [(SIGINT, Int32(130)), (SIGTERM, 143)])
+        @Test(arguments: [(Int32(SIGINT), Int32(130)), (Int32(SIGTERM), Int32(143))])
         func secondSignalEndsItAtOnce(signal: Int32, status: Int32) async throws {
             let (worker, outpost, _, answers) = try await busyWorker(["POSTRIDER_SHUTDOWN_GRACE": "10m"])
             worker.signal(signal)

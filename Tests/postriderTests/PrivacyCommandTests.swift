@@ -55,7 +55,7 @@ import Testing
         #expect(list.output.contains("users") && list.output.contains("profile.ssn"), "\(list.output)")
         #expect(try run("attach", "users", "--event-type", "v", "--columns", "email").errors.contains("may not be sent: it is denied"))
         #expect(try run("denied-columns", "remove", "email", "--table", "users").text == "1 attachments rebuilt")
-        #expect(try run("denied-columns", "remove", "email").status == 1)
+        #expect(try run("denied-columns", "remove", "email").status == 3)
         let log = try run("audit-log", "list", "--object", "denied column")
         #expect(log.output.split(separator: "\n").filter { $0.contains("denied column") }.count == 3, "\(log.output)")
         #expect(try run("audit-log").output.contains("attachment"))
@@ -85,7 +85,7 @@ import Testing
         #expect(try !run("doctor").output.contains("erasures"))
         #expect(try run("sealed-types", "keys", "--json").text == "")
         #expect(try run("sealed-types", "remove", "patient.*").status == 0)
-        #expect(try run("sealed-types", "remove", "patient.*").status == 1)
+        #expect(try run("sealed-types", "remove", "patient.*").status == 3)
         #expect(try run("sealed-types", "--json").text == "")
     }
 }

@@ -106,6 +106,40 @@ $$;
 COMMENT ON FUNCTION postrider.sweep_keys() IS
     'Frees what waits behind nothing: of destinations that keep no order any more, and of heads that are gone. How many deliveries and keys.';
 
+-- What workers put back for a destination as they knew it: parked while it was being made active, or to be tried again while
+-- it was being deleted. The trigger of that change did not see these rows, and nobody would look at them again.
+CREATE FUNCTION postrider.sweep_retries() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    active  integer[];
+    deleted integer[];
+    freed   integer;
+    removed integer;
+BEGIN
+    -- From one destination with retries to the next, as RetryPeek goes.
+    WITH RECURSIVE waited AS (
+        (SELECT r.destination_id FROM postrider.webhook_retries AS r ORDER BY r.destination_id LIMIT 1)
+        UNION ALL
+        SELECT next.destination_id FROM waited, LATERAL (
+            SELECT r.destination_id FROM postrider.webhook_retries AS r
+            WHERE r.destination_id > waited.destination_id ORDER BY r.destination_id LIMIT 1) AS next
+    )
+    SELECT array_agg(d.id) FILTER (WHERE d.is_active AND d.deleted_at IS NULL),
+           array_agg(d.id) FILTER (WHERE d.deleted_at IS NOT NULL)
+    INTO active, deleted FROM waited JOIN postrider.webhook_destinations AS d ON d.id = waited.destination_id;
+    DELETE FROM postrider.webhook_retries WHERE destination_id = ANY (deleted);
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
+    WHERE destination_id = ANY (active) AND due_at = 'infinity' AND ordering_key IS NULL;
+    GET DIAGNOSTICS freed = ROW_COUNT;
+    IF freed > 0 THEN
+        PERFORM pg_catalog.pg_notify('postrider_wake', 'retries');
+    END IF;
+    RETURN freed + removed;
+END
+$$;
+COMMENT ON FUNCTION postrider.sweep_retries() IS
+    'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Called once a minute.';
+
 CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     target   integer := (SELECT d.id FROM postrider.webhook_destinations AS d WHERE d.public_id = destination);
@@ -220,6 +254,12 @@ BEGIN
     IF current_setting('postrider.only_seals', true) = 'on' THEN
         RETURN NULL;
     END IF;
+    -- A statement that changed nothing, such as the second report of a broken destination, makes nobody load anything.
+    IF TG_OP <> 'TRUNCATE' AND TG_TABLE_NAME IN ('webhook_destinations', 'webhook_secrets') THEN
+        IF NOT EXISTS (SELECT FROM changed) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
     UPDATE postrider.webhook_routing SET version = version + 1 RETURNING version INTO new_version;
     IF TG_OP = 'TRUNCATE' OR TG_TABLE_NAME NOT IN ('webhook_destinations', 'webhook_secrets') THEN
         INSERT INTO postrider.webhook_routing_changes (version, destination_id) VALUES (new_version, 0);
@@ -254,8 +294,8 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.skip_key(uuid, text),
-    postrider.webhook_order_switched() FROM PUBLIC;
+REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.sweep_retries(),
+    postrider.skip_key(uuid, text), postrider.webhook_order_switched() FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -263,7 +303,7 @@ DECLARE
 BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_keys', 'webhook_rates');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE', 'webhook_routing_changes');
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'matches');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'sweep_retries', 'matches');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE, UPDATE (due_at, ordering_key)'
     WHERE g.role_name = 'postrider_worker' AND g.object = 'webhook_retries';
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, UPDATE, DELETE', 'webhook_keys');

@@ -97,13 +97,19 @@ ON CONFLICT (event_id, destination_id) DO NOTHING;
 INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
 SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[]);
 
--- name: TallyFold   rows: none
+-- name: TallyFold   rows: 1: how many rows were folded into one for each destination
 -- params: $1 how many rows to fold at most int
 -- index: none: reads what was added since the last time
-WITH folded AS (
+WITH many AS MATERIALIZED (
+    -- A row that stands alone is what folding makes: with many destinations a fold would do nothing else.
+    SELECT destination_id FROM postrider.webhook_tallies GROUP BY destination_id HAVING count(*) > 1
+), folded AS (
     DELETE FROM postrider.webhook_tallies
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM postrider.webhook_tallies LIMIT $1 FOR UPDATE SKIP LOCKED))
+    WHERE ctid = ANY (ARRAY(SELECT t.ctid FROM postrider.webhook_tallies AS t
+                            WHERE t.destination_id IN (SELECT m.destination_id FROM many AS m) LIMIT $1 FOR UPDATE SKIP LOCKED))
     RETURNING destination_id, succeeded, failed
+), made AS (
+    INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
+    SELECT destination_id, sum(succeeded), sum(failed) FROM folded GROUP BY destination_id
 )
-INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
-SELECT destination_id, sum(succeeded), sum(failed) FROM folded GROUP BY destination_id;
+SELECT count(*) FROM folded;

@@ -69,3 +69,8 @@ ORDER BY 1;
 -- params: none
 -- index: webhook_keys_pkey, webhook_retries_order_idx; both are empty without destinations with strict order
 SELECT postrider.sweep_keys();
+
+-- name: RetrySweep   rows: 1: how many retries were made due or removed
+-- params: none
+-- index: webhook_retries_due_idx, read by jumping from one destination to the next
+SELECT postrider.sweep_retries();

@@ -87,8 +87,9 @@ final class RequestMemory {
     private static func close(_ line: UnsafeMutablePointer<CChar>, _ length: Int) -> Int {
         var end = length
         while end > 0, line[end - 1] == 32 || line[end - 1] == 9 { end -= 1 }
-        if line[end - 1] == CChar(58) { line[end - 1] = 59 }
         line[end] = 0
+        // The colon behind the name alone: a value may end in one too.
+        if end > 0, strchr(line, 58) == line + (end - 1) { line[end - 1] = 59 }
         return end + 1
     }
 

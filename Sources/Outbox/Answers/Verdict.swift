@@ -71,14 +71,23 @@ public struct Verdict: Sendable, Equatable {
         _ outcome: Outcome, destination: Destination, attempt: Int, random: Double, duration: Duration? = nil
     ) -> Verdict {
         let bench = Bench(destination: destination, attempt: attempt, random: random)
-        switch outcome {
-        case .answered(let answer): return bench.judge(answer)
-        case .refusedItem: return bench.retry(.refusedItem, isBlamed: false)
-        case .failed(let failure):
-            return bench.judge(failure, wasQuick: duration.map { $0 < instantRetryLimit } ?? false)
-        case .untransformed: return bench.judgeUntransformed()
-        }
+        var verdict =
+            switch outcome {
+            case .answered(let answer): bench.judge(answer)
+            case .refusedItem: bench.retry(.refusedItem, isBlamed: false)
+            case .failed(let failure):
+                bench.judge(failure, wasQuick: duration.map { $0 < instantRetryLimit } ?? false)
+            case .untransformed: bench.judgeUntransformed()
+            }
+        if case .retry = verdict.action, attempt >= mostAttempts { verdict.action = .dead(.exhausted) }
+        return verdict
     }
+
+    /// After so many attempts a delivery is given up, whether they count or not: 30,000. Their number is a `smallint`.
+    public static let mostAttempts = 30_000
+    /// An attempt that does not count is not repeated sooner; 1 s. A proxy that is down would otherwise be asked as fast as
+    /// it can refuse, where the destination's own waits are zero.
+    static let shortestUncountedDelay = Duration.seconds(1)
 }
 
 /// Where one outcome is judged.
@@ -161,7 +170,8 @@ private struct Bench {
     private func retryUncounted(_ failure: FailureClass) -> Verdict {
         let policy = destination.retry
         let delay = policy.delay(afterAttempt: min(attempt, policy.maxAttempts - 1), random: random)
-        return Verdict(action: .retry(after: delay ?? policy.baseDelay), failure: failure, spendsAttempt: false)
+        let wait = max(delay ?? policy.baseDelay, Verdict.shortestUncountedDelay)
+        return Verdict(action: .retry(after: wait), failure: failure, spendsAttempt: false)
     }
 
     private static func failureClass(of status: Int) -> FailureClass {

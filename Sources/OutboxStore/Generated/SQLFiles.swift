@@ -3910,6 +3910,40 @@ $$;
 COMMENT ON FUNCTION postrider.sweep_keys() IS
     'Frees what waits behind nothing: of destinations that keep no order any more, and of heads that are gone. How many deliveries and keys.';
 
+-- What workers put back for a destination as they knew it: parked while it was being made active, or to be tried again while
+-- it was being deleted. The trigger of that change did not see these rows, and nobody would look at them again.
+CREATE FUNCTION postrider.sweep_retries() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    active  integer[];
+    deleted integer[];
+    freed   integer;
+    removed integer;
+BEGIN
+    -- From one destination with retries to the next, as RetryPeek goes.
+    WITH RECURSIVE waited AS (
+        (SELECT r.destination_id FROM postrider.webhook_retries AS r ORDER BY r.destination_id LIMIT 1)
+        UNION ALL
+        SELECT next.destination_id FROM waited, LATERAL (
+            SELECT r.destination_id FROM postrider.webhook_retries AS r
+            WHERE r.destination_id > waited.destination_id ORDER BY r.destination_id LIMIT 1) AS next
+    )
+    SELECT array_agg(d.id) FILTER (WHERE d.is_active AND d.deleted_at IS NULL),
+           array_agg(d.id) FILTER (WHERE d.deleted_at IS NOT NULL)
+    INTO active, deleted FROM waited JOIN postrider.webhook_destinations AS d ON d.id = waited.destination_id;
+    DELETE FROM postrider.webhook_retries WHERE destination_id = ANY (deleted);
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
+    WHERE destination_id = ANY (active) AND due_at = 'infinity' AND ordering_key IS NULL;
+    GET DIAGNOSTICS freed = ROW_COUNT;
+    IF freed > 0 THEN
+        PERFORM pg_catalog.pg_notify('postrider_wake', 'retries');
+    END IF;
+    RETURN freed + removed;
+END
+$$;
+COMMENT ON FUNCTION postrider.sweep_retries() IS
+    'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Called once a minute.';
+
 CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     target   integer := (SELECT d.id FROM postrider.webhook_destinations AS d WHERE d.public_id = destination);
@@ -4024,6 +4058,12 @@ BEGIN
     IF current_setting('postrider.only_seals', true) = 'on' THEN
         RETURN NULL;
     END IF;
+    -- A statement that changed nothing, such as the second report of a broken destination, makes nobody load anything.
+    IF TG_OP <> 'TRUNCATE' AND TG_TABLE_NAME IN ('webhook_destinations', 'webhook_secrets') THEN
+        IF NOT EXISTS (SELECT FROM changed) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
     UPDATE postrider.webhook_routing SET version = version + 1 RETURNING version INTO new_version;
     IF TG_OP = 'TRUNCATE' OR TG_TABLE_NAME NOT IN ('webhook_destinations', 'webhook_secrets') THEN
         INSERT INTO postrider.webhook_routing_changes (version, destination_id) VALUES (new_version, 0);
@@ -4058,8 +4098,8 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.skip_key(uuid, text),
-    postrider.webhook_order_switched() FROM PUBLIC;
+REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.sweep_retries(),
+    postrider.skip_key(uuid, text), postrider.webhook_order_switched() FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -4067,7 +4107,7 @@ DECLARE
 BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_keys', 'webhook_rates');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE', 'webhook_routing_changes');
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'matches');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'sweep_retries', 'matches');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE, UPDATE (due_at, ordering_key)'
     WHERE g.role_name = 'postrider_worker' AND g.object = 'webhook_retries';
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, UPDATE, DELETE', 'webhook_keys');
@@ -4091,7 +4131,7 @@ UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = 
 DROP TRIGGER webhook_order_switched ON postrider.webhook_destinations;
 DROP FUNCTION postrider.webhook_order_switched();
 DROP VIEW postrider.webhook_key_status;
-DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(), postrider.release_keys(integer[], text[], uuid[]);
+DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(), postrider.sweep_retries(), postrider.release_keys(integer[], text[], uuid[]);
 DROP TABLE postrider.webhook_keys, postrider.webhook_rates;
 DROP INDEX postrider.webhook_retries_order_idx, postrider.webhook_destinations_ordered_idx, postrider.webhook_secrets_expiry_idx;
 
@@ -4129,7 +4169,7 @@ WHERE role_name = 'postrider_worker' AND object = 'webhook_retries';
 UPDATE postrider.webhook_grants SET privileges = 'SELECT, DELETE'
 WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
 DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_keys', 'webhook_rates', 'webhook_routing_changes',
-    'webhook_key_status', 'release_keys', 'sweep_keys', 'skip_key') OR role_name = 'postrider_worker' AND object = 'matches';
+    'webhook_key_status', 'release_keys', 'sweep_keys', 'sweep_retries', 'skip_key') OR role_name = 'postrider_worker' AND object = 'matches';
 SELECT postrider.grant_roles();
 
 DELETE FROM postrider.webhook_migrations WHERE version = 10;
@@ -8011,19 +8051,25 @@ INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
 SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[])
 """#)
 
-    /// `TallyFold`; rows: none
+    /// `TallyFold`; rows: 1: how many rows were folded into one for each destination
     /// - params: $1 how many rows to fold at most int
     /// - index: none: reads what was added since the last time
     static let tallyFold = Statement(
         name: "TallyFold",
         sql: #"""
-WITH folded AS (
+WITH many AS MATERIALIZED (
+    -- A row that stands alone is what folding makes: with many destinations a fold would do nothing else.
+    SELECT destination_id FROM postrider.webhook_tallies GROUP BY destination_id HAVING count(*) > 1
+), folded AS (
     DELETE FROM postrider.webhook_tallies
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM postrider.webhook_tallies LIMIT $1 FOR UPDATE SKIP LOCKED))
+    WHERE ctid = ANY (ARRAY(SELECT t.ctid FROM postrider.webhook_tallies AS t
+                            WHERE t.destination_id IN (SELECT m.destination_id FROM many AS m) LIMIT $1 FOR UPDATE SKIP LOCKED))
     RETURNING destination_id, succeeded, failed
+), made AS (
+    INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
+    SELECT destination_id, sum(succeeded), sum(failed) FROM folded GROUP BY destination_id
 )
-INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
-SELECT destination_id, sum(succeeded), sum(failed) FROM folded GROUP BY destination_id
+SELECT count(*) FROM folded
 """#)
 
     /// `BreakerReport`; rows: one for each destination told of, with whether it has failed for as long as it may
@@ -8716,6 +8762,15 @@ ORDER BY 1
         name: "KeySweep",
         sql: #"""
 SELECT postrider.sweep_keys()
+"""#)
+
+    /// `RetrySweep`; rows: 1: how many retries were made due or removed
+    /// - params: none
+    /// - index: webhook_retries_due_idx, read by jumping from one destination to the next
+    static let retrySweep = Statement(
+        name: "RetrySweep",
+        sql: #"""
+SELECT postrider.sweep_retries()
 """#)
 
     /// `ReplayPlan`; rows: 1: how many deliveries a replay would send, how many it cannot: no payload any more; its criteria

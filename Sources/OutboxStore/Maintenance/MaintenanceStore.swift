@@ -7,7 +7,7 @@ public import Postgres
 public enum MaintenanceStore {
     /// One thing that was done, or that would be.
     public struct Step: Sendable, Equatable {
-        /// empty, thin, payloads, drop, erase, audit, order, vacuum; or busy, when somebody else was at it.
+        /// empty, thin, payloads, drop, erase, audit, order, retries, vacuum; or busy, when somebody else was at it.
         public let task: String
         /// The table it was done to.
         public let table: String
@@ -70,6 +70,8 @@ public enum MaintenanceStore {
         if lines > 0 { steps.append(Step(task: "audit", table: "webhook_audit_log", rows: lines)) }
         let freed = try await connection.query(Queries.keySweep)[0].int64(0)
         if freed > 0 { steps.append(Step(task: "order", table: "webhook_keys", rows: freed)) }
+        let swept = try await connection.query(Queries.retrySweep)[0].int64(0)
+        if swept > 0 { steps.append(Step(task: "retries", table: "webhook_retries", rows: swept)) }
         _ = try await connection.query(Queries.routingChangesPrune, [.int8(RoutingStore.keptVersions)])
         for row in try await connection.query(Queries.deadRows) {
             let table = try row.string(0)

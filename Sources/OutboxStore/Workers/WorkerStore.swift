@@ -144,12 +144,21 @@ public enum WorkerStore {
     /// - Throws: `PostgresError` when it is not of the expected shape.
     public static func readRelay(_ rows: Rows) throws -> Bool { try rows[0].bool(0) }
 
+    /// Tallies that are folded together by one statement; 20,000.
+    static let foldedAtOnce: Int32 = 20_000
+    /// How many such statements a round has at most; 50.
+    static let mostFolds = 50
+
     /// What any one worker does for all from time to time: makes partitions ahead, folds tallies, forgets workers that
     /// died a week ago.
     ///
     /// - Throws: `PostgresError`; a lock that is busy is one.
     public static func maintain(on connection: Connection) async throws {
-        _ = try await connection.query(Queries.tallyFold, [.int4(10_000)])
+        // A worker adds a row for each destination of a settlement, up to 200 a second each.
+        for _ in 0..<mostFolds {
+            let folded = try await connection.query(Queries.tallyFold, [.int4(foldedAtOnce)])[0].int64(0)
+            if folded < Int64(foldedAtOnce) { break }
+        }
         _ = try await connection.query(Queries.workerPrune)
         _ = try await connection.query(Queries.partitionsEnsure)
     }

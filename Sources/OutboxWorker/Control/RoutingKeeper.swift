@@ -5,7 +5,7 @@ internal import Logging
 internal import Outbox
 internal import OutboxStore
 
-/// Loads the routing when its version moves. An actor, so that two requests do not load it twice.
+/// Loads the routing when its version moves. Whoever asks while it is being loaded waits for that load.
 actor RoutingKeeper {
     private let links: Links
     private let keys: KeyRing?
@@ -18,6 +18,8 @@ actor RoutingKeeper {
     private var secretEndsAt: ContinuousClock.Instant?
     private var dispatcher: Dispatcher?
     private var isSealing = false
+    /// What is being loaded.
+    private var loading: Task<Void, any Error>?
     /// What was told of secrets that do not open, so that it is told once and not with every load.
     private var toldFaults: Set<String> = []
     /// When the newest secrets expire that have a date.
@@ -54,11 +56,28 @@ actor RoutingKeeper {
     ///
     /// - Throws: `PostgresError`.
     func ensure(version wanted: Int64) async throws {
+        // A load that runs already may have begun before that version; one that begins now has not.
+        for _ in 0..<2 where isBehind(wanted) {
+            try await (loading ?? load()).value
+        }
+    }
+
+    private func isBehind(_ wanted: Int64) -> Bool {
         let now = ContinuousClock.now
         let isOld = now - loadedAt > Self.longestAge || secretEndsAt.map { $0 <= now } ?? false
-        guard (table?.version ?? -1) < wanted || isOld else { return }
-        let (routing, table, changes) = try await fetch()
-        try await use(routing, table, changes: changes)
+        return (table?.version ?? -1) < wanted || isOld
+    }
+
+    /// One load for all who ask: with a hundred thousand destinations it takes seconds, and heartbeats ask five times a
+    /// second. Not part of whoever asks first, whose end must not end it for the others.
+    private func load() -> Task<Void, any Error> {
+        let load = Task {
+            defer { loading = nil }
+            let (routing, table, changes) = try await fetch()
+            try await use(routing, table, changes: changes)
+        }
+        loading = load
+        return load
     }
 
     /// Loads what has changed since the last time, or everything.

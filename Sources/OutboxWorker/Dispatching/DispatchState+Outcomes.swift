@@ -75,6 +75,9 @@ extension DispatchState {
             settlement.touch(claim: delivery.parcel.claim)
             endTurn(of: delivery)
             return settlement.deliver(attempt, status: Int16(clamping: ended.status ?? 0))
+        // Its destination was deleted meanwhile: nobody would ever claim a retry of it.
+        case .retry where routing[delivery.destination] == nil, .park where routing[delivery.destination] == nil:
+            next = .drop
         case .retry(let delay): next = .retry(afterMilliseconds: delay.millisecondsRoundedUp)
         case .park: next = .park
         case .dead: next = .dead

@@ -51,11 +51,13 @@ extension DispatchState {
     /// Gives back to Postgres what waits behind stalled or paused destinations, lists lanes whose pause has ended, and
     /// lets go of claims of which little is left.
     mutating func relieve(at now: Int64) {
-        if lanes.all.count > Self.mostIdleLanes { forgetIdleLanes() }
+        if lanes.all.count > Self.mostIdleLanes { forgetIdleLanes(at: now) }
         stalledFlights = lanes.all.reduce(0) { $0 + ($1.isStalled(at: now) ? $1.inFlight : 0) }
         if waiting > 0 {
             for place in lanes.all.indices where lanes.all[place].waiting > 0 {
-                giveBack(from: place, at: now, all: isDraining || !lanes.all[place].destination.isEnabled)
+                let destination = lanes.all[place].destination
+                let isGone = routing[destination.id] == nil
+                giveBack(from: place, at: now, all: isDraining || !destination.isEnabled || isGone)
                 if lanes.all[place].waiting > 0 { list(lanes.all[place].destination.id, at: place) }
             }
         }
@@ -70,7 +72,8 @@ extension DispatchState {
         waiting -= out.count
         for delivery in out {
             payloadBytes -= delivery.parcel.event.data.count
-            snooze(delivery, isEnabled ? .retry(afterMilliseconds: wait) : rest(at: id))
+            // What waits for a deleted destination is given up, here as in Postgres.
+            if routing[id] != nil { snooze(delivery, isEnabled ? .retry(afterMilliseconds: wait) : rest(at: id)) }
             leave(claim: delivery.parcel.claim)
         }
     }
@@ -106,11 +109,12 @@ extension DispatchState {
             lanes.all[place].destination = destination
             lanes.all[place].keptBytes = table.keptBytes(of: id)
         }
-        forgetIdleLanes()
+        // A pause that has passed is forgotten when there are too many lanes.
+        lanes.keep { $0.hasWork || $0.isWorthKeeping(at: 0) && table[$0.destination.id] != nil }
     }
 
     /// Keeps lanes as many as destinations with work, not as destinations. A pause asked for by a receiver is kept too.
-    private mutating func forgetIdleLanes() {
-        lanes.keep(where: \.isInUse)
+    private mutating func forgetIdleLanes(at now: Int64) {
+        lanes.keep { $0.hasWork || $0.isWorthKeeping(at: now) }
     }
 }

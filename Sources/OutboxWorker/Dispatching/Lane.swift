@@ -78,8 +78,11 @@ struct Lane: Sendable {
     /// Whether something waits for a permit or for company rather than for its turn.
     var isTimed: Bool { waiting > 0 && (rate != nil || batch != nil) }
 
-    /// Whether forgetting the lane would forget something that matters.
-    var isInUse: Bool { waiting > 0 || inFlight > 0 || isListed || pausedUntil > 0 || breaker.isWorthKeeping }
+    /// Whether something is done in the lane or waits in it.
+    var hasWork: Bool { waiting > 0 || inFlight > 0 || isListed }
+
+    /// Whether forgetting the lane would forget something of its destination that matters.
+    func isWorthKeeping(at now: Int64) -> Bool { pausedUntil > now || breaker.isWorthKeeping }
 
     /// How long the lane has been without progress.
     func stall(at now: Int64) -> Int64 { inFlight == 0 ? 0 : max(0, now - lastProgress) }

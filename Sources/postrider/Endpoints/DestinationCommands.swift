@@ -92,7 +92,8 @@ struct RotateSecret<Group: DestinationGroup>: AsyncParsableCommand {
         CommandConfiguration(commandName: "rotate-secret", abstract: Group.kind.help.rotateSecret)
     }
     @OptionGroup var chosen: ChosenDestination<Group>
-    @Option(help: "How long the old secret signs too, where the profile has room: 24h, 2d.") var overlap = TimeArgument.day
+    @Option(help: "How long the old secret signs too, where the profile has room: 24h, 2d.")
+    var overlap = TimeArgument.day
     @OptionGroup var secretOptions: SecretOptions
     @OptionGroup var newSecretOptions: NewSecretOptions
     @OptionGroup var output: OutputOptions

@@ -8,16 +8,20 @@ internal import Outbox
 struct DestinationOptions: ParsableArguments {
     @Option(help: "Only events of this organization (those of all).") var organization: String?
     @Option(help: "Only events of this user (those of all).") var user: String?
-    @Option(help: ArgumentHelp("Request header; can be repeated. All of them replace what is there.", valueName: "name=value")) var header:
-        [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Request header; can be repeated. All of them replace what is there.", valueName: "name=value"))
+    var header: [String] = []
     @Option(help: "Attempts in all, the first included, 1 to 1000 (6).") var maxAttempts: Int?
     @Option(help: "Wait before the second attempt: 500ms, 30s (30s).") var baseDelay: TimeArgument?
     @Option(help: "Each wait is the one before times this (2).") var factor: Double?
     @Option(help: "No wait is longer: 10m, 1d (1h).") var maxDelay: TimeArgument?
     @Option(help: "Random part of each wait, 0 to 1 (0.1).") var jitter: Double?
-    @Option(help: ArgumentHelp(
+    @Option(
+        help: ArgumentHelp(
             "The waits themselves instead, one attempt more than these: 5s,1m,10m. --retry-policy takes them away.",
-            valueName: "list")) var delays: String?
+            valueName: "list"))
+    var delays: String?
     @Option(help: "Longest time of one exchange, 1ms to 10m: 500ms, 10s (30s).") var timeout: TimeArgument?
     @Option(
         help: ArgumentHelp(

@@ -21,7 +21,8 @@ struct ReplayOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Of events made until: as --since (now).", valueName: "time"))
     var until: MomentArgument?
     @Flag(help: "Only critical dead letters.") var critical = false
-    @Option(help: ArgumentHelp("How many become due, 1/m to 100000/s: 100/s, 600/m.", valueName: "rate")) var rate = RateArgument.usual
+    @Option(help: ArgumentHelp("How many become due, 1/m to 100000/s: 100/s, 600/m.", valueName: "rate"))
+    var rate = RateArgument.usual
     @Flag(help: "Count, and send nothing.") var dryRun = false
     @Flag(help: "Do not ask before sending many.") var yes = false
 

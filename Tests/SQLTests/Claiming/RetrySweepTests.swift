@@ -1,0 +1,90 @@
+// What workers put back for a destination that changed meanwhile is not forgotten.
+
+import Outbox
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct RetrySweepTests {
+    private func retry(_ db: TestDatabase, _ destination: Int32, _ due: String = "'infinity'") async throws {
+        let event = try await db.emit()[0]
+        try await db.run(
+            """
+            INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+            VALUES ('\(event)', \(due), \(destination), 1)
+            """)
+    }
+
+    /// A worker that parks knows of no change that is not committed, and the change sees nothing that is parked later.
+    @Test func whatIsParkedWhileItsDestinationIsMadeActiveBecomesDue() async throws {
+        try await withDatabase { db in
+            let id = try await db.endpoint(settings: "is_active = false")
+            try await retry(db, id)
+            let administrator = try await db.connect()
+            try await administrator.run("BEGIN; UPDATE postrider.webhook_destinations SET is_active = true")
+            try await retry(db, id)
+            try await administrator.run("COMMIT")
+            let parked = "postrider.webhook_retries WHERE due_at = 'infinity'"
+            #expect(try await db.count(parked) == 1, "the fault was injected")
+            let steps = try await MaintenanceStore.round(on: db.connection)
+            #expect(steps.contains { $0.task == "retries" && $0.rows == 1 })
+            #expect(try await db.count(parked) == 0)
+            #expect(try await db.count("postrider.webhook_retries WHERE due_at <= clock_timestamp()") == 2)
+        }
+    }
+
+    @Test func whatIsToBeTriedAgainAfterItsDestinationWasDeletedGoes() async throws {
+        try await withRollback { db in
+            let (kept, deleted, inactive) = (
+                try await db.endpoint(), try await db.endpoint(), try await db.endpoint(settings: "is_active = false")
+            )
+            try await db.run("UPDATE postrider.webhook_destinations SET deleted_at = now() WHERE id = \(deleted)")
+            for id in [kept, deleted] { try await retry(db, id, "now() + interval '1 hour'") }
+            try await retry(db, deleted)
+            try await retry(db, inactive)
+            #expect(try await db.line("SELECT postrider.sweep_retries()") == "2")
+            #expect(
+                try await db.lines("SELECT destination_id, due_at = 'infinity' FROM postrider.webhook_retries ORDER BY 1")
+                    == ["\(kept)|f", "\(inactive)|t"])
+            #expect(try await db.line("SELECT postrider.sweep_retries()") == "0")
+        }
+    }
+
+    /// What stands in line behind an earlier event of its key is due at infinity too.
+    @Test func whatWaitsInOrderIsLeftAlone() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint(settings: #"options = '{"order": true}'"#)
+            try await retry(db, id)
+            try await db.run("UPDATE postrider.webhook_retries SET ordering_key = 'k'")
+            #expect(try await db.line("SELECT postrider.sweep_retries()") == "0")
+        }
+    }
+
+    /// More than one batch, and more destinations than a batch has rows.
+    @Test func talliesBecomeOneRowForEachDestination() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
+                SELECT n % 25000, 2, 1 FROM generate_series(1, 50001) AS n
+                """)
+            try await WorkerStore.maintain(on: db.connection)
+            #expect(
+                try await db.line("SELECT count(*), count(DISTINCT destination_id), sum(succeeded), sum(failed) FROM postrider.webhook_tallies")
+                    == "25000|25000|100002|50001")
+        }
+    }
+
+    @Test func statementThatChangesNothingMakesNobodyLoad() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let version = "SELECT version FROM postrider.webhook_routing"
+            let before = try await db.line(version)
+            try await db.run("UPDATE postrider.webhook_destinations SET is_active = false WHERE id = \(id) AND NOT is_active")
+            try await db.run("DELETE FROM postrider.webhook_secrets WHERE destination_id = -1")
+            #expect(try await db.line(version) == before)
+            try await db.run("UPDATE postrider.webhook_destinations SET is_active = false WHERE id = \(id)")
+            #expect(try await db.line(version) != before)
+        }
+    }
+}
