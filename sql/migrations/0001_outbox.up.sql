@@ -29,12 +29,15 @@ COMMENT ON COLUMN postrider.webhook_migrations.applied_at IS 'When it was applie
 
 -- Identifiers ---------------------------------------------------------------------------------------------------------
 
+-- An id has 48 bits for its time, from 1970 to the year 10889. What lies outside gets the first or the last of them: cut to
+-- 12 digits it would be a time in between, and "older than a hundred years" would be true of everything.
 CREATE FUNCTION postrider.event_id_at(at timestamptz) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
+    SELECT (lpad(to_hex(greatest(0, least(281474976710655, floor(extract(epoch FROM at) * 1000)))::bigint), 12, '0')
+        || '70008000000000000000')::uuid
 $$;
 COMMENT ON FUNCTION postrider.event_id_at(timestamptz) IS
-    'The smallest event id of that millisecond. WHERE id >= postrider.event_id_at(now() - interval ''1 hour'') reads only that hour.';
+    'The smallest event id of that millisecond; of times before 1970 the first one. WHERE id >= postrider.event_id_at(now() - interval ''1 hour'') reads only that hour.';
 
 CREATE FUNCTION postrider.event_id_time(id uuid) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
