@@ -473,6 +473,25 @@ CREATE TRIGGER webhook_enqueue AFTER INSERT ON postrider.webhook_event_log
 -- Each partition holds one week. The first is open to the past and the last ("later") to the future, so that a producer
 -- never fails for want of a partition, however long no worker has run. There is no DEFAULT partition, because that would
 -- forbid DETACH … CONCURRENTLY.
+
+-- An id far ahead, by a wrong clock or made up, would have "later" closed with all the weeks up to it, none of which
+-- ever expires. Only that partition asks, which nobody writes to as long as workers run: the road of an event pays nothing.
+-- When none ran for weeks the present itself lands there, and is not ahead. Runs as its owner, because not everybody who
+-- inserts may call what it calls.
+CREATE FUNCTION postrider.refuse_ids_ahead() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.id >= postrider.event_id_at(clock_timestamp() + interval '1 day') THEN
+        RAISE EXCEPTION 'the event id % names the time %, which is more than a day ahead', NEW.id, postrider.event_id_time(NEW.id)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Event ids are UUIDv7 by a clock that is right. Leave id out, and the database makes one.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION postrider.refuse_ids_ahead() IS
+    'Trigger on the open-ended last partition of the events: refuses ids that are more than a day ahead.';
+
 CREATE FUNCTION postrider.add_partition(parent text, suffix text, lower_bound uuid, upper_bound uuid) RETURNS void
     LANGUAGE plpgsql AS $$
 BEGIN
@@ -482,6 +501,10 @@ BEGIN
     -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
     -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
     EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
+    IF parent = 'webhook_event_log' AND suffix = 'later' THEN
+        CREATE TRIGGER refuse_ids_ahead BEFORE INSERT ON postrider.webhook_event_log_later
+            FOR EACH ROW EXECUTE FUNCTION postrider.refuse_ids_ahead();
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.add_partition(text, text, uuid, uuid) IS
@@ -512,6 +535,9 @@ BEGIN
     closed := parent || to_char(week, '_IYYY_IW');
     week := date_trunc('week', postrider.event_id_time(newest) AT TIME ZONE 'UTC')::date + 7;
     EXECUTE format('ALTER TABLE postrider.%I RENAME TO %I', later, closed);
+    IF parent = 'webhook_event_log' THEN
+        EXECUTE format('DROP TRIGGER refuse_ids_ahead ON postrider.%I', closed);
+    END IF;
     EXECUTE format('ALTER TABLE postrider.%I ATTACH PARTITION postrider.%I FOR VALUES FROM (%L) TO (%L)',
         parent, closed, lower, postrider.week_start(week));
     RETURN week;
