@@ -726,7 +726,8 @@ COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest
 
 -- The latest attempt is found by DISTINCT ON: filters on the event (one id, or a range of time) reach the index of the
 -- attempts through it. An anti-join for "no later attempt" read all attempts of all time for a range of five minutes
--- (measured). Without such a filter every attempt is read, also with a LIMIT.
+-- (measured). Without such a filter every attempt is read, also with a LIMIT. What a worker recorded after it had lost its
+-- claim (outcome 3) changed nothing, and counts only where nobody recorded anything else.
 -- The second half is what has no attempt yet: replays, and deliveries parked for an inactive destination.
 CREATE VIEW postrider.webhook_deliveries WITH (security_invoker = true) AS
 SELECT postrider.delivery_id(p.event_id, p.destination_id) AS id,
@@ -769,7 +770,7 @@ FROM (
             a.event_id, a.destination_id, a.attempted_at, a.worker_id, a.duration_us, a.attempt_number, a.outcome,
             a.status_code, a.failure, a.error_message, a.response_body
      FROM postrider.webhook_attempts AS a
-     ORDER BY a.event_id DESC, a.destination_id DESC, a.attempted_at DESC)
+     ORDER BY a.event_id DESC, a.destination_id DESC, a.outcome = 3, a.attempted_at DESC)
     UNION ALL
     SELECT w.event_id, w.destination_id, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL
     FROM (
@@ -4358,7 +4359,8 @@ CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id
 #variable_conflict use_column
 BEGIN
     IF r.what = 'deliveries' THEN
-        -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice.
+        -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice. An attempt whose claim was
+        -- lost (outcome 3) decides only where there is no other, as in webhook_deliveries.
         RETURN QUERY
         SELECT p.event_id, p.destination_id, (p.attempt_number + 1)::smallint, NOT postrider.is_removed(e.data), false
         FROM (SELECT DISTINCT ON (a.event_id, a.destination_id)
@@ -4367,7 +4369,7 @@ BEGIN
               WHERE a.event_id >= r.done_event_id AND a.event_id <= last_id
                 AND (a.event_id, a.destination_id) > (r.done_event_id, r.done_destination_id)
                 AND (r.destination_id IS NULL OR a.destination_id = r.destination_id)
-              ORDER BY a.event_id, a.destination_id, a.attempted_at DESC) AS p,
+              ORDER BY a.event_id, a.destination_id, a.outcome = 3, a.attempted_at DESC) AS p,
              LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = p.event_id OFFSET 0) AS e
         WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
           AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
