@@ -8631,11 +8631,12 @@ SELECT organization_id, name, is_shared, value FROM postrider.webhook_settings
     /// `UpkeepBegin`; rows: 1; none when a round began less than so long ago
     /// - params: $1 seconds float8
     /// - index: none: one row
+    /// - A round of the future was begun by a clock that has gone back since.
     static let upkeepBegin = Statement(
         name: "UpkeepBegin",
         sql: #"""
 UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp()
-WHERE upkeep_at <= clock_timestamp() - make_interval(secs => $1) RETURNING true
+WHERE upkeep_at <= clock_timestamp() - make_interval(secs => $1) OR upkeep_at > clock_timestamp() RETURNING true
 """#)
 
     /// `RetentionPlan`; rows: one for each week that something is to be done with, in order

@@ -231,6 +231,17 @@ import Testing
         }
     }
 
+    /// The clock went ahead and came back: nobody waits until it is there again.
+    @Test func roundOfTheFutureIsNotWaitedFor() async throws {
+        try await withDatabase { db in
+            _ = try await age(db)
+            try await keep("keep_events = '90 days', upkeep_at = clock_timestamp() + interval '3 years'", db)
+            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).contains { $0.task == "empty" })
+            #expect(try await db.count("postrider.webhook_retention WHERE upkeep_at <= clock_timestamp()") == 1)
+            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).isEmpty)
+        }
+    }
+
     @Test func roundThatSomebodyBeganAMomentAgoIsEnough() async throws {
         try await withDatabase { db in
             _ = try await age(db)
