@@ -150,7 +150,7 @@ COMMENT ON COLUMN postrider.webhook_workers.id IS 'Identity of one life of a wor
 COMMENT ON COLUMN postrider.webhook_workers.epoch IS 'Raised by whoever declares the worker dead, so that only one takes over.';
 COMMENT ON COLUMN postrider.webhook_workers.alive IS 'False once the worker said good-bye or was declared dead; never true again.';
 COMMENT ON COLUMN postrider.webhook_workers.started_at IS 'When the process registered.';
-COMMENT ON COLUMN postrider.webhook_workers.heartbeat_at IS 'Last heartbeat, by the database''s clock; one each 250 ms.';
+COMMENT ON COLUMN postrider.webhook_workers.heartbeat_at IS 'Last heartbeat, by the database''s clock; one each 200 ms.';
 COMMENT ON COLUMN postrider.webhook_workers.lease_until IS 'Until when the worker may change the state of its claims.';
 COMMENT ON COLUMN postrider.webhook_workers.host IS 'Host name of the worker, for people.';
 COMMENT ON COLUMN postrider.webhook_workers.process_id IS 'Process id on that host, for people.';
