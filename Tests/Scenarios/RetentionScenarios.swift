@@ -54,7 +54,7 @@ extension Scenarios {
             let receiver = try Receiver()
             let target = try await outpost.endpoint(receiver.url())
             let old = try await age(outpost)
-            let ahead = "SELECT postrider.event_id_at(now() + interval '200 days')::text"
+            let ahead = "SELECT postrider.event_id_at(now() + interval '20 days')::text"
             let future = try await outpost.sql(ahead)[0].string(0)
             try await outpost.withWorkers {
                 let today = try await outpost.emit("a.b", count: 20)

@@ -52,6 +52,11 @@ import Testing
         // Attempts that were not named follow their events.
         let shorter = try postrider(["retention", "--events", "10d", "--json"], database: database).output
         #expect(shorter.contains(#""events": "10 days""#) && shorter.contains(#""attempts": null"#), "\(shorter)")
+        // And so do payloads.
+        #expect(try postrider(["retention", "--events", "90d", "--payloads", "60d"], database: database).status == 0)
+        #expect(try postrider(["retention", "--events", "70d", "--json"], database: database).output.contains(#""payloads": "60 days""#))
+        let followed = try postrider(["retention", "--events", "30d", "--json"], database: database).output
+        #expect(followed.contains(#""events": "30 days""#) && followed.contains(#""payloads": null"#), "\(followed)")
         let tooShort = try postrider(["retention", "--audit", "30d"], database: database)
         #expect(tooShort.status == 1 && tooShort.errors.contains("audit_log_is_kept_90_days"), "\(tooShort)")
         #expect(try postrider(["retention", "--audit", "365d"], database: database).output.contains("365 days"))

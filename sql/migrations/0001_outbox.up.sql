@@ -29,12 +29,15 @@ COMMENT ON COLUMN postrider.webhook_migrations.applied_at IS 'When it was applie
 
 -- Identifiers ---------------------------------------------------------------------------------------------------------
 
+-- An id has 48 bits for its time, from 1970 to the year 10889. What lies outside gets the first or the last of them: cut to
+-- 12 digits it would be a time in between, and "older than a hundred years" would be true of everything.
 CREATE FUNCTION postrider.event_id_at(at timestamptz) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
+    SELECT (lpad(to_hex(greatest(0, least(281474976710655, floor(extract(epoch FROM at) * 1000)))::bigint), 12, '0')
+        || '70008000000000000000')::uuid
 $$;
 COMMENT ON FUNCTION postrider.event_id_at(timestamptz) IS
-    'The smallest event id of that millisecond. WHERE id >= postrider.event_id_at(now() - interval ''1 hour'') reads only that hour.';
+    'The smallest event id of that millisecond; of times before 1970 the first one. WHERE id >= postrider.event_id_at(now() - interval ''1 hour'') reads only that hour.';
 
 CREATE FUNCTION postrider.event_id_time(id uuid) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -147,7 +150,7 @@ COMMENT ON COLUMN postrider.webhook_workers.id IS 'Identity of one life of a wor
 COMMENT ON COLUMN postrider.webhook_workers.epoch IS 'Raised by whoever declares the worker dead, so that only one takes over.';
 COMMENT ON COLUMN postrider.webhook_workers.alive IS 'False once the worker said good-bye or was declared dead; never true again.';
 COMMENT ON COLUMN postrider.webhook_workers.started_at IS 'When the process registered.';
-COMMENT ON COLUMN postrider.webhook_workers.heartbeat_at IS 'Last heartbeat, by the database''s clock; one each 250 ms.';
+COMMENT ON COLUMN postrider.webhook_workers.heartbeat_at IS 'Last heartbeat, by the database''s clock; one each 200 ms.';
 COMMENT ON COLUMN postrider.webhook_workers.lease_until IS 'Until when the worker may change the state of its claims.';
 COMMENT ON COLUMN postrider.webhook_workers.host IS 'Host name of the worker, for people.';
 COMMENT ON COLUMN postrider.webhook_workers.process_id IS 'Process id on that host, for people.';
@@ -470,6 +473,25 @@ CREATE TRIGGER webhook_enqueue AFTER INSERT ON postrider.webhook_event_log
 -- Each partition holds one week. The first is open to the past and the last ("later") to the future, so that a producer
 -- never fails for want of a partition, however long no worker has run. There is no DEFAULT partition, because that would
 -- forbid DETACH … CONCURRENTLY.
+
+-- An id far ahead, by a wrong clock or made up, would have "later" closed with all the weeks up to it, none of which
+-- ever expires. Only that partition asks, which nobody writes to as long as workers run: the road of an event pays nothing.
+-- When none ran for weeks the present itself lands there, and is not ahead. Runs as its owner, because not everybody who
+-- inserts may call what it calls.
+CREATE FUNCTION postrider.refuse_ids_ahead() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.id >= postrider.event_id_at(clock_timestamp() + interval '1 day') THEN
+        RAISE EXCEPTION 'the event id % names the time %, which is more than a day ahead', NEW.id, postrider.event_id_time(NEW.id)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Event ids are UUIDv7 by a clock that is right. Leave id out, and the database makes one.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION postrider.refuse_ids_ahead() IS
+    'Trigger on the open-ended last partition of the events: refuses ids that are more than a day ahead.';
+
 CREATE FUNCTION postrider.add_partition(parent text, suffix text, lower_bound uuid, upper_bound uuid) RETURNS void
     LANGUAGE plpgsql AS $$
 BEGIN
@@ -479,6 +501,10 @@ BEGIN
     -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
     -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
     EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
+    IF parent = 'webhook_event_log' AND suffix = 'later' THEN
+        CREATE TRIGGER refuse_ids_ahead BEFORE INSERT ON postrider.webhook_event_log_later
+            FOR EACH ROW EXECUTE FUNCTION postrider.refuse_ids_ahead();
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.add_partition(text, text, uuid, uuid) IS
@@ -509,6 +535,9 @@ BEGIN
     closed := parent || to_char(week, '_IYYY_IW');
     week := date_trunc('week', postrider.event_id_time(newest) AT TIME ZONE 'UTC')::date + 7;
     EXECUTE format('ALTER TABLE postrider.%I RENAME TO %I', later, closed);
+    IF parent = 'webhook_event_log' THEN
+        EXECUTE format('DROP TRIGGER refuse_ids_ahead ON postrider.%I', closed);
+    END IF;
     EXECUTE format('ALTER TABLE postrider.%I ATTACH PARTITION postrider.%I FOR VALUES FROM (%L) TO (%L)',
         parent, closed, lower, postrider.week_start(week));
     RETURN week;

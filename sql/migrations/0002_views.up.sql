@@ -118,7 +118,8 @@ COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest
 
 -- The latest attempt is found by DISTINCT ON: filters on the event (one id, or a range of time) reach the index of the
 -- attempts through it. An anti-join for "no later attempt" read all attempts of all time for a range of five minutes
--- (measured). Without such a filter every attempt is read, also with a LIMIT.
+-- (measured). Without such a filter every attempt is read, also with a LIMIT. What a worker recorded after it had lost its
+-- claim (outcome 3) changed nothing, and counts only where nobody recorded anything else.
 -- The second half is what has no attempt yet: replays, and deliveries parked for an inactive destination.
 CREATE VIEW postrider.webhook_deliveries WITH (security_invoker = true) AS
 SELECT postrider.delivery_id(p.event_id, p.destination_id) AS id,
@@ -161,7 +162,7 @@ FROM (
             a.event_id, a.destination_id, a.attempted_at, a.worker_id, a.duration_us, a.attempt_number, a.outcome,
             a.status_code, a.failure, a.error_message, a.response_body
      FROM postrider.webhook_attempts AS a
-     ORDER BY a.event_id DESC, a.destination_id DESC, a.attempted_at DESC)
+     ORDER BY a.event_id DESC, a.destination_id DESC, a.outcome = 3, a.attempted_at DESC)
     UNION ALL
     SELECT w.event_id, w.destination_id, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL
     FROM (

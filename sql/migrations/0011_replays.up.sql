@@ -191,7 +191,8 @@ CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id
 #variable_conflict use_column
 BEGIN
     IF r.what = 'deliveries' THEN
-        -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice.
+        -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice. An attempt whose claim was
+        -- lost (outcome 3) decides only where there is no other, as in webhook_deliveries.
         RETURN QUERY
         SELECT p.event_id, p.destination_id, (p.attempt_number + 1)::smallint, NOT postrider.is_removed(e.data), false
         FROM (SELECT DISTINCT ON (a.event_id, a.destination_id)
@@ -200,7 +201,7 @@ BEGIN
               WHERE a.event_id >= r.done_event_id AND a.event_id <= last_id
                 AND (a.event_id, a.destination_id) > (r.done_event_id, r.done_destination_id)
                 AND (r.destination_id IS NULL OR a.destination_id = r.destination_id)
-              ORDER BY a.event_id, a.destination_id, a.attempted_at DESC) AS p,
+              ORDER BY a.event_id, a.destination_id, a.outcome = 3, a.attempted_at DESC) AS p,
              LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = p.event_id OFFSET 0) AS e
         WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
           AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')

@@ -342,7 +342,8 @@ COMMENT ON FUNCTION postrider.erase_events(uuid[], text) IS
     'Part of erase_batch: erases what events (ascending) and their attempts hold; again_id is the first that a worker may hold still.';
 
 -- Transactions of other databases stand in every snapshot too, so a look at the sessions follows. A horizon of the future
--- comes from another server, by a restore.
+-- comes from another server, by a restore. Autovacuum, which is not waited for, is what has no user: backend_type would say
+-- so too, but is null for sessions of others unless the owner of these tables may read all statistics.
 CREATE FUNCTION postrider.is_over(horizon xid8) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF pg_snapshot_xmin(pg_current_snapshot()) >= horizon OR horizon > pg_current_xact_id() THEN
@@ -351,7 +352,7 @@ BEGIN
     PERFORM pg_stat_clear_snapshot();
     RETURN NOT EXISTS (SELECT FROM pg_stat_activity AS a
                        WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-                         AND a.backend_type <> 'autovacuum worker' AND age(a.backend_xid) > age(horizon::xid))
+                         AND a.usesysid IS NOT NULL AND age(a.backend_xid) > age(horizon::xid))
        AND NOT EXISTS (SELECT FROM pg_prepared_xacts AS p
                        WHERE p.database = current_database() AND age(p.transaction) > age(horizon::xid));
 END

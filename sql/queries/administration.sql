@@ -196,7 +196,8 @@ SET keep_events = CASE WHEN p.events_s IS NULL THEN r.keep_events ELSE justify_h
     -- Those that were not named follow when events are to be kept for less.
     keep_attempts = CASE WHEN p.attempts_s IS NULL THEN CASE WHEN p.events_s > 0 AND r.keep_attempts > p.events_s * interval '1 second'
                                                              THEN NULL ELSE r.keep_attempts END ELSE justify_hours(nullif(p.attempts_s, 0) * interval '1 second') END,
-    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN r.keep_payloads ELSE justify_hours(nullif(p.payloads_s, 0) * interval '1 second') END,
+    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN CASE WHEN p.events_s > 0 AND r.keep_payloads > p.events_s * interval '1 second'
+                                                             THEN NULL ELSE r.keep_payloads END ELSE justify_hours(nullif(p.payloads_s, 0) * interval '1 second') END,
     keep_audit = CASE WHEN p.audit_s IS NULL THEN r.keep_audit ELSE justify_hours(nullif(p.audit_s, 0) * interval '1 second') END
 FROM jsonb_to_record($1::jsonb) AS p (events_s float8, attempts_s float8, payloads_s float8, audit_s float8)
 RETURNING jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text,

@@ -93,14 +93,16 @@ SELECT postrider.release_keys($1::integer[], $2::text[], $3::uuid[]);
 -- params: one element for each destination, ascending: $1 destinations int[], $2 wanted int[], $3 requests a second
 --         float8[], $4 burst float8[]
 -- index: none: inserts by the key
--- A token bucket by the database's clock; who comes second waits for the row and sees what is left.
+-- A token bucket by the database's clock; who comes second waits for the row and sees what is left. Nothing is refilled
+-- before the clock reaches the last time again, unless it went back by more than a minute: then from now on.
 INSERT INTO postrider.webhook_rates AS r (destination_id, wanted, per_second, burst, refilled_at, granted, tokens)
 SELECT f.id, f.wanted, f.per_second, f.burst, statement_timestamp(), least(f.wanted, floor(f.burst)),
        f.burst - least(f.wanted, floor(f.burst))
 FROM unnest($1::integer[], $2::integer[], $3::float8[], $4::float8[]) AS f (id, wanted, per_second, burst)
 ON CONFLICT (destination_id) DO UPDATE
     SET wanted = excluded.wanted, per_second = excluded.per_second, burst = excluded.burst,
-        refilled_at = greatest(r.refilled_at, excluded.refilled_at),
+        refilled_at = CASE WHEN r.refilled_at > excluded.refilled_at + interval '1 minute' THEN excluded.refilled_at
+                           ELSE greatest(r.refilled_at, excluded.refilled_at) END,
         granted = least(excluded.wanted, floor(least(excluded.burst, r.tokens + excluded.per_second
             * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8)))),
         tokens = least(excluded.burst, r.tokens + excluded.per_second

@@ -3,8 +3,9 @@
 -- name: UpkeepBegin   rows: 1; none when a round began less than so long ago
 -- params: $1 seconds float8
 -- index: none: one row
+-- A round of the future was begun by a clock that has gone back since.
 UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp()
-WHERE upkeep_at <= clock_timestamp() - make_interval(secs => $1) RETURNING true;
+WHERE upkeep_at <= clock_timestamp() - make_interval(secs => $1) OR upkeep_at > clock_timestamp() RETURNING true;
 
 -- name: RetentionPlan   rows: one for each week that something is to be done with, in order
 -- params: none

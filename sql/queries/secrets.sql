@@ -23,13 +23,21 @@ WHERE s.destination_id = u.destination_id AND s.version = u.version;
 -- name: HeaderTake   rows: 0..$3 destinations, ascending, deleted ones too; locked until the transaction ends
 -- params: $1 destination int to begin behind; $2 beginning text of values to leave; $3 most bigint
 -- index: webhook_destinations_pkey
-SELECT d.id, h.names, h.texts
-FROM postrider.webhook_destinations AS d,
-     LATERAL (SELECT array_agg(e.key) AS names, array_agg(e.value) AS texts FROM jsonb_each_text(d.headers) AS e
-              WHERE (starts_with(e.value, 'sealed:') OR postrider.holds_credential(e.key))
-                AND e.value <> '' AND NOT starts_with(e.value, $2)) AS h
-WHERE d.id > $1 AND h.names IS NOT NULL
-ORDER BY d.id LIMIT $3 FOR NO KEY UPDATE OF d SKIP LOCKED;
+-- Headers are taken apart behind the lock. A join with them would keep what the snapshot shows, also where the row was
+-- changed before it could be locked, and the old credential would be sealed over the new one.
+WITH held AS MATERIALIZED (
+    SELECT d.id, d.headers FROM postrider.webhook_destinations AS d
+    WHERE d.id > $1 AND EXISTS (
+        SELECT FROM jsonb_each_text(d.headers) AS e
+        WHERE (starts_with(e.value, 'sealed:') OR postrider.holds_credential(e.key))
+          AND e.value <> '' AND NOT starts_with(e.value, $2))
+    ORDER BY d.id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT held.id, h.names, h.texts
+FROM held, LATERAL (SELECT array_agg(e.key) AS names, array_agg(e.value) AS texts FROM jsonb_each_text(held.headers) AS e
+                    WHERE (starts_with(e.value, 'sealed:') OR postrider.holds_credential(e.key))
+                      AND e.value <> '' AND NOT starts_with(e.value, $2)) AS h
+ORDER BY held.id;
 
 -- name: HeaderReplace   rows: none
 -- params: $1 destinations int[], $2 names text[], $3 sealed values text[], an entry for each header

@@ -39,12 +39,15 @@ COMMENT ON COLUMN postrider.webhook_migrations.applied_at IS 'When it was applie
 
 -- Identifiers ---------------------------------------------------------------------------------------------------------
 
+-- An id has 48 bits for its time, from 1970 to the year 10889. What lies outside gets the first or the last of them: cut to
+-- 12 digits it would be a time in between, and "older than a hundred years" would be true of everything.
 CREATE FUNCTION postrider.event_id_at(at timestamptz) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
+    SELECT (lpad(to_hex(greatest(0, least(281474976710655, floor(extract(epoch FROM at) * 1000)))::bigint), 12, '0')
+        || '70008000000000000000')::uuid
 $$;
 COMMENT ON FUNCTION postrider.event_id_at(timestamptz) IS
-    'The smallest event id of that millisecond. WHERE id >= postrider.event_id_at(now() - interval ''1 hour'') reads only that hour.';
+    'The smallest event id of that millisecond; of times before 1970 the first one. WHERE id >= postrider.event_id_at(now() - interval ''1 hour'') reads only that hour.';
 
 CREATE FUNCTION postrider.event_id_time(id uuid) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -157,7 +160,7 @@ COMMENT ON COLUMN postrider.webhook_workers.id IS 'Identity of one life of a wor
 COMMENT ON COLUMN postrider.webhook_workers.epoch IS 'Raised by whoever declares the worker dead, so that only one takes over.';
 COMMENT ON COLUMN postrider.webhook_workers.alive IS 'False once the worker said good-bye or was declared dead; never true again.';
 COMMENT ON COLUMN postrider.webhook_workers.started_at IS 'When the process registered.';
-COMMENT ON COLUMN postrider.webhook_workers.heartbeat_at IS 'Last heartbeat, by the database''s clock; one each 250 ms.';
+COMMENT ON COLUMN postrider.webhook_workers.heartbeat_at IS 'Last heartbeat, by the database''s clock; one each 200 ms.';
 COMMENT ON COLUMN postrider.webhook_workers.lease_until IS 'Until when the worker may change the state of its claims.';
 COMMENT ON COLUMN postrider.webhook_workers.host IS 'Host name of the worker, for people.';
 COMMENT ON COLUMN postrider.webhook_workers.process_id IS 'Process id on that host, for people.';
@@ -480,6 +483,25 @@ CREATE TRIGGER webhook_enqueue AFTER INSERT ON postrider.webhook_event_log
 -- Each partition holds one week. The first is open to the past and the last ("later") to the future, so that a producer
 -- never fails for want of a partition, however long no worker has run. There is no DEFAULT partition, because that would
 -- forbid DETACH … CONCURRENTLY.
+
+-- An id far ahead, by a wrong clock or made up, would have "later" closed with all the weeks up to it, none of which
+-- ever expires. Only that partition asks, which nobody writes to as long as workers run: the road of an event pays nothing.
+-- When none ran for weeks the present itself lands there, and is not ahead. Runs as its owner, because not everybody who
+-- inserts may call what it calls.
+CREATE FUNCTION postrider.refuse_ids_ahead() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.id >= postrider.event_id_at(clock_timestamp() + interval '1 day') THEN
+        RAISE EXCEPTION 'the event id % names the time %, which is more than a day ahead', NEW.id, postrider.event_id_time(NEW.id)
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Event ids are UUIDv7 by a clock that is right. Leave id out, and the database makes one.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION postrider.refuse_ids_ahead() IS
+    'Trigger on the open-ended last partition of the events: refuses ids that are more than a day ahead.';
+
 CREATE FUNCTION postrider.add_partition(parent text, suffix text, lower_bound uuid, upper_bound uuid) RETURNS void
     LANGUAGE plpgsql AS $$
 BEGIN
@@ -489,6 +511,10 @@ BEGIN
     -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
     -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
     EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
+    IF parent = 'webhook_event_log' AND suffix = 'later' THEN
+        CREATE TRIGGER refuse_ids_ahead BEFORE INSERT ON postrider.webhook_event_log_later
+            FOR EACH ROW EXECUTE FUNCTION postrider.refuse_ids_ahead();
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.add_partition(text, text, uuid, uuid) IS
@@ -519,6 +545,9 @@ BEGIN
     closed := parent || to_char(week, '_IYYY_IW');
     week := date_trunc('week', postrider.event_id_time(newest) AT TIME ZONE 'UTC')::date + 7;
     EXECUTE format('ALTER TABLE postrider.%I RENAME TO %I', later, closed);
+    IF parent = 'webhook_event_log' THEN
+        EXECUTE format('DROP TRIGGER refuse_ids_ahead ON postrider.%I', closed);
+    END IF;
     EXECUTE format('ALTER TABLE postrider.%I ATTACH PARTITION postrider.%I FOR VALUES FROM (%L) TO (%L)',
         parent, closed, lower, postrider.week_start(week));
     RETURN week;
@@ -697,7 +726,8 @@ COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest
 
 -- The latest attempt is found by DISTINCT ON: filters on the event (one id, or a range of time) reach the index of the
 -- attempts through it. An anti-join for "no later attempt" read all attempts of all time for a range of five minutes
--- (measured). Without such a filter every attempt is read, also with a LIMIT.
+-- (measured). Without such a filter every attempt is read, also with a LIMIT. What a worker recorded after it had lost its
+-- claim (outcome 3) changed nothing, and counts only where nobody recorded anything else.
 -- The second half is what has no attempt yet: replays, and deliveries parked for an inactive destination.
 CREATE VIEW postrider.webhook_deliveries WITH (security_invoker = true) AS
 SELECT postrider.delivery_id(p.event_id, p.destination_id) AS id,
@@ -740,7 +770,7 @@ FROM (
             a.event_id, a.destination_id, a.attempted_at, a.worker_id, a.duration_us, a.attempt_number, a.outcome,
             a.status_code, a.failure, a.error_message, a.response_body
      FROM postrider.webhook_attempts AS a
-     ORDER BY a.event_id DESC, a.destination_id DESC, a.attempted_at DESC)
+     ORDER BY a.event_id DESC, a.destination_id DESC, a.outcome = 3, a.attempted_at DESC)
     UNION ALL
     SELECT w.event_id, w.destination_id, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL
     FROM (
@@ -4369,7 +4399,8 @@ CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id
 #variable_conflict use_column
 BEGIN
     IF r.what = 'deliveries' THEN
-        -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice.
+        -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice. An attempt whose claim was
+        -- lost (outcome 3) decides only where there is no other, as in webhook_deliveries.
         RETURN QUERY
         SELECT p.event_id, p.destination_id, (p.attempt_number + 1)::smallint, NOT postrider.is_removed(e.data), false
         FROM (SELECT DISTINCT ON (a.event_id, a.destination_id)
@@ -4378,7 +4409,7 @@ BEGIN
               WHERE a.event_id >= r.done_event_id AND a.event_id <= last_id
                 AND (a.event_id, a.destination_id) > (r.done_event_id, r.done_destination_id)
                 AND (r.destination_id IS NULL OR a.destination_id = r.destination_id)
-              ORDER BY a.event_id, a.destination_id, a.attempted_at DESC) AS p,
+              ORDER BY a.event_id, a.destination_id, a.outcome = 3, a.attempted_at DESC) AS p,
              LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = p.event_id OFFSET 0) AS e
         WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
           AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
@@ -5367,7 +5398,8 @@ COMMENT ON FUNCTION postrider.erase_events(uuid[], text) IS
     'Part of erase_batch: erases what events (ascending) and their attempts hold; again_id is the first that a worker may hold still.';
 
 -- Transactions of other databases stand in every snapshot too, so a look at the sessions follows. A horizon of the future
--- comes from another server, by a restore.
+-- comes from another server, by a restore. Autovacuum, which is not waited for, is what has no user: backend_type would say
+-- so too, but is null for sessions of others unless the owner of these tables may read all statistics.
 CREATE FUNCTION postrider.is_over(horizon xid8) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF pg_snapshot_xmin(pg_current_snapshot()) >= horizon OR horizon > pg_current_xact_id() THEN
@@ -5376,7 +5408,7 @@ BEGIN
     PERFORM pg_stat_clear_snapshot();
     RETURN NOT EXISTS (SELECT FROM pg_stat_activity AS a
                        WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-                         AND a.backend_type <> 'autovacuum worker' AND age(a.backend_xid) > age(horizon::xid))
+                         AND a.usesysid IS NOT NULL AND age(a.backend_xid) > age(horizon::xid))
        AND NOT EXISTS (SELECT FROM pg_prepared_xacts AS p
                        WHERE p.database = current_database() AND age(p.transaction) > age(horizon::xid));
 END
@@ -7514,7 +7546,8 @@ SET keep_events = CASE WHEN p.events_s IS NULL THEN r.keep_events ELSE justify_h
     -- Those that were not named follow when events are to be kept for less.
     keep_attempts = CASE WHEN p.attempts_s IS NULL THEN CASE WHEN p.events_s > 0 AND r.keep_attempts > p.events_s * interval '1 second'
                                                              THEN NULL ELSE r.keep_attempts END ELSE justify_hours(nullif(p.attempts_s, 0) * interval '1 second') END,
-    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN r.keep_payloads ELSE justify_hours(nullif(p.payloads_s, 0) * interval '1 second') END,
+    keep_payloads = CASE WHEN p.payloads_s IS NULL THEN CASE WHEN p.events_s > 0 AND r.keep_payloads > p.events_s * interval '1 second'
+                                                             THEN NULL ELSE r.keep_payloads END ELSE justify_hours(nullif(p.payloads_s, 0) * interval '1 second') END,
     keep_audit = CASE WHEN p.audit_s IS NULL THEN r.keep_audit ELSE justify_hours(nullif(p.audit_s, 0) * interval '1 second') END
 FROM jsonb_to_record($1::jsonb) AS p (events_s float8, attempts_s float8, payloads_s float8, audit_s float8)
 RETURNING jsonb_build_object('events', r.keep_events::text, 'attempts', r.keep_attempts::text,
@@ -8272,7 +8305,8 @@ SELECT postrider.release_keys($1::integer[], $2::text[], $3::uuid[])
     /// - params: one element for each destination, ascending: $1 destinations int[], $2 wanted int[], $3 requests a second
     ///   float8[], $4 burst float8[]
     /// - index: none: inserts by the key
-    /// - A token bucket by the database's clock; who comes second waits for the row and sees what is left.
+    /// - A token bucket by the database's clock; who comes second waits for the row and sees what is left. Nothing is refilled
+    /// - before the clock reaches the last time again, unless it went back by more than a minute: then from now on.
     static let rateTake = Statement(
         name: "RateTake",
         sql: #"""
@@ -8282,7 +8316,8 @@ SELECT f.id, f.wanted, f.per_second, f.burst, statement_timestamp(), least(f.wan
 FROM unnest($1::integer[], $2::integer[], $3::float8[], $4::float8[]) AS f (id, wanted, per_second, burst)
 ON CONFLICT (destination_id) DO UPDATE
     SET wanted = excluded.wanted, per_second = excluded.per_second, burst = excluded.burst,
-        refilled_at = greatest(r.refilled_at, excluded.refilled_at),
+        refilled_at = CASE WHEN r.refilled_at > excluded.refilled_at + interval '1 minute' THEN excluded.refilled_at
+                           ELSE greatest(r.refilled_at, excluded.refilled_at) END,
         granted = least(excluded.wanted, floor(least(excluded.burst, r.tokens + excluded.per_second
             * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8)))),
         tokens = least(excluded.burst, r.tokens + excluded.per_second
@@ -8645,11 +8680,12 @@ SELECT organization_id, name, is_shared, value FROM postrider.webhook_settings
     /// `UpkeepBegin`; rows: 1; none when a round began less than so long ago
     /// - params: $1 seconds float8
     /// - index: none: one row
+    /// - A round of the future was begun by a clock that has gone back since.
     static let upkeepBegin = Statement(
         name: "UpkeepBegin",
         sql: #"""
 UPDATE postrider.webhook_retention SET upkeep_at = clock_timestamp()
-WHERE upkeep_at <= clock_timestamp() - make_interval(secs => $1) RETURNING true
+WHERE upkeep_at <= clock_timestamp() - make_interval(secs => $1) OR upkeep_at > clock_timestamp() RETURNING true
 """#)
 
     /// `RetentionPlan`; rows: one for each week that something is to be done with, in order
@@ -8992,16 +9028,24 @@ WHERE s.destination_id = u.destination_id AND s.version = u.version
     /// `HeaderTake`; rows: 0..$3 destinations, ascending, deleted ones too; locked until the transaction ends
     /// - params: $1 destination int to begin behind; $2 beginning text of values to leave; $3 most bigint
     /// - index: webhook_destinations_pkey
+    /// - Headers are taken apart behind the lock. A join with them would keep what the snapshot shows, also where the row was
+    /// - changed before it could be locked, and the old credential would be sealed over the new one.
     static let headerTake = Statement(
         name: "HeaderTake",
         sql: #"""
-SELECT d.id, h.names, h.texts
-FROM postrider.webhook_destinations AS d,
-     LATERAL (SELECT array_agg(e.key) AS names, array_agg(e.value) AS texts FROM jsonb_each_text(d.headers) AS e
-              WHERE (starts_with(e.value, 'sealed:') OR postrider.holds_credential(e.key))
-                AND e.value <> '' AND NOT starts_with(e.value, $2)) AS h
-WHERE d.id > $1 AND h.names IS NOT NULL
-ORDER BY d.id LIMIT $3 FOR NO KEY UPDATE OF d SKIP LOCKED
+WITH held AS MATERIALIZED (
+    SELECT d.id, d.headers FROM postrider.webhook_destinations AS d
+    WHERE d.id > $1 AND EXISTS (
+        SELECT FROM jsonb_each_text(d.headers) AS e
+        WHERE (starts_with(e.value, 'sealed:') OR postrider.holds_credential(e.key))
+          AND e.value <> '' AND NOT starts_with(e.value, $2))
+    ORDER BY d.id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT held.id, h.names, h.texts
+FROM held, LATERAL (SELECT array_agg(e.key) AS names, array_agg(e.value) AS texts FROM jsonb_each_text(held.headers) AS e
+                    WHERE (starts_with(e.value, 'sealed:') OR postrider.holds_credential(e.key))
+                      AND e.value <> '' AND NOT starts_with(e.value, $2)) AS h
+ORDER BY held.id
 """#)
 
     /// `HeaderReplace`; rows: none

@@ -7,12 +7,12 @@ import TestSupport
 import Testing
 
 @Suite struct PartialClaimTests {
-    /// Events of 100 days ago, of now, and of 100 days to come; ascending.
+    /// Events of 50 days ago, of now, and of 50 days to come; ascending.
     private func emitThroughTime(_ db: TestDatabase) async throws -> [EventID] {
         try await db.run(
             """
             INSERT INTO postrider.webhook_events (id, event_type, data)
-            SELECT encode(set_byte(uuid_send(postrider.event_id_at(now() + floor(n / 2.0) * interval '100 days')), 15, n & 1), 'hex')::uuid,
+            SELECT encode(set_byte(uuid_send(postrider.event_id_at(now() + floor(n / 2.0) * interval '50 days')), 15, n & 1), 'hex')::uuid,
                    'a.b', json_build_object('n', n)
             FROM generate_series(-2, 3) AS n
             """)

@@ -171,6 +171,24 @@ import Testing
         }
     }
 
+    /// The functions run as the owner of the schema, to whom Postgres says little of the sessions of others.
+    @Test func openTransactionOfAnotherRoleIsSeenWithoutRightsToStatistics() async throws {
+        try await withMembers { db, members in
+            try await db.run(
+                """
+                GRANT USAGE ON SCHEMA postrider TO \(members.outsider);
+                GRANT EXECUTE ON FUNCTION postrider.is_over(xid8) TO \(members.outsider)
+                """)
+            let isOver = "SELECT postrider.is_over(pg_current_xact_id())"
+            let plain = try await db.connect(as: members.outsider)
+            let open = try await db.connect()
+            try await open.run("BEGIN; SELECT postrider.emit('a.b', '{\"x\": 1}', user_id => 'ann')")
+            #expect(try await plain.lines(isOver) == ["f"])
+            try await open.run("COMMIT")
+            #expect(try await plain.lines(isOver) == ["t"])
+        }
+    }
+
     @Test func answerToARequestInFlightIsErasedWhenItCame() async throws {
         try await withDatabase { db in
             let endpoint = try await db.endpoint()

@@ -102,6 +102,27 @@ import Testing
         }
     }
 
+    /// It changed nothing, so it does not make a failure of what was delivered, nor hide what failed.
+    @Test(arguments: [("failed", "100"), ("success", "1,2")])
+    func factOfALostClaimDecidesNothing(status: String, numbers: String) async throws {
+        try await withDatabase { db in
+            let endpoint = try await db.endpoint()
+            for number in [1, 2, 100] { try await db.history(1, from: number) }
+            try await db.attempted(endpoint)
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us,
+                    attempt_number, outcome, failure)
+                SELECT event_id, attempted_at + interval '1 second', 2, destination_id, 5, 1, 3, 'timeout'
+                FROM postrider.webhook_attempts
+                """)
+            #expect(try await db.drive(try await db.replay(#""what": "deliveries", "failure": "timeout""#)) == 0)
+            let replay = try await db.replay("\"what\": \"deliveries\", \"status\": \"\(status)\"")
+            #expect(try await db.drive(replay) == numbers.split(separator: ",").count)
+            #expect(try await db.scheduledNumbers() == numbers)
+        }
+    }
+
     @Test func whatIsOnItsWayIsNotSentTwice() async throws {
         try await withDatabase { db in
             try await db.history(4)

@@ -59,6 +59,23 @@ import Testing
         }
     }
 
+    /// Its ids would be of a time before 1970, which no id holds.
+    @Test func ageOfMoreYearsThanIdsHoldKeepsEverything() async throws {
+        try await withRollback { db in
+            let old = try await age(db)
+            try await db.emit()
+            let present = try await db.line("SELECT tableoid::regclass FROM postrider.webhook_event_log ORDER BY id DESC LIMIT 1")
+                .replacing("postrider.", with: "")
+            try await keep("keep_events = '100 years', keep_attempts = '100 years', keep_payloads = '100 years'", db)
+            #expect(try await db.count("postrider.retention_plan()") == 0)
+            for partition in [old.events, old.attempts, present] {
+                #expect(try await db.refusal("SELECT postrider.empty_partition('\(partition)')").sqlState == "22023")
+            }
+            #expect(try await db.line("SELECT postrider.fold_partitions('webhook_event_log')") == "0")
+            #expect(try await db.count("postrider.webhook_events") == 3)
+        }
+    }
+
     @Test func attemptsAndPayloadsAreNotKeptLongerThanEvents() async throws {
         try await withRollback { db in
             for settings in ["keep_events = '1 d', keep_attempts = '2 d'", "keep_events = '1 d', keep_payloads = '2 d'", "keep_events = '0'"] {
@@ -211,6 +228,17 @@ import Testing
             try await reader.run("COMMIT")
             #expect(count > 1)
             #expect(try await db.count("postrider.webhook_events") == count + 2)
+        }
+    }
+
+    /// The clock went ahead and came back: nobody waits until it is there again.
+    @Test func roundOfTheFutureIsNotWaitedFor() async throws {
+        try await withDatabase { db in
+            _ = try await age(db)
+            try await keep("keep_events = '90 days', upkeep_at = clock_timestamp() + interval '3 years'", db)
+            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).contains { $0.task == "empty" })
+            #expect(try await db.count("postrider.webhook_retention WHERE upkeep_at <= clock_timestamp()") == 1)
+            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).isEmpty)
         }
     }
 

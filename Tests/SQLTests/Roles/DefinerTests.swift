@@ -8,8 +8,8 @@ import Testing
     private static let known = [
         "check_destination", "check_replay", "emit", "empty_partition", "ensure_partitions", "erase_batch",
         "fold_partitions", "forget_user", "is_own", "is_waiting", "payloads_to_seal", "prune_audit_log", "record_change",
-        "remove_payloads", "retention_plan", "seal_payloads", "secret_expires_at", "secret_hint", "thin_partition",
-        "types_to_seal", "webhook_audit_guard", "webhook_audited", "webhook_destination_gate",
+        "refuse_ids_ahead", "remove_payloads", "retention_plan", "seal_payloads", "secret_expires_at", "secret_hint",
+        "thin_partition", "types_to_seal", "webhook_audit_guard", "webhook_audited", "webhook_destination_gate",
         "webhook_destination_profile_gate", "webhook_profile_gate", "webhook_routing_changed",
     ]
 

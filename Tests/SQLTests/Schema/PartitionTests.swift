@@ -53,9 +53,25 @@ import Testing
         }
     }
 
+    /// As if no worker had run for weeks: this week and the two before belong to the open end.
+    private func forgetUpkeep(_ db: TestDatabase) async throws {
+        try await db.run(
+            """
+            DO $$ DECLARE week date := date_trunc('week', now() AT TIME ZONE 'UTC')::date - 14; parent text; name text; BEGIN
+                FOREACH parent IN ARRAY ARRAY['webhook_event_log', 'webhook_attempts'] LOOP
+                    FOR name IN SELECT p.name FROM postrider.partitions(parent) AS p LOOP
+                        EXECUTE format('DROP TABLE postrider.%I', name);
+                    END LOOP;
+                    PERFORM postrider.add_partition(parent, 'earlier', NULL, postrider.week_start(week));
+                    PERFORM postrider.add_partition(parent, 'later', postrider.week_start(week), NULL);
+                END LOOP;
+            END $$
+            """)
+    }
+
     @Test func insertNeverFailsForWantOfAPartition() async throws {
         try await withRollback { db in
-            for time in ["'1970-01-02Z'", "now() - interval '3 years'", "now()", "now() + interval '3 years'", "'9999-12-31Z'"] {
+            for time in ["'1970-01-02Z'", "now() - interval '3 years'", "now()", "now() + interval '8 weeks'"] {
                 #expect(try await emit(db, at: time).hasPrefix("postrider.webhook_event_log_"))
                 try await db.run(
                     """
@@ -63,9 +79,45 @@ import Testing
                     VALUES (postrider.event_id_at(\(time)), now(), 1, 1, 1, 1, 0)
                     """)
             }
-            try await db.run(
+            #expect(try await db.count("postrider.webhook_events") == 4)
+        }
+    }
+
+    /// One of them would make a partition of centuries, or one that cannot be made.
+    @Test func idsOfTheFarFutureAreRefused() async throws {
+        try await withMembers { db, members in
+            let producer = try await members.connect(.producer)
+            for time in ["now() + interval '3 years'", "'9999-12-31Z'", "'infinity'"] {
+                let id = try await db.line("SELECT postrider.event_id_at(\(time))")
+                let refusal = try await producer.refusal(
+                    """
+                    INSERT INTO postrider.webhook_events (id, event_type, data)
+                    VALUES ('\(id)', 'a.b', '{}'), (postrider.next_event_id(), 'a.b', '{}')
+                    """)
+                #expect(refusal.sqlState == "22023" && refusal.message.contains(id), "\(refusal)")
+                #expect(refusal.hint?.contains("UUIDv7") == true, "\(refusal)")
+            }
+            let last = try await db.refusal(
                 "INSERT INTO postrider.webhook_event_log (id, event_type, data) VALUES ('ffffffff-ffff-7fff-bfff-ffffffffffff', 'a', '{}')")
-            #expect(try await db.count("postrider.webhook_events") == 6)
+            #expect(last.sqlState == "22023")
+            #expect(try await db.count("postrider.webhook_events") == 0)
+            #expect(try await db.count("postrider.webhook_queue") == 0)
+            #expect(try await db.line("SELECT postrider.ensure_partitions(9)") == "2")
+        }
+    }
+
+    @Test func presentIsTakenHoweverLongNoWorkerHasRun() async throws {
+        try await withMembers { db, members in
+            try await forgetUpkeep(db)
+            let producer = try await members.connect(.producer)
+            let insert = { (time: String) in
+                "INSERT INTO postrider.webhook_events (id, event_type, data) VALUES (postrider.event_id_at(now() \(time)), 'a.b', '{}')"
+            }
+            for time in ["- interval '1 day'", "", "+ interval '23 hours'"] { try await producer.run(insert(time)) }
+            #expect(try await producer.refusal(insert("+ interval '25 hours'")).sqlState == "22023")
+            let places = try await db.lines("SELECT DISTINCT tableoid::regclass FROM postrider.webhook_event_log")
+            #expect(places == ["postrider.webhook_event_log_later"])
+            #expect(try await db.count("postrider.webhook_queue") == 3)
         }
     }
 
@@ -77,14 +129,19 @@ import Testing
         }
     }
 
-    @Test func eventsOfTheFutureStayWhereTheyAreFound() async throws {
+    @Test func eventsOfTheOpenEndStayWhereTheyAreFound() async throws {
         try await withRollback { db in
-            let far = try await emit(db, at: "now() + interval '20 weeks'")
-            #expect(far == "postrider.webhook_event_log_later")
+            try await forgetUpkeep(db)
+            #expect(try await emit(db, at: "now()") == "postrider.webhook_event_log_later")
             try await db.run("SELECT postrider.ensure_partitions(9)")
             // The open-ended partition became a closed one of as many weeks as its rows need.
             let found = try await db.line("SELECT tableoid::regclass FROM postrider.webhook_event_log")
             #expect(found != "postrider.webhook_event_log_later")
+            #expect(try await emit(db, at: "now() - interval '1 minute'") == found)
+            // Only the open end asks for the time of an id.
+            #expect(
+                try await db.lines("SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'refuse_ids_ahead'")
+                    == ["postrider.webhook_event_log_later"])
             let rows = try await db.lines(bounds).map { $0.split(separator: "|") }
             for (row, next) in zip(rows, rows.dropFirst()) { #expect(row[2] == next[1]) }
             #expect(rows.last?[2] == "∅")

@@ -155,4 +155,24 @@ import Testing
             #expect(try await deliveries(db, "status, dead_at") == ["failed|∅"])
         }
     }
+
+    /// A worker that had lost its claim tells of a failure after another delivered.
+    @Test func lateFactOfALostClaimHidesNothing() async throws {
+        try await withRollback { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            var success = Settlement()
+            success.deliver(id, 1)
+            success.finish(claim: claim.id)
+            try await db.settle(success, worker)
+            var late = Settlement()
+            late.fail(id, 1, next: .retry(afterMilliseconds: 0), claim: claim.id, failure: "timeout", status: nil)
+            try await db.settle(late, worker)
+            try await db.run("UPDATE postrider.webhook_attempts SET attempted_at = attempted_at + interval '1 second' WHERE outcome = 3")
+            #expect(try await db.lines("SELECT outcome FROM postrider.webhook_attempts ORDER BY attempted_at") == ["0", "3"])
+            #expect(try await deliveries(db, summary) == ["1|success|200|1|2|f"])
+            #expect(try await deliveries(db, "failure, delivered_at IS NOT NULL") == ["∅|t"])
+        }
+    }
 }

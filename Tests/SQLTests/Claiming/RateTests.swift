@@ -1,0 +1,39 @@
+// The bucket of tokens of a destination, by a clock that may be set back.
+
+import Outbox
+import OutboxStore
+import Postgres
+import Testing
+
+@Suite struct RateTests {
+    /// What a destination may send now of 10 requests, at 5 a second.
+    private func take(_ db: TestDatabase) async throws -> Int32? {
+        let demand = RateDemand(destination: 1, wanted: 10, rate: try RateLimit(perSecond: 5, burst: 10))
+        return try RateStore.read(try await db.connection.pipeline([RateStore.take([demand])])[0]).first?.permits
+    }
+
+    private func setBack(_ db: TestDatabase, by interval: String) async throws {
+        try await db.run("UPDATE postrider.webhook_rates SET refilled_at = clock_timestamp() + interval '\(interval)'")
+    }
+
+    @Test func clockThatWentBackFarStopsNobodyForLong() async throws {
+        try await withDatabase { db in
+            #expect(try await take(db) == 10)
+            try await setBack(db, by: "1 year")
+            #expect(try await take(db) == 0)
+            #expect(try await db.count("postrider.webhook_rates WHERE refilled_at <= clock_timestamp()") == 1)
+            // As if two seconds had passed since.
+            try await setBack(db, by: "-2 seconds")
+            #expect(try await take(db) == 10)
+        }
+    }
+
+    @Test func clockThatWentBackALittleGivesNothingTwice() async throws {
+        try await withDatabase { db in
+            #expect(try await take(db) == 10)
+            try await setBack(db, by: "30 seconds")
+            #expect(try await take(db) == 0)
+            #expect(try await db.count("postrider.webhook_rates WHERE refilled_at > clock_timestamp() + interval '20 seconds'") == 1)
+        }
+    }
+}
