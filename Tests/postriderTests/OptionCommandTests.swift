@@ -34,6 +34,28 @@ import Testing
         #expect(try options(database) == #"{"batch":{"events":10},"rate":{"per_second":5}}"#)
     }
 
+    /// The second waits for the first, and adds to what it left.
+    @Test func twoWhoChangeOneOptionEachLoseNone() async throws {
+        let database = try await TestCluster.freshDatabase()
+        #expect(try postrider(["migrate"], database: database).status == 0)
+        #expect(try endpoint(database, []).status == 0)
+        let other = try await Connection.open(ConnectionSettings(url: database))
+        _ = try await other.script(
+            #"BEGIN; UPDATE postrider.webhook_endpoints SET options = options || '{"order": true}'"#, name: "other")
+        async let changed = Task.detached {
+            try postrider(["endpoints", "update", "billing", "--option", "critical=true"], database: database)
+        }.value
+        try await eventually("the command to wait") {
+            try await other.script(
+                "SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid", name: "waiting"
+            )[0].count == 1
+        }
+        _ = try await other.script("COMMIT", name: "other")
+        #expect(try await changed.status == 0)
+        #expect(try options(database) == #"{"critical":true,"order":true}"#)
+        await other.close()
+    }
+
     @Test func wrongOptionsAreToldBeforeAnythingIsStored() async throws {
         let database = try await TestCluster.freshDatabase()
         #expect(try postrider(["migrate"], database: database).status == 0)

@@ -197,12 +197,20 @@ extension SecretStore {
     public static func sealNext(
         secret: String, of id: String, with keys: KeyRing, on connection: Connection
     ) async throws -> String? {
-        let locked = try await connection.query(Queries.destinationLock.plannedAnew, [.text(id)])
-        guard let row = locked.first else { return nil }
-        let destination = Int32(try row.int(0))
+        guard let destination = try await lock(destination: id, on: connection) else { return nil }
         let next = try await connection.query(Queries.secretNextVersion.plannedAnew, [.int4(destination)])
         let place = SecretPlace.version(Int32(try next[0].int(0)), destination: destination)
         return try SealedSecret(sealing: secret, for: place, with: keys).text
+    }
+
+    /// Keeps others from changing a destination until the caller's transaction ends (`DestinationLock`).
+    ///
+    /// - Parameter id: the public id.
+    /// - Returns: `webhook_destinations.id`; nil when there is no such destination.
+    /// - Throws: `PostgresError`.
+    @discardableResult
+    public static func lock(destination id: String, on connection: Connection) async throws -> Int32? {
+        try await connection.query(Queries.destinationLock.plannedAnew, [.text(id)]).first.map { Int32(try $0.int(0)) }
     }
 }
 

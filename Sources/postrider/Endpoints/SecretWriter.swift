@@ -69,7 +69,11 @@ struct SecretWriter {
         {
             document["headers"] = try SecretStore.seal(headers: headers, of: Int32(number), with: keys)
         }
-        return try await session.run(request, document)
+        return try await Transaction.run(on: session.raw) {
+            // Options are merged by name: of two who change one each, the second must see what the first has left.
+            try await SecretStore.lock(destination: found["id"], on: session.raw)
+            return try await session.run(request, document)
+        }
     }
 
     /// Gives a destination a new secret beside the old one.

@@ -54,12 +54,15 @@ import Testing
     @Test func timesThatNoIdHoldsHaveTheFirstAndTheLast() async throws {
         try await withRollback { db in
             for time in ["-infinity", "1899-12-31Z", "1969-12-31 23:59:59.999Z", "1970-01-01Z"] {
-                #expect(try await db.line("SELECT postrider.event_id_at('\(time)')") == "00000000-0000-7000-8000-000000000000", "\(time)")
+                let id = try await db.line("SELECT postrider.event_id_at('\(time)')")
+                #expect(id == "00000000-0000-7000-8000-000000000000", "\(time)")
             }
             for time in ["10889-08-02 05:31:50.655Z", "10889-08-02 05:31:50.656Z", "20000-01-01Z", "infinity"] {
-                #expect(try await db.line("SELECT postrider.event_id_at('\(time)')") == "ffffffff-ffff-7000-8000-000000000000", "\(time)")
+                let id = try await db.line("SELECT postrider.event_id_at('\(time)')")
+                #expect(id == "ffffffff-ffff-7000-8000-000000000000", "\(time)")
             }
-            #expect(try await db.line("SELECT postrider.event_id_at('1970-01-01 00:00:00.001Z')") == "00000000-0001-7000-8000-000000000000")
+            let second = try await db.line("SELECT postrider.event_id_at('1970-01-01 00:00:00.001Z')")
+            #expect(second == "00000000-0001-7000-8000-000000000000")
         }
     }
 
