@@ -1329,7 +1329,10 @@ CREATE TABLE postrider.webhook_attachments (
     CONSTRAINT webhook_attachments_pkey PRIMARY KEY (id),
     CONSTRAINT one_attachment_of_a_name_per_table UNIQUE (target, name),
     CONSTRAINT event_type_is_constant_or_expression CHECK (num_nonnulls(event_type, event_type_expression) = 1),
-    CONSTRAINT columns_are_allowed_or_denied CHECK (num_nonnulls(columns, except_columns) <= 1)
+    CONSTRAINT columns_are_allowed_or_denied CHECK (num_nonnulls(columns, except_columns) <= 1),
+    -- Expressions are pasted into statements: none may end one and begin another, whoever wrote the row.
+    CONSTRAINT expressions_hold_no_semicolon CHECK (strpos(concat_ws(' ', event_type_expression, condition, organization_id,
+                                                        user_id, record_id, ordering_key, priority), ';') = 0)
 );
 COMMENT ON TABLE postrider.webhook_attachments IS
     'Tables whose changes become events. Written by attach, detach and refresh_attachments; changing a row here changes no trigger.';
@@ -1691,13 +1694,18 @@ COMMENT ON FUNCTION postrider.check_producer_rights(regclass, name) IS 'Part of 
 
 -- The very SELECT of the trigger, over no rows: a wrong expression fails here and not in a producer's transaction.
 -- Planning calls functions that are declared immutable, so it would lend the rights of whoever looks (a superuser's, of
--- doctor) to the functions of whoever attached. Only those who have no more rights than the table's owner plan; for
--- others PREPARE, which calls nothing, tells most of what can be wrong.
+-- doctor) to the functions of whoever attached. Only those who have no more rights than the table's owner plan. For
+-- others the statement is opened as an EXPLAIN, which is planned when its first row is fetched, and no row is: analysis,
+-- which calls nothing, tells most of what can be wrong.
+--
+-- A cursor, and not EXECUTE, because expressions are pasted in: OPEN refuses text that holds more than one statement
+-- before it runs any of it, and needs neither a temporary object nor a transaction that may write.
 CREATE FUNCTION postrider.try_attachment(a postrider.webhook_attachments) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     may_plan  boolean := (SELECT owner.rolname = current_user OR owner.rolsuper
                           FROM pg_class AS c JOIN pg_roles AS owner ON owner.oid = c.relowner WHERE c.oid = a.target);
+    attempt   refcursor;
     operation text;
     statement text;
     problem   text;
@@ -1709,12 +1717,9 @@ BEGIN
                             ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
                             a.target, postrider.attachment_select(a, operation));
         BEGIN
-            IF may_plan THEN
-                EXECUTE statement;
-            ELSE
-                EXECUTE 'PREPARE "postrider try" AS ' || statement;
-                DEALLOCATE "postrider try";
-            END IF;
+            attempt := NULL;
+            OPEN attempt FOR EXECUTE CASE WHEN may_plan THEN statement ELSE 'EXPLAIN ' || statement END;
+            CLOSE attempt;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
             RAISE EXCEPTION 'an expression of the attachment of % is not valid for %: %', a.table_name, operation, problem
@@ -1776,6 +1781,11 @@ BEGIN
         RAISE EXCEPTION 'column % of % may not be sent as record_id: it is denied', quote_ident(key), a.target
             USING ERRCODE = 'insufficient_privilege',
                   HINT = 'Give record_id: another column, or an expression such as md5(NEW.column::text).';
+    ELSIF strpos(concat_ws(' ', a.event_type_expression, a.condition, a.organization_id, a.user_id, a.record_id,
+                           a.ordering_key, a.priority), ';') > 0 THEN
+        RAISE EXCEPTION 'an expression of the attachment of % holds a semicolon', a.table_name
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Settings are expressions, not statements. Write chr(59) for a semicolon in a text.';
     ELSIF 'truncate' = ANY (a.operations) AND a.event_type IS NULL THEN
         RAISE EXCEPTION 'TRUNCATE has no row to work the event type out from'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Attach truncate by itself, with a constant event_type.';
@@ -2726,7 +2736,8 @@ WHERE role_name IN ('postrider_auditor', 'postrider_tenant') AND object = 'webho
 UPDATE postrider.webhook_grants SET hidden = '{secret}'
 WHERE role_name = 'postrider_tenant' AND object IN ('webhook_endpoints', 'n8n_workflows');
 
--- Whoever may write the rows of others could put expressions there that run with their rights.
+-- Producers see and remove the rows of their own tables; what they write there own_tables_inserted and
+-- own_tables_updated hold to the same.
 UPDATE postrider.webhook_grants SET visible =
     'pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = target), ''USAGE'')'
 WHERE role_name = 'postrider_producer' AND object = 'webhook_attachments';
@@ -2869,6 +2880,13 @@ $$;
 -- webhook_enqueue for which organization.
 CREATE POLICY writers ON postrider.webhook_event_log FOR INSERT TO PUBLIC WITH CHECK (true);
 
+-- Whoever may write the rows of others could put expressions there that run with their rights. Restrictive, because the
+-- policies of roles add up: one for a member of producers and auditors would let pass what that of producers does not.
+CREATE POLICY own_tables_inserted ON postrider.webhook_attachments AS RESTRICTIVE FOR INSERT TO PUBLIC
+    WITH CHECK (pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = target), 'USAGE'));
+CREATE POLICY own_tables_updated ON postrider.webhook_attachments AS RESTRICTIVE FOR UPDATE TO PUBLIC
+    USING (pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = target), 'USAGE'));
+
 -- The roles of this server --------------------------------------------------------------------------------------------------
 
 DO $$
@@ -2917,6 +2935,8 @@ INSERT INTO postrider.webhook_migrations (version, name) VALUES (7, 'roles');
 -- Undoes 0007. Everybody who has the schema may call its functions again, and no row is hidden. Roles that have members, or
 -- that another database of this server uses, stay.
 DROP POLICY writers ON postrider.webhook_event_log;
+DROP POLICY own_tables_inserted ON postrider.webhook_attachments;
+DROP POLICY own_tables_updated ON postrider.webhook_attachments;
 DO $$
 DECLARE
     item record;
