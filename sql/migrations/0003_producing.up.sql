@@ -6,11 +6,12 @@
 --
 -- Whose rights count:
 -- * emit runs as its owner: applications need USAGE on the schema and nothing on its tables.
--- * attach runs as its caller, who must own the table. The trigger function is SECURITY DEFINER and belongs to the
---   owner of the table (or to the caller, when not a superuser): so those who write the table need no rights here, and
+-- * attach runs as its caller, who must own the table or be a member of its owner. The trigger function is SECURITY
+--   DEFINER and belongs to the owner of the table, whoever called: so those who write the table need no rights here, and
 --   the expressions, and the casts of the table's own types, get no more rights than the table's owner has anyway. If
---   it ran as Postrider's owner, an expression could read every secret. The owner needs the rights of a producer
---   (role postrider_producer of 0004); attach says so when they are missing.
+--   it ran as Postrider's owner, an expression could read every secret; if as whoever rebuilt it last, one of the owner's
+--   could use the rights of an administrator. The owner needs the rights of a producer (role postrider_producer of 0007);
+--   attach says so when they are missing.
 -- * The functions stand in a schema of their own, because CREATE on postrider would let others overload its functions.
 --
 -- Denied columns are left out when the trigger function is written, so they cost nothing when it runs.
@@ -443,7 +444,10 @@ END
 $$;
 COMMENT ON FUNCTION postrider.check_attachable(regclass) IS 'Part of attach: raises an error that names the cure when a table cannot be attached.';
 
+-- A superuser may give a function to a role that could not make it.
 CREATE FUNCTION postrider.check_producer_rights(target regclass, role_name name) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    is_given boolean := (SELECT caller.rolsuper FROM pg_catalog.pg_roles AS caller WHERE caller.rolname = current_user);
 BEGIN
     IF NOT has_schema_privilege(role_name, 'postrider', 'USAGE')
        OR NOT has_table_privilege(role_name, 'postrider.webhook_event_log', 'INSERT')
@@ -458,6 +462,11 @@ BEGIN
                      'GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO %1$I; '
                      'GRANT EXECUTE ON FUNCTION postrider.next_event_id, postrider.checked_event_type, '
                      'postrider.doorbell_is_needed TO %1$I;' END, role_name);
+    ELSIF NOT is_given AND NOT has_schema_privilege(role_name, 'postrider_attached', 'CREATE') THEN
+        RAISE EXCEPTION 'the trigger function of % belongs to %, who may not have one in postrider_attached', target, role_name
+            USING ERRCODE = 'insufficient_privilege', HINT = format(
+                CASE WHEN to_regrole('postrider_producer') IS NOT NULL THEN 'GRANT postrider_producer TO %1$I;'
+                ELSE 'GRANT USAGE, CREATE ON SCHEMA postrider_attached TO %1$I;' END, role_name);
     END IF;
 END
 $$;
@@ -612,13 +621,11 @@ END
 $$;
 COMMENT ON FUNCTION postrider.create_attachment_triggers(postrider.webhook_attachments) IS 'Part of attach: makes the triggers that fit the operations, drops the others.';
 
+-- The function is given to the table's owner whoever calls: expressions must not get the rights of a member of the owner
+-- who only rebuilds them, for deny_column say.
 CREATE FUNCTION postrider.build_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    owner name := (SELECT CASE WHEN caller.rolsuper THEN owner.rolname ELSE caller.rolname END
-                   FROM pg_catalog.pg_class AS c
-                   JOIN pg_catalog.pg_roles AS owner ON owner.oid = c.relowner
-                   JOIN pg_catalog.pg_roles AS caller ON caller.rolname = current_user
-                   WHERE c.oid = a.target);
+    owner name := (SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = a.target);
     made  text := format('postrider_attached.%I()', format('webhook_%s', a.id));
 BEGIN
     PERFORM postrider.check_producer_rights(a.target, owner);
