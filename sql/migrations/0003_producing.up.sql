@@ -679,10 +679,11 @@ DECLARE
     a postrider.webhook_attachments;
 BEGIN
     PERFORM postrider.check_attachable(target);
+    -- deny_column holds the same lock: what it denies is known here, or it finds what is attached here. Before the table,
+    -- as there, so that neither waits for what the other holds.
+    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     -- What CREATE TRIGGER takes anyway, taken first so that partitions cannot come in between.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', target);
-    -- deny_column holds the same lock: what it denies is known here, or it finds what is attached here.
-    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     a.target := target;
     a.table_name := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
                      JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target);
@@ -773,6 +774,8 @@ DECLARE
     a         postrider.webhook_attachments;
     refreshed integer := 0;
 BEGIN
+    -- As in attach: before any table.
+    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     FOR a IN SELECT t.* FROM postrider.webhook_attachments AS t WHERE target IS NULL OR t.target = target ORDER BY t.id LOOP
         refreshed := refreshed + 1;
         IF NOT EXISTS (SELECT FROM pg_class WHERE oid = a.target) THEN
@@ -780,7 +783,6 @@ BEGIN
             CONTINUE;
         END IF;
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
-        PERFORM pg_advisory_xact_lock_shared(7745, 1);
         -- A column that is gone cannot be sent any more and need not be left out any more; one that is denied may not be.
         IF a.except_columns IS NOT NULL THEN
             a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c

@@ -1908,10 +1908,11 @@ DECLARE
     a postrider.webhook_attachments;
 BEGIN
     PERFORM postrider.check_attachable(target);
+    -- deny_column holds the same lock: what it denies is known here, or it finds what is attached here. Before the table,
+    -- as there, so that neither waits for what the other holds.
+    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     -- What CREATE TRIGGER takes anyway, taken first so that partitions cannot come in between.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', target);
-    -- deny_column holds the same lock: what it denies is known here, or it finds what is attached here.
-    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     a.target := target;
     a.table_name := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
                      JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target);
@@ -2002,6 +2003,8 @@ DECLARE
     a         postrider.webhook_attachments;
     refreshed integer := 0;
 BEGIN
+    -- As in attach: before any table.
+    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     FOR a IN SELECT t.* FROM postrider.webhook_attachments AS t WHERE target IS NULL OR t.target = target ORDER BY t.id LOOP
         refreshed := refreshed + 1;
         IF NOT EXISTS (SELECT FROM pg_class WHERE oid = a.target) THEN
@@ -2009,7 +2012,6 @@ BEGIN
             CONTINUE;
         END IF;
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
-        PERFORM pg_advisory_xact_lock_shared(7745, 1);
         -- A column that is gone cannot be sent any more and need not be left out any more; one that is denied may not be.
         IF a.except_columns IS NOT NULL THEN
             a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c
@@ -3838,7 +3840,7 @@ DELETE FROM postrider.webhook_migrations WHERE version = 9;
 -- webhook_retries that are due at infinity, and each becomes the head when the one before it is delivered. A head that
 -- fails is tried again like any other delivery; as a dead letter it blocks its key until it is replayed or skipped.
 --
--- Who changes this table holds the advisory lock (7743, 1): events of a key must be put in line in the order in which they
+-- Who changes this table holds the advisory lock (7746, 1): events of a key must be put in line in the order in which they
 -- are claimed, whichever workers claim them.
 CREATE TABLE postrider.webhook_keys (
     destination_id integer     NOT NULL,
@@ -3883,7 +3885,7 @@ CREATE FUNCTION postrider.release_keys(destinations integer[], keys text[], head
     SELECT count(*)::integer FROM due
 $$;
 COMMENT ON FUNCTION postrider.release_keys(integer[], text[], uuid[]) IS
-    'Ends the turn of events at the head of their keys, three arrays in parallel, and makes those behind them due; how many. What is no head is passed over. The caller holds the advisory lock (7743, 1).';
+    'Ends the turn of events at the head of their keys, three arrays in parallel, and makes those behind them due; how many. What is no head is passed over. The caller holds the advisory lock (7746, 1).';
 
 -- Heals what no transaction should leave, and what a change of the option does: called once a minute.
 CREATE FUNCTION postrider.sweep_keys() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
@@ -3895,7 +3897,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM postrider.webhook_retries WHERE ordering_key IS NOT NULL) THEN
         RETURN 0;
     END IF;
-    PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
+    PERFORM pg_catalog.pg_advisory_xact_lock(7746, 1);
     -- What waits for a destination that keeps no order any more.
     UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
     WHERE r.ordering_key IS NOT NULL
@@ -3943,7 +3945,7 @@ DECLARE
     skipped  uuid;
     attempts smallint;
 BEGIN
-    PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
+    PERFORM pg_catalog.pg_advisory_xact_lock(7746, 1);
     SELECT k.head INTO skipped FROM postrider.webhook_keys AS k WHERE k.destination_id = target AND k.ordering_key = key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'nothing is under way for this key of this endpoint' USING ERRCODE = 'no_data_found';
@@ -4482,7 +4484,7 @@ BEGIN
     END IF;
     -- A driver that is stopped in the middle must not keep the others out.
     PERFORM pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true);
-    PERFORM pg_catalog.pg_advisory_xact_lock(7745, 1);
+    PERFORM pg_catalog.pg_advisory_xact_lock(7747, 1);
     SELECT p.* INTO r FROM postrider.webhook_replays AS p WHERE p.id = replay FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no replay %', replay USING ERRCODE = 'no_data_found';
@@ -8201,7 +8203,7 @@ ORDER BY u.place
     static let orderLock = Statement(
         name: "OrderLock",
         sql: #"""
-SELECT pg_advisory_xact_lock(7743, 1)
+SELECT pg_advisory_xact_lock(7746, 1)
 """#)
 
     /// `OrderEnroll`; rows: one for each delivery that must wait behind an earlier event of its key
