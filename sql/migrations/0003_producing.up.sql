@@ -6,11 +6,12 @@
 --
 -- Whose rights count:
 -- * emit runs as its owner: applications need USAGE on the schema and nothing on its tables.
--- * attach runs as its caller, who must own the table. The trigger function is SECURITY DEFINER and belongs to the
---   owner of the table (or to the caller, when not a superuser): so those who write the table need no rights here, and
+-- * attach runs as its caller, who must own the table or be a member of its owner. The trigger function is SECURITY
+--   DEFINER and belongs to the owner of the table, whoever called: so those who write the table need no rights here, and
 --   the expressions, and the casts of the table's own types, get no more rights than the table's owner has anyway. If
---   it ran as Postrider's owner, an expression could read every secret. The owner needs the rights of a producer
---   (role postrider_producer of 0004); attach says so when they are missing.
+--   it ran as Postrider's owner, an expression could read every secret; if as whoever rebuilt it last, one of the owner's
+--   could use the rights of an administrator. The owner needs the rights of a producer (role postrider_producer of 0007);
+--   attach says so when they are missing.
 -- * The functions stand in a schema of their own, because CREATE on postrider would let others overload its functions.
 --
 -- Denied columns are left out when the trigger function is written, so they cost nothing when it runs.
@@ -100,7 +101,10 @@ CREATE TABLE postrider.webhook_attachments (
     CONSTRAINT webhook_attachments_pkey PRIMARY KEY (id),
     CONSTRAINT one_attachment_of_a_name_per_table UNIQUE (target, name),
     CONSTRAINT event_type_is_constant_or_expression CHECK (num_nonnulls(event_type, event_type_expression) = 1),
-    CONSTRAINT columns_are_allowed_or_denied CHECK (num_nonnulls(columns, except_columns) <= 1)
+    CONSTRAINT columns_are_allowed_or_denied CHECK (num_nonnulls(columns, except_columns) <= 1),
+    -- Expressions are pasted into statements: none may end one and begin another, whoever wrote the row.
+    CONSTRAINT expressions_hold_no_semicolon CHECK (strpos(concat_ws(' ', event_type_expression, condition, organization_id,
+                                                        user_id, record_id, ordering_key, priority), ';') = 0)
 );
 COMMENT ON TABLE postrider.webhook_attachments IS
     'Tables whose changes become events. Written by attach, detach and refresh_attachments; changing a row here changes no trigger.';
@@ -440,7 +444,10 @@ END
 $$;
 COMMENT ON FUNCTION postrider.check_attachable(regclass) IS 'Part of attach: raises an error that names the cure when a table cannot be attached.';
 
+-- A superuser may give a function to a role that could not make it.
 CREATE FUNCTION postrider.check_producer_rights(target regclass, role_name name) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    is_given boolean := (SELECT caller.rolsuper FROM pg_catalog.pg_roles AS caller WHERE caller.rolname = current_user);
 BEGIN
     IF NOT has_schema_privilege(role_name, 'postrider', 'USAGE')
        OR NOT has_table_privilege(role_name, 'postrider.webhook_event_log', 'INSERT')
@@ -455,6 +462,11 @@ BEGIN
                      'GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO %1$I; '
                      'GRANT EXECUTE ON FUNCTION postrider.next_event_id, postrider.checked_event_type, '
                      'postrider.doorbell_is_needed TO %1$I;' END, role_name);
+    ELSIF NOT is_given AND NOT has_schema_privilege(role_name, 'postrider_attached', 'CREATE') THEN
+        RAISE EXCEPTION 'the trigger function of % belongs to %, who may not have one in postrider_attached', target, role_name
+            USING ERRCODE = 'insufficient_privilege', HINT = format(
+                CASE WHEN to_regrole('postrider_producer') IS NOT NULL THEN 'GRANT postrider_producer TO %1$I;'
+                ELSE 'GRANT USAGE, CREATE ON SCHEMA postrider_attached TO %1$I;' END, role_name);
     END IF;
 END
 $$;
@@ -462,13 +474,18 @@ COMMENT ON FUNCTION postrider.check_producer_rights(regclass, name) IS 'Part of 
 
 -- The very SELECT of the trigger, over no rows: a wrong expression fails here and not in a producer's transaction.
 -- Planning calls functions that are declared immutable, so it would lend the rights of whoever looks (a superuser's, of
--- doctor) to the functions of whoever attached. Only those who have no more rights than the table's owner plan; for
--- others PREPARE, which calls nothing, tells most of what can be wrong.
+-- doctor) to the functions of whoever attached. Only those who have no more rights than the table's owner plan. For
+-- others the statement is opened as an EXPLAIN, which is planned when its first row is fetched, and no row is: analysis,
+-- which calls nothing, tells most of what can be wrong.
+--
+-- A cursor, and not EXECUTE, because expressions are pasted in: OPEN refuses text that holds more than one statement
+-- before it runs any of it, and needs neither a temporary object nor a transaction that may write.
 CREATE FUNCTION postrider.try_attachment(a postrider.webhook_attachments) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     may_plan  boolean := (SELECT owner.rolname = current_user OR owner.rolsuper
                           FROM pg_class AS c JOIN pg_roles AS owner ON owner.oid = c.relowner WHERE c.oid = a.target);
+    attempt   refcursor;
     operation text;
     statement text;
     problem   text;
@@ -480,12 +497,9 @@ BEGIN
                             ' SELECT e.* FROM tg CROSS JOIN LATERAL (%2$s) AS e LIMIT 0',
                             a.target, postrider.attachment_select(a, operation));
         BEGIN
-            IF may_plan THEN
-                EXECUTE statement;
-            ELSE
-                EXECUTE 'PREPARE "postrider try" AS ' || statement;
-                DEALLOCATE "postrider try";
-            END IF;
+            attempt := NULL;
+            OPEN attempt FOR EXECUTE CASE WHEN may_plan THEN statement ELSE 'EXPLAIN ' || statement END;
+            CLOSE attempt;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, code = RETURNED_SQLSTATE;
             RAISE EXCEPTION 'an expression of the attachment of % is not valid for %: %', a.table_name, operation, problem
@@ -547,6 +561,11 @@ BEGIN
         RAISE EXCEPTION 'column % of % may not be sent as record_id: it is denied', quote_ident(key), a.target
             USING ERRCODE = 'insufficient_privilege',
                   HINT = 'Give record_id: another column, or an expression such as md5(NEW.column::text).';
+    ELSIF strpos(concat_ws(' ', a.event_type_expression, a.condition, a.organization_id, a.user_id, a.record_id,
+                           a.ordering_key, a.priority), ';') > 0 THEN
+        RAISE EXCEPTION 'an expression of the attachment of % holds a semicolon', a.table_name
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'Settings are expressions, not statements. Write chr(59) for a semicolon in a text.';
     ELSIF 'truncate' = ANY (a.operations) AND a.event_type IS NULL THEN
         RAISE EXCEPTION 'TRUNCATE has no row to work the event type out from'
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Attach truncate by itself, with a constant event_type.';
@@ -602,13 +621,11 @@ END
 $$;
 COMMENT ON FUNCTION postrider.create_attachment_triggers(postrider.webhook_attachments) IS 'Part of attach: makes the triggers that fit the operations, drops the others.';
 
+-- The function is given to the table's owner whoever calls: expressions must not get the rights of a member of the owner
+-- who only rebuilds them, for deny_column say.
 CREATE FUNCTION postrider.build_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    owner name := (SELECT CASE WHEN caller.rolsuper THEN owner.rolname ELSE caller.rolname END
-                   FROM pg_catalog.pg_class AS c
-                   JOIN pg_catalog.pg_roles AS owner ON owner.oid = c.relowner
-                   JOIN pg_catalog.pg_roles AS caller ON caller.rolname = current_user
-                   WHERE c.oid = a.target);
+    owner name := (SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = a.target);
     made  text := format('postrider_attached.%I()', format('webhook_%s', a.id));
 BEGIN
     PERFORM postrider.check_producer_rights(a.target, owner);
@@ -662,10 +679,11 @@ DECLARE
     a postrider.webhook_attachments;
 BEGIN
     PERFORM postrider.check_attachable(target);
+    -- deny_column holds the same lock: what it denies is known here, or it finds what is attached here. Before the table,
+    -- as there, so that neither waits for what the other holds.
+    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     -- What CREATE TRIGGER takes anyway, taken first so that partitions cannot come in between.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', target);
-    -- deny_column holds the same lock: what it denies is known here, or it finds what is attached here.
-    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     a.target := target;
     a.table_name := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
                      JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = target);
@@ -756,6 +774,8 @@ DECLARE
     a         postrider.webhook_attachments;
     refreshed integer := 0;
 BEGIN
+    -- As in attach: before any table.
+    PERFORM pg_advisory_xact_lock_shared(7745, 1);
     FOR a IN SELECT t.* FROM postrider.webhook_attachments AS t WHERE target IS NULL OR t.target = target ORDER BY t.id LOOP
         refreshed := refreshed + 1;
         IF NOT EXISTS (SELECT FROM pg_class WHERE oid = a.target) THEN
@@ -763,7 +783,6 @@ BEGIN
             CONTINUE;
         END IF;
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
-        PERFORM pg_advisory_xact_lock_shared(7745, 1);
         -- A column that is gone cannot be sent any more and need not be left out any more; one that is denied may not be.
         IF a.except_columns IS NOT NULL THEN
             a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c

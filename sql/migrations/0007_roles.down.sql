@@ -1,6 +1,8 @@
 -- Undoes 0007. Everybody who has the schema may call its functions again, and no row is hidden. Roles that have members, or
 -- that another database of this server uses, stay.
 DROP POLICY writers ON postrider.webhook_event_log;
+DROP POLICY own_tables_inserted ON postrider.webhook_attachments;
+DROP POLICY own_tables_updated ON postrider.webhook_attachments;
 DO $$
 DECLARE
     item record;

@@ -134,7 +134,8 @@ WHERE role_name IN ('postrider_auditor', 'postrider_tenant') AND object = 'webho
 UPDATE postrider.webhook_grants SET hidden = '{secret}'
 WHERE role_name = 'postrider_tenant' AND object IN ('webhook_endpoints', 'n8n_workflows');
 
--- Whoever may write the rows of others could put expressions there that run with their rights.
+-- Producers see and remove the rows of their own tables; what they write there own_tables_inserted and
+-- own_tables_updated hold to the same.
 UPDATE postrider.webhook_grants SET visible =
     'pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = target), ''USAGE'')'
 WHERE role_name = 'postrider_producer' AND object = 'webhook_attachments';
@@ -276,6 +277,13 @@ $$;
 -- Events are written as producers, as owners of attached tables, and as the owner of emit. The grant decides who may, and
 -- webhook_enqueue for which organization.
 CREATE POLICY writers ON postrider.webhook_event_log FOR INSERT TO PUBLIC WITH CHECK (true);
+
+-- Whoever may write the rows of others could put expressions there that run with their rights. Restrictive, because the
+-- policies of roles add up: one for a member of producers and auditors would let pass what that of producers does not.
+CREATE POLICY own_tables_inserted ON postrider.webhook_attachments AS RESTRICTIVE FOR INSERT TO PUBLIC
+    WITH CHECK (pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = target), 'USAGE'));
+CREATE POLICY own_tables_updated ON postrider.webhook_attachments AS RESTRICTIVE FOR UPDATE TO PUBLIC
+    USING (pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = target), 'USAGE'));
 
 -- The roles of this server --------------------------------------------------------------------------------------------------
 

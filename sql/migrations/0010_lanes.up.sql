@@ -7,7 +7,7 @@
 -- webhook_retries that are due at infinity, and each becomes the head when the one before it is delivered. A head that
 -- fails is tried again like any other delivery; as a dead letter it blocks its key until it is replayed or skipped.
 --
--- Who changes this table holds the advisory lock (7743, 1): events of a key must be put in line in the order in which they
+-- Who changes this table holds the advisory lock (7746, 1): events of a key must be put in line in the order in which they
 -- are claimed, whichever workers claim them.
 CREATE TABLE postrider.webhook_keys (
     destination_id integer     NOT NULL,
@@ -52,7 +52,7 @@ CREATE FUNCTION postrider.release_keys(destinations integer[], keys text[], head
     SELECT count(*)::integer FROM due
 $$;
 COMMENT ON FUNCTION postrider.release_keys(integer[], text[], uuid[]) IS
-    'Ends the turn of events at the head of their keys, three arrays in parallel, and makes those behind them due; how many. What is no head is passed over. The caller holds the advisory lock (7743, 1).';
+    'Ends the turn of events at the head of their keys, three arrays in parallel, and makes those behind them due; how many. What is no head is passed over. The caller holds the advisory lock (7746, 1).';
 
 -- Heals what no transaction should leave, and what a change of the option does: called once a minute.
 CREATE FUNCTION postrider.sweep_keys() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
@@ -64,7 +64,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM postrider.webhook_retries WHERE ordering_key IS NOT NULL) THEN
         RETURN 0;
     END IF;
-    PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
+    PERFORM pg_catalog.pg_advisory_xact_lock(7746, 1);
     -- What waits for a destination that keeps no order any more.
     UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
     WHERE r.ordering_key IS NOT NULL
@@ -146,7 +146,7 @@ DECLARE
     skipped  uuid;
     attempts smallint;
 BEGIN
-    PERFORM pg_catalog.pg_advisory_xact_lock(7743, 1);
+    PERFORM pg_catalog.pg_advisory_xact_lock(7746, 1);
     SELECT k.head INTO skipped FROM postrider.webhook_keys AS k WHERE k.destination_id = target AND k.ordering_key = key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'nothing is under way for this key of this endpoint' USING ERRCODE = 'no_data_found';

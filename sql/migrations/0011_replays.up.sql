@@ -318,7 +318,7 @@ BEGIN
     END IF;
     -- A driver that is stopped in the middle must not keep the others out.
     PERFORM pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true);
-    PERFORM pg_catalog.pg_advisory_xact_lock(7745, 1);
+    PERFORM pg_catalog.pg_advisory_xact_lock(7747, 1);
     SELECT p.* INTO r FROM postrider.webhook_replays AS p WHERE p.id = replay FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no replay %', replay USING ERRCODE = 'no_data_found';

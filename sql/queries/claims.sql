@@ -50,7 +50,7 @@ ORDER BY u.place;
 -- params: none
 -- index: none
 -- First in every transaction that puts events of ordering keys in line or ends their turn, for as long as it lasts.
-SELECT pg_advisory_xact_lock(7743, 1);
+SELECT pg_advisory_xact_lock(7746, 1);
 
 -- name: OrderEnroll   rows: one for each delivery that must wait behind an earlier event of its key
 -- params: $1 worker bigint

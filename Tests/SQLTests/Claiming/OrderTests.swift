@@ -86,6 +86,21 @@ import Testing
         }
     }
 
+    /// Upkeep does nothing while it finds its lock taken, and claims of ordered events would wait as long as it lasts.
+    @Test func linesAndUpkeepHaveLocksOfTheirOwn() async throws {
+        try await withDatabase { db in
+            let lock = try #require(try NamedQuery.all()["OrderLock"]).sql
+            let claimer = try await db.connect()
+            try await claimer.run("BEGIN; \(lock)")
+            try await db.run("BEGIN")
+            #expect(try await db.line("SELECT postrider.begin_upkeep()") == "t")
+            try await claimer.run("COMMIT; SET lock_timeout = '5s'; BEGIN")
+            try await claimer.run(lock)
+            try await db.run("COMMIT")
+            try await claimer.run("COMMIT")
+        }
+    }
+
     @Test func skippingTellsWhyItCannot() async throws {
         try await withRollback { db in
             let ids = try await line(db)

@@ -1,6 +1,7 @@
 // Denied columns: no attachment sends them, whether it was made before or after, and producers pay nothing for it.
 
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct DeniedColumnTests {
@@ -115,6 +116,33 @@ import Testing
             try await producer.run("INSERT INTO app.users VALUES (1, 'a@b')")
             #expect(try await db.events("data") == [#"{"id": 1}"#])
             #expect(try await producer.refusal("SELECT postrider.deny_column(NULL, 'id')").sqlState == "42501")
+        }
+    }
+
+    /// The lock that lets denials and attachments take turns comes before any table, or each would wait for the other.
+    @Test(arguments: ["SELECT postrider.attach('t', 'later')", "SELECT postrider.refresh_attachments('t')"])
+    func denialAndAttachmentDoNotWaitForEachOther(_ statement: String) async throws {
+        try await withDatabase { db in
+            try await db.run(
+                """
+                CREATE TABLE other (id int, a text); CREATE TABLE t (id int PRIMARY KEY, a text);
+                SELECT postrider.attach('t', 'first')
+                """)
+            let denier = try await db.connect()
+            try await denier.run("BEGIN; SELECT postrider.deny_column('other', 'a')")
+            let attacher = try await db.connect()
+            let attached = Task { try await attacher.lines(statement) }
+            try await eventually("the attachment to wait for the denial") {
+                try await db.count(
+                    """
+                    pg_locks WHERE NOT granted AND locktype = 'advisory'
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    """) > 0
+            }
+            try await denier.run("SELECT postrider.deny_column('t', 'a'); COMMIT")
+            _ = try await attached.value
+            try await db.run("INSERT INTO t VALUES (1, 'x')")
+            #expect(Set(try await db.events("data")) == [#"{"id": 1}"#])
         }
     }
 

@@ -76,6 +76,56 @@ import Testing
         }
     }
 
+    /// Expressions of the owner would get the rights of whoever made the function.
+    @Test func memberOfTheOwnerWhoRebuildsLendsItsRightsToNobody() async throws {
+        try await withMembers { db, members in
+            let (owner, admin) = (members[.producer], members[.admin])
+            try await db.run("CREATE SCHEMA app AUTHORIZATION \(owner); GRANT \(owner) TO \(admin)")
+            let producer = try await members.connect(.producer)
+            try await producer.run(
+                """
+                CREATE TABLE app.users (id int PRIMARY KEY, email text);
+                SELECT postrider.attach('app.users', 'made', user_id => '(current_user)')
+                """)
+            let dba = try await members.connect(.admin)
+            let owners = "SELECT DISTINCT pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = 'postrider_attached'::regnamespace"
+            for statement in [
+                "SELECT postrider.deny_column('app.users', 'email')", "SELECT postrider.refresh_attachments()",
+                "SELECT postrider.attach('app.users', 'made', user_id => '(current_user)')",
+                "SELECT postrider.attach('app.users', 'made.too', user_id => '(current_user)')",
+            ] {
+                try await dba.run(statement)
+                #expect(try await db.lines(owners) == [owner], "\(statement)")
+            }
+            try await db.run("INSERT INTO app.users VALUES (1, 'a@b')")
+            #expect(try await db.lines("SELECT DISTINCT user_id FROM postrider.webhook_event_log") == [owner])
+        }
+    }
+
+    @Test func ownerWhoMayHaveNoFunctionGetsTheGrantInTheError() async throws {
+        try await withDatabase { db in
+            try await withRoles(db, 2) { roles in
+                try await table(db, owner: roles[0], writer: roles[1])
+                try await db.run(
+                    """
+                    GRANT USAGE ON SCHEMA postrider, app TO \(roles[0]);
+                    GRANT INSERT ON postrider.webhook_event_log, postrider.webhook_queue TO \(roles[0]);
+                    GRANT EXECUTE ON FUNCTION postrider.next_event_id, postrider.checked_event_type, postrider.doorbell_is_needed
+                        TO \(roles[0]);
+                    GRANT \(roles[0]), postrider_producer TO \(roles[1])
+                    """)
+                let attach = "SET ROLE \(roles[1]); SELECT postrider.attach('app.t', 'app.row'); RESET ROLE"
+                let error = try await db.refusal(attach)
+                #expect(error.sqlState == "42501" && error.message.contains("who may not have one in postrider_attached"), "\(error)")
+                let hint = try #require(error.hint)
+                try await db.run("RESET ROLE; \(hint)")
+                try await db.run(attach)
+                try await db.run("INSERT INTO app.t VALUES (1, 'x')")
+                #expect(try await db.events("record_id") == ["1"])
+            }
+        }
+    }
+
     @Test func ownerWithTheRightsOfAnAttacherNeedsNoSuperuser() async throws {
         try await withDatabase { db in
             try await withRoles(db, 2) { roles in

@@ -94,6 +94,68 @@ import Testing
         }
     }
 
+    /// Expressions are pasted into statements: one that ended its statement had the next run by a superuser who only looked.
+    @Test func secondStatementIsNeitherStoredNorRun() async throws {
+        try await withMembers { db, members in
+            try await db.run("CREATE SCHEMA app AUTHORIZATION \(members[.producer])")
+            let producer = try await members.connect(.producer)
+            try await producer.run("GRANT USAGE ON SCHEMA app TO PUBLIC; CREATE TABLE app.t (id int PRIMARY KEY)")
+            // What follows the second statement makes a third of what is left of the first: all of it can be analysed.
+            let injected = """
+                'a')) AS e; ALTER ROLE \(members[.producer]) CREATEROLE; WITH new_rows AS (TABLE app.t), tg AS (SELECT 1)
+                SELECT 1 FROM tg CROSS JOIN LATERAL (SELECT (1
+                """
+            let insert = """
+                INSERT INTO postrider.webhook_attachments
+                    (target, name, table_name, operations, event_type, event_source, include_old, record_id)
+                VALUES ('app.t', 'mine', 'app.t', '{insert}', 'a.b', 'trigger', false, $$\(injected)$$)
+                """
+            let stored = try await producer.refusal(insert)
+            #expect(stored.sqlState == "23514" && stored.message.contains("expressions_hold_no_semicolon"), "\(stored)")
+            let attached = try await producer.refusal("SELECT postrider.attach('app.t', 'a.b', record_id => $$\(injected)$$)")
+            #expect(attached.sqlState == "22023" && attached.hint?.contains("chr(59)") == true, "\(attached)")
+            // Nor is it run where nothing kept it from being stored: by those who may plan it, by those who may not, and
+            // by those who may write nothing.
+            try await db.run("ALTER TABLE postrider.webhook_attachments DROP CONSTRAINT expressions_hold_no_semicolon")
+            try await producer.run(insert)
+            let auditor = try await members.connect(.auditor)
+            try await auditor.run("SET default_transaction_read_only = on")
+            for connection in [db.connection, auditor, producer] {
+                let problems = try await connection.lines("SELECT problem FROM postrider.webhook_attachment_check")
+                #expect(problems.contains { $0.contains("app.t is not valid for insert") }, "\(problems)")
+            }
+            #expect(try await db.refusal("SELECT postrider.refresh_attachments()").sqlState == "22023")
+            #expect(try await db.line("SELECT rolcreaterole FROM pg_roles WHERE rolname = '\(members[.producer])'") == "f")
+        }
+    }
+
+    /// Policies of roles add up: that of auditors lets every row be read, and would let every row be written.
+    @Test func producerWhoIsAnAuditorTooWritesRowsOfItsOwnTablesOnly() async throws {
+        try await withMembers { db, members in
+            try await db.run(
+                """
+                CREATE TABLE t (id int PRIMARY KEY); SELECT postrider.attach('t', 't.changed');
+                CREATE SCHEMA app AUTHORIZATION \(members[.producer]);
+                GRANT postrider_auditor TO \(members[.producer])
+                """)
+            let producer = try await members.connect(.producer)
+            try await producer.run("CREATE TABLE app.t (id int PRIMARY KEY); SELECT postrider.attach('app.t', 'a.b')")
+            #expect(try await producer.lines("SELECT count(*) FROM postrider.webhook_attachments") == ["2"])
+            for statement in [
+                """
+                INSERT INTO postrider.webhook_attachments (target, name, table_name, operations, event_type, event_source, include_old)
+                VALUES ('t', 'mine', 't', '{insert}', 'a.b', 'trigger', false)
+                """,
+                "UPDATE postrider.webhook_attachments SET target = 't' WHERE target = 'app.t'::regclass",
+            ] {
+                let error = try await producer.refusal(statement)
+                #expect(error.sqlState == "42501" && error.message.contains("row-level security"), "\(error)")
+            }
+            try await producer.run("UPDATE postrider.webhook_attachments SET condition = 'true'")
+            #expect(try await db.lines("SELECT target FROM postrider.webhook_attachments WHERE condition = 'true'") == ["app.t"])
+        }
+    }
+
     @Test(arguments: [
         "SELECT secret FROM postrider.webhook_secrets", "SELECT count(*) FROM postrider.webhook_secrets",
         "SELECT secret FROM postrider.webhook_endpoints", "SELECT secret FROM postrider.n8n_workflows",
