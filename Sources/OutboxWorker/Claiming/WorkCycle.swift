@@ -217,7 +217,8 @@ final class WorkCycle: Sendable {
 
     private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
         guard gauge.hasSettlement else { return false }
-        let age = gauge.unrecordedSince.map { now - $0 } ?? Self.flushDelay
+        // What stems from no exchange has no company to wait for, and nobody knows since when it waits.
+        let age = gauge.unrecordedSince.map { now - $0 } ?? .max
         let delay = Self.flushDelay(releasesOrder: gauge.releasesOrder, outstanding: gauge.outstanding)
         return age >= (plan.isEmpty ? delay : delay / 2)
             || gauge.unrecorded >= Self.flushCount(outstanding: gauge.outstanding)
