@@ -174,20 +174,8 @@ final class WorkCycle: Sendable {
 
     // MARK: Deciding
 
-    /// What to ask for in a turn.
-    private struct Plan {
-        var events = 0
-        var retries: [(id: Int32, most: Int32)] = []
-        var looksAtRetries = false
-        /// Permits of rates.
-        var rates: [RateDemand] = []
-        /// Hands the doorbell on; goes with a look at the queue.
-        var relaysBell = false
-        var isEmpty: Bool { events == 0 && retries.isEmpty && !looksAtRetries && rates.isEmpty }
-    }
-
     private func plan(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
-        var plan = Plan()
+        var plan = Plan(room: gauge.room)
         if gauge.hasRoom, turn.pacer.nextClaim(at: now) <= now {
             plan.events = min(gauge.room, context.settings.maxClaim)
             plan.relaysBell = !context.links.isDeaf && turn.pacer.wantsRelay(at: now)
@@ -195,9 +183,10 @@ final class WorkCycle: Sendable {
         plan.looksAtRetries = turn.agenda.wantsLook(at: now)
         let due = turn.agenda.dueDestinations(at: now)
         if !due.isEmpty, gauge.room > 0 {
-            let rooms = context.dispatcher.retryRoom(of: due)
-            plan.retries = zip(due, rooms).filter { $1 > 0 }.prefix(200).map { ($0, Int32(min($1, 100))) }
-            for (id, room) in zip(due, rooms) where room == 0 {
+            // From another place on each time: where room is short, those in front take all of it.
+            let first = Int.random(in: 0..<due.count)
+            let ids = Array(due[first...] + due[..<first])
+            for id in plan.addRetries(of: ids, having: context.dispatcher.retryRoom(of: ids)) {
                 turn.agenda.postpone(destination: id, until: now + Self.reliefInterval)
             }
         }
@@ -209,10 +198,8 @@ final class WorkCycle: Sendable {
     private func claimReleased(_ plan: inout Plan, _ turn: Turn) {
         let planned = Set(plan.retries.map(\.id))
         let released = turn.settlement.releasedDestinations.subtracting(planned).sorted()
-        let rooms = context.dispatcher.retryRoom(of: released)
-        plan.retries += zip(released, rooms).filter { $1 > 0 }.prefix(200 - plan.retries.count).map {
-            ($0, Int32(min($1, 100)))
-        }
+        // What finds no room is due once this is recorded, and is planned for or postponed then.
+        _ = plan.addRetries(of: released, having: context.dispatcher.retryRoom(of: released))
     }
 
     private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
