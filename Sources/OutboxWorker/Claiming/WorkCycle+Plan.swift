@@ -1,4 +1,4 @@
-// What the work cycle asks for in a turn. Pure; used by the work cycle alone.
+// What the work cycle asks for in a turn, and what it gets. Pure; used by the work cycle alone.
 
 internal import OutboxStore
 
@@ -43,5 +43,15 @@ extension WorkCycle {
             }
             return left
         }
+    }
+
+    /// What a turn claimed, as far as it was read along.
+    struct Claimed {
+        var retries: PartialClaim?
+        var events: PartialClaim?
+        /// The deliveries of the events that wait in line.
+        var enrolled: Set<DeliveryKey> = []
+        /// Of the routing.
+        var version: Int64?
     }
 }
