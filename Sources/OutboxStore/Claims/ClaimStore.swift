@@ -105,11 +105,17 @@ public enum ClaimStore {
 
     /// Reads the events that were not read along with their claim (`EventLoad`); those that are gone are left out.
     ///
+    /// - Parameters:
+    ///   - claim: the claim.
+    ///   - connection: where to read.
+    ///   - timeout: the longest time for it; nil for the connection's.
     /// - Throws: `PostgresError`; the claim is then the worker's without its knowing it, see ``RescueStore``.
-    public static func complete(_ claim: PartialClaim, on connection: Connection) async throws -> Claim {
+    public static func complete(
+        _ claim: PartialClaim, on connection: Connection, timeout: Duration? = nil
+    ) async throws -> Claim {
         guard !claim.unread.isEmpty else { return Claim(id: claim.id, work: claim.work) }
         let ids = Set(claim.unread.map(\.id)).sorted()
-        let rows = try await connection.query(Queries.eventLoad, [.uuids(ids.map(\.uuid))])
+        let rows = try await connection.query(Queries.eventLoad, [.uuids(ids.map(\.uuid))], timeout: timeout)
         var events: [EventID: Claim.Work] = [:]
         for index in 0..<rows.count {
             let work = try EventRow.work(rows[index], first: 0, target: nil)

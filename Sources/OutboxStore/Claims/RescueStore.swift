@@ -10,15 +10,15 @@ public enum RescueStore {
     /// - Parameters:
     ///   - worker: who rescues.
     ///   - dead: the worker seen dead, with the epoch it was seen with.
-    ///   - most: how many claims at most; the rest is found by ``sweep(worker:most:on:)``.
-    /// - Returns: the claims with their events loaded, less the deliveries whose state is already recorded.
+    ///   - most: how many claims at most; the rest is found by ``seizeOrphans(worker:most:on:)``.
+    /// - Returns: the claims, for ``load(_:into:on:timeout:)``.
     /// - Throws: `PostgresError`.
-    public static func takeOver(
+    public static func seize(
         worker: Int64, dead: SuspectedWorker, most: Int32, on connection: Connection
-    ) async throws -> [Rescue] {
+    ) async throws -> [SeizedClaim] {
         let rows = try await connection.query(
             Queries.claimTakeOver, [.int8(worker), .int8(dead.id), .int4(dead.epoch), .int4(most)])
-        return try await load(rows, on: connection)
+        return try rows.map { try SeizedClaim($0) }
     }
 
     /// After so many workers died holding it, an event is not sent any more; 5.
@@ -27,14 +27,17 @@ public enum RescueStore {
     /// Takes over claims that no living worker holds (`ClaimSweep`), and one that workers may have died of
     /// (`ClaimIsolate`, `ClaimSuspect`).
     ///
-    /// - Returns: the claims; one whose ``Claim/rescues`` has reached ``mostRescues`` must not be sent.
+    /// - Returns: the claims, for ``load(_:into:on:timeout:)``; one whose ``SeizedClaim/rescues`` has reached
+    ///   ``mostRescues`` must not be sent.
     /// - Throws: `PostgresError`.
-    public static func sweep(worker: Int64, most: Int32, on connection: Connection) async throws -> [Rescue] {
+    public static func seizeOrphans(
+        worker: Int64, most: Int32, on connection: Connection
+    ) async throws -> [SeizedClaim] {
         let results = try await connection.pipeline([
             Step(Queries.claimSweep, [.int8(worker), .int4(most)]), Step(Queries.claimIsolate),
             Step(Queries.claimSuspect, [.int8(worker)]),
         ])
-        return try await load(results[0], on: connection) + load(results[2], on: connection)
+        return try (results[0].map { try SeizedClaim($0) }) + (results[2].map { try SeizedClaim($0) })
     }
 
     /// Claims that a worker holds and does not know of (`ClaimForgotten`).
@@ -43,32 +46,64 @@ public enum RescueStore {
     ///   - worker: the worker itself.
     ///   - known: the claims it knows.
     ///   - age: only claims at least so old.
+    ///   - connection: where to ask.
+    ///   - timeout: the longest time for the answer; nil for the connection's.
+    /// - Returns: the claims, for ``load(_:into:on:timeout:)``; the worker may have come to know one meanwhile.
     /// - Throws: `PostgresError`.
-    public static func forgotten(
-        worker: Int64, known: [Int64], olderThan age: Duration, on connection: Connection
-    ) async throws -> [Rescue] {
+    public static func findForgotten(
+        worker: Int64, known: [Int64], olderThan age: Duration, on connection: Connection, timeout: Duration? = nil
+    ) async throws -> [SeizedClaim] {
         let microseconds = age.components.seconds * 1_000_000 + age.components.attoseconds / 1_000_000_000_000
         let rows = try await connection.query(
-            Queries.claimForgotten, [.int8(worker), .int8s(known), .interval(microseconds: microseconds)])
-        return try await load(rows, on: connection)
+            Queries.claimForgotten, [.int8(worker), .int8s(known), .interval(microseconds: microseconds)],
+            timeout: timeout)
+        return try rows.map { try SeizedClaim($0) }
     }
 
-    private static func load(_ rows: Rows, on connection: Connection) async throws -> [Rescue] {
-        var rescues: [Rescue] = []
-        for index in 0..<rows.count {
-            rescues.append(try await load(rows[index], on: connection))
+    /// Loads claims one after the other, each only once its holder has adopted it, and hands each over before the next.
+    ///
+    /// What is recorded of a claim is read after it was adopted: whoever else has held it until then can have recorded it,
+    /// and nobody else sends any of it from then on.
+    ///
+    /// - Parameters:
+    ///   - claims: the claims; those that their holder does not adopt are left alone.
+    ///   - holder: takes them into memory.
+    ///   - connection: where to load.
+    ///   - timeout: the longest time for each claim; nil for the connection's.
+    /// - Returns: how many claims were handed over.
+    /// - Throws: `PostgresError`; the claim that could not be loaded is abandoned then, and the rest was not adopted.
+    @discardableResult
+    public static func load(
+        _ claims: [SeizedClaim], into holder: some ClaimHolder, on connection: Connection, timeout: Duration? = nil
+    ) async throws -> Int {
+        var count = 0
+        for claim in claims where holder.adopt(claim: claim.id) {
+            let rescue: Rescue
+            do {
+                rescue = try await load(claim, on: connection, timeout: timeout)
+            } catch {
+                holder.abandon(claim: claim.id)
+                throw error
+            }
+            holder.accept(rescue)
+            count += 1
         }
-        return rescues
+        return count
     }
 
-    private static func load(_ row: Row, on connection: Connection) async throws -> Rescue {
+    /// A claim with its events, less the deliveries whose state is already recorded.
+    private static func load(
+        _ seized: SeizedClaim, on connection: Connection, timeout: Duration?
+    ) async throws -> Rescue {
+        let row = seized.row
         let ids = try row.uuids(1)
         // An event stands in a claim of retries once for each of its destinations.
         let events = Array(Set(ids)).sorted()
-        let results = try await connection.pipeline([
+        let steps = [
             Step(Queries.eventLoad.plannedAnew, [.uuids(events)]),
             Step(Queries.deliverySettled.plannedAnew, [.uuids(events)]),
-        ])
+        ]
+        let results = try await connection.pipeline(steps, timeout: timeout)
         let settled = try readSettled(results[1])
         let targets = try readTargets(row, ids: ids)
         var work: [Claim.Work] = []
@@ -84,7 +119,7 @@ public enum RescueStore {
                 work.append(Claim.Work(event: item.event, isHeavy: item.isHeavy, target: target))
             }
         }
-        let claim = Claim(id: try row.int64(0), work: work, rescues: try row.int(4))
+        let claim = Claim(id: seized.id, work: work, rescues: seized.rescues)
         return Rescue(claim: claim, settled: targets == nil ? Set(settled.keys) : [])
     }
 
@@ -108,6 +143,36 @@ public enum RescueStore {
             targets[id, default: []].append(Claim.Target(destination: destinations[index], attempt: attempts[index]))
         }
         return targets
+    }
+}
+
+/// Who takes claims into memory: at most one of several that find the same claim at the same time.
+public protocol ClaimHolder: Sendable {
+    /// Holds a claim, so that nobody else takes it, until it is accepted or abandoned.
+    ///
+    /// - Returns: false when it is held or known already; the claim must be left alone then.
+    func adopt(claim: Int64) -> Bool
+
+    /// Gives up the hold of a claim that could not be loaded, so that it is found again.
+    func abandon(claim: Int64)
+
+    /// Takes an adopted claim into memory.
+    func accept(_ rescue: Rescue)
+}
+
+/// A claim that is the worker's in the database, and that nobody has loaded yet.
+public struct SeizedClaim: Sendable {
+    /// The claim's id, `webhook_claims.id`.
+    public let id: Int64
+    /// How many workers died holding it; 0 for a claim of one's own.
+    public let rescues: Int
+    /// What the claim holds, as the statements of takeovers give it.
+    let row: Row
+
+    init(_ row: Row) throws {
+        id = try row.int64(0)
+        rescues = try row.int(4)
+        self.row = row
     }
 }
 

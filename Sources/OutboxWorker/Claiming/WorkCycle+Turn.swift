@@ -34,6 +34,11 @@ extension WorkCycle {
             }
         }
 
+        /// All that the turn asked for was answered, what its claims had left unread included.
+        mutating func succeed(after time: Int64) {
+            deadline = min(max(WorkCycle.shortestDeadline, .microseconds(4 * time)), WorkCycle.longestDeadline)
+        }
+
         /// The turn was not answered as it should.
         ///
         /// - Parameter isSlow: the server obeyed when it was asked to stop: it does not hang, it needs more time.

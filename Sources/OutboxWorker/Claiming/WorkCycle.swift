@@ -137,9 +137,7 @@ final class WorkCycle: Sendable {
         }
         if turn.isInDoubt {
             // Asked here, because this connection works again, and those aside may hang yet.
-            for rescue in try await context.forgottenClaims(olderThan: .zero, on: connection) {
-                context.accept(rescue.claim, settled: rescue.settled)
-            }
+            try await context.acceptForgotten(olderThan: .zero, on: connection, timeout: turn.deadline)
             turn.isInDoubt = false
         }
         let heard = rings.exchange(0, ordering: .acquiring)
@@ -174,20 +172,8 @@ final class WorkCycle: Sendable {
 
     // MARK: Deciding
 
-    /// What to ask for in a turn.
-    private struct Plan {
-        var events = 0
-        var retries: [(id: Int32, most: Int32)] = []
-        var looksAtRetries = false
-        /// Permits of rates.
-        var rates: [RateDemand] = []
-        /// Hands the doorbell on; goes with a look at the queue.
-        var relaysBell = false
-        var isEmpty: Bool { events == 0 && retries.isEmpty && !looksAtRetries && rates.isEmpty }
-    }
-
     private func plan(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
-        var plan = Plan()
+        var plan = Plan(room: gauge.room)
         if gauge.hasRoom, turn.pacer.nextClaim(at: now) <= now {
             plan.events = min(gauge.room, context.settings.maxClaim)
             plan.relaysBell = !context.links.isDeaf && turn.pacer.wantsRelay(at: now)
@@ -195,9 +181,10 @@ final class WorkCycle: Sendable {
         plan.looksAtRetries = turn.agenda.wantsLook(at: now)
         let due = turn.agenda.dueDestinations(at: now)
         if !due.isEmpty, gauge.room > 0 {
-            let rooms = context.dispatcher.retryRoom(of: due)
-            plan.retries = zip(due, rooms).filter { $1 > 0 }.prefix(200).map { ($0, Int32(min($1, 100))) }
-            for (id, room) in zip(due, rooms) where room == 0 {
+            // From another place on each time: where room is short, those in front take all of it.
+            let first = Int.random(in: 0..<due.count)
+            let ids = Array(due[first...] + due[..<first])
+            for id in plan.addRetries(of: ids, having: context.dispatcher.retryRoom(of: ids)) {
                 turn.agenda.postpone(destination: id, until: now + Self.reliefInterval)
             }
         }
@@ -209,15 +196,14 @@ final class WorkCycle: Sendable {
     private func claimReleased(_ plan: inout Plan, _ turn: Turn) {
         let planned = Set(plan.retries.map(\.id))
         let released = turn.settlement.releasedDestinations.subtracting(planned).sorted()
-        let rooms = context.dispatcher.retryRoom(of: released)
-        plan.retries += zip(released, rooms).filter { $1 > 0 }.prefix(200 - plan.retries.count).map {
-            ($0, Int32(min($1, 100)))
-        }
+        // What finds no room is due once this is recorded, and is planned for or postponed then.
+        _ = plan.addRetries(of: released, having: context.dispatcher.retryRoom(of: released))
     }
 
     private func shouldFlush(_ gauge: Dispatcher.Gauge, _ plan: Plan, _ now: Int64) -> Bool {
         guard gauge.hasSettlement else { return false }
-        let age = gauge.unrecordedSince.map { now - $0 } ?? Self.flushDelay
+        // What stems from no exchange has no company to wait for, and nobody knows since when it waits.
+        let age = gauge.unrecordedSince.map { now - $0 } ?? .max
         let delay = Self.flushDelay(releasesOrder: gauge.releasesOrder, outstanding: gauge.outstanding)
         return age >= (plan.isEmpty ? delay : delay / 2)
             || gauge.unrecorded >= Self.flushCount(outstanding: gauge.outstanding)
@@ -274,8 +260,6 @@ final class WorkCycle: Sendable {
         if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
         if recorded > unrecorded { Failpoint.beforeRecord.pass() }
         let results = try await connection.pipeline(steps, timeout: turn.deadline)
-        let needed = Duration.microseconds(4 * (MonotonicTime.now() - sentAt))
-        turn.deadline = min(max(Self.shortestDeadline, needed), Self.longestDeadline)
         if recorded > unrecorded { Failpoint.afterRecord.pass() }
         warnOfLostClaims(turn, results, recorded)
         didRecord(&turn)
@@ -308,14 +292,43 @@ final class WorkCycle: Sendable {
         _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool,
         _ connection: Connection
     ) async throws {
-        var results = results
         let now = MonotonicTime.now()
-        var retries: PartialClaim?
-        var events: PartialClaim?
-        var enrolled: Set<DeliveryKey> = []
+        var claimed = try read(plan, &turn, results, askedAt: askedAt, keepsOrder: keepsOrder, now)
+        // Before anything is waited for: to the sweep, a claim that nobody holds is one whose answer was lost.
+        claimed.retries = adopted(claimed.retries)
+        claimed.events = adopted(claimed.events)
+        let deadline = turn.deadline
+        do {
+            let due = try await complete(claimed.retries, &turn.retrySpan, now, within: deadline, connection)
+            let waiting = try await complete(claimed.events, &turn.span, now, within: deadline, connection)
+            turn.succeed(after: MonotonicTime.now() - askedAt)
+            if plan.events > 0 {
+                let taken = (waiting?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
+                turn.lowWater.looked(taken, from: askedAt, to: now)
+            }
+            let claims = [due, waiting].compactMap { $0 }
+            guard !claims.isEmpty else { return }
+            Failpoint.afterClaim.pass()
+            turn.claimedAt = now
+            if let version = claimed.version { try await context.routingKeeper.ensure(version: version) }
+            // What waits in line is in no claim of retries.
+            for claim in claims { context.accept(claim, settled: claimed.enrolled) }
+        } catch {
+            // None is in memory: the question after a turn that failed must find them.
+            if let claim = claimed.retries { context.dispatcher.abandon(claim: claim.id) }
+            if let claim = claimed.events { context.dispatcher.abandon(claim: claim.id) }
+            throw error
+        }
+    }
+
+    private func read(
+        _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool, _ now: Int64
+    ) throws -> Claimed {
+        var results = results
+        var claimed = Claimed()
         if !plan.retries.isEmpty, let rows = results.popFirst() {
-            retries = try ClaimStore.readClaim(rows, isRetry: true)
-            noteRetries(retries, asked: plan.retries, &turn.agenda, now)
+            claimed.retries = try ClaimStore.readClaim(rows, isRetry: true)
+            noteRetries(claimed.retries, asked: plan.retries, &turn.agenda, now)
         }
         if plan.looksAtRetries, let rows = results.popFirst() {
             let locked = context.dispatcher.locked
@@ -328,30 +341,28 @@ final class WorkCycle: Sendable {
         }
         if plan.events > 0, let rows = results.popFirst() {
             turn.pacer.claimed(rows.count, wanted: plan.events, at: now, took: now - askedAt)
-            events = try ClaimStore.readClaim(rows, isRetry: false)
-            if keepsOrder, let rows = results.popFirst() { enrolled = try ClaimStore.readEnrolled(rows) }
+            claimed.events = try ClaimStore.readClaim(rows, isRetry: false)
+            if keepsOrder, let rows = results.popFirst() { claimed.enrolled = try ClaimStore.readEnrolled(rows) }
         }
-        let due = try await complete(retries, &turn.retrySpan, now, connection)
-        let waiting = try await complete(events, &turn.span, now, connection)
-        if plan.events > 0 {
-            let taken = (waiting?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
-            turn.lowWater.looked(taken, from: askedAt, to: now)
+        if claimed.retries != nil || claimed.events != nil, let rows = results.popFirst() {
+            claimed.version = try rows[0].int64(0)
         }
-        let claims = [due, waiting].compactMap { $0 }
-        guard !claims.isEmpty, let version = results.popFirst() else { return }
-        Failpoint.afterClaim.pass()
-        turn.claimedAt = now
-        try await context.routingKeeper.ensure(version: try version[0].int64(0))
-        // What waits in line is in no claim of retries.
-        for claim in claims { context.accept(claim, settled: enrolled) }
+        return claimed
+    }
+
+    /// The claim, unless somebody has found it before its answer came: who adopts a claim accepts it too.
+    private func adopted(_ claim: PartialClaim?) -> PartialClaim? {
+        guard let claim, context.dispatcher.adopt(claim: claim.id) else { return nil }
+        return claim
     }
 
     /// Reads what was not read along with a claim.
     private func complete(
-        _ claim: PartialClaim?, _ span: inout ReadSpan, _ now: Int64, _ connection: Connection
+        _ claim: PartialClaim?, _ span: inout ReadSpan, _ now: Int64, within deadline: Duration,
+        _ connection: Connection
     ) async throws -> Claim? {
         guard let claim else { return nil }
-        let whole = try await ClaimStore.complete(claim, on: connection)
+        let whole = try await ClaimStore.complete(claim, on: connection, timeout: deadline)
         span.claimed(whole.work.lazy.map(\.event.id), at: now)
         return whole
     }

@@ -119,29 +119,20 @@ struct Control: Sendable {
     /// A task beside the heartbeat, which must not wait for it. What fails here is found by the next look or sweep.
     private func rescue(_ suspect: SuspectedWorker) async {
         do {
-            let rescues = try await context.links.aside { connection in
-                try await RescueStore.takeOver(
-                    worker: context.worker, dead: suspect, most: Self.claimsAtOnce, on: connection)
-            }
-            guard !rescues.isEmpty else { return }
-            context.logger.warning(
-                "took over from a dead worker",
-                metadata: ["worker.dead": "\(suspect.id)", "claims": "\(rescues.count)"])
-            accept(rescues)
+            try await context.links.aside { try await rescue(suspect, on: $0) }
         } catch {
             context.logger.error("rescue failed", metadata: ["error": "\(error)"])
         }
     }
 
-    private func accept(_ rescues: [Rescue]) {
-        for rescue in rescues {
-            if rescue.claim.rescues >= RescueStore.mostRescues {
-                context.logger.error(
-                    "event not sent any more: workers died while they held it",
-                    metadata: ["events": "\(rescue.claim.work.map(\.event.id))", "workers": "\(rescue.claim.rescues)"])
-            }
-            context.accept(rescue.claim, settled: rescue.settled)
-        }
+    private func rescue(_ suspect: SuspectedWorker, on connection: Connection) async throws {
+        let claims = try await RescueStore.seize(
+            worker: context.worker, dead: suspect, most: Self.claimsAtOnce, on: connection)
+        guard !claims.isEmpty else { return }
+        context.logger.warning(
+            "took over from a dead worker",
+            metadata: ["worker.dead": "\(suspect.id)", "claims": "\(claims.count)"])
+        try await RescueStore.load(claims, into: context, on: connection)
     }
 
     /// Looks after claims that no living worker holds, once a second, and after claims of this worker's own that it does
@@ -162,18 +153,21 @@ struct Control: Sendable {
         do {
             // Not while this worker itself may have been cut off.
             guard context.fence.isOpen else { return false }
-            let rescues = try await context.links.aside { connection in
-                try await RescueStore.sweep(worker: context.worker, most: Self.claimsAtOnce, on: connection)
-            }
-            accept(rescues)
-            accept(
-                try await context.links.aside { try await context.forgottenClaims(olderThan: .seconds(5), on: $0) })
+            let isSuspicious = try await context.links.aside { try await sweep(on: $0) }
+            try await context.links.aside { try await context.acceptForgotten(olderThan: .seconds(5), on: $0) }
             _ = trouble.end()
-            return rescues.contains { $0.claim.rescues > 2 }
+            return isSuspicious
         } catch {
             if trouble.isNews(error) { context.logger.warning("sweep failed", metadata: ["error": "\(error)"]) }
             return false
         }
+    }
+
+    private func sweep(on connection: Connection) async throws -> Bool {
+        let claims = try await RescueStore.seizeOrphans(
+            worker: context.worker, most: Self.claimsAtOnce, on: connection)
+        try await RescueStore.load(claims, into: context, on: connection)
+        return claims.contains { $0.rescues > 2 }
     }
 
     // MARK: Notifications and the doorbell

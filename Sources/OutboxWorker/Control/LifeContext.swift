@@ -21,9 +21,10 @@ struct LifeContext: Sendable {
     let counts: @Sendable () -> WorkerCounts
     let logger: Logger
 
-    /// Takes a claim into memory and starts what may start.
+    /// Takes a claim that was adopted into memory and starts what may start.
     func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
         dispatcher.accept(heavyLoader.take(opened(claim), settled: settled, dispatcher: dispatcher), settled: settled)
+        dispatcher.adopted(claim: claim.id)
     }
 
     /// The claim with its sealed payloads opened.
@@ -44,20 +45,24 @@ struct LifeContext: Sendable {
         }
     }
 
-    /// Claims that the database holds for this worker and that the worker does not know: the answer to a claim was lost
-    /// with its connection. Empty nearly always.
+    /// Takes into memory the claims that the database holds for this worker and that the worker does not know: the answer
+    /// to a claim was lost with its connection. None nearly always.
     ///
     /// - Parameters:
     ///   - age: only claims at least so old, so that an answer on its way is not taken for a lost one.
     ///   - connection: where to ask.
-    /// - Throws: `PostgresError`.
-    func forgottenClaims(olderThan age: Duration, on connection: Connection) async throws -> [Rescue] {
+    ///   - timeout: the longest time for the question, and for each claim; nil for the connection's.
+    /// - Throws: `PostgresError`; what was loaded before is accepted.
+    func acceptForgotten(
+        olderThan age: Duration, on connection: Connection, timeout: Duration? = nil
+    ) async throws {
         let known = dispatcher.knownClaims()
-        let forgotten = try await RescueStore.forgotten(worker: worker, known: known, olderThan: age, on: connection)
-        if !forgotten.isEmpty {
-            logger.warning("found claims whose answer was lost", metadata: ["claims": "\(forgotten.count)"])
+        let forgotten = try await RescueStore.findForgotten(
+            worker: worker, known: known, olderThan: age, on: connection, timeout: timeout)
+        let count = try await RescueStore.load(forgotten, into: self, on: connection, timeout: timeout)
+        if count > 0 {
+            logger.warning("found claims whose answer was lost", metadata: ["claims": "\(count)"])
         }
-        return forgotten
     }
 
     /// Disables destinations whose receivers asked for it, aside from the road of events.
@@ -77,5 +82,20 @@ struct LifeContext: Sendable {
                 }
             }
         }
+    }
+}
+
+extension LifeContext: ClaimHolder {
+    func adopt(claim: Int64) -> Bool { dispatcher.adopt(claim: claim) }
+
+    func abandon(claim: Int64) { dispatcher.abandon(claim: claim) }
+
+    func accept(_ rescue: Rescue) {
+        if rescue.claim.rescues >= RescueStore.mostRescues {
+            logger.error(
+                "event not sent any more: workers died while they held it",
+                metadata: ["events": "\(rescue.claim.work.map(\.event.id))", "workers": "\(rescue.claim.rescues)"])
+        }
+        accept(rescue.claim, settled: rescue.settled)
     }
 }

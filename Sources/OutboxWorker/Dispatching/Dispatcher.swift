@@ -109,6 +109,21 @@ final class Dispatcher: Sendable {
     /// Holds a claim open until ``release(claim:)``, while parts of it are still being loaded.
     func hold(claim: Int64) { state.withLock { $0.open(claim: claim, now: MonotonicTime.now()) } }
 
+    /// Holds a claim for the caller alone, to be loaded; ``adopted(claim:)`` follows once it is accepted, or
+    /// ``abandon(claim:)``.
+    ///
+    /// - Returns: false when the claim is known already: it must be left alone.
+    func adopt(claim: Int64) -> Bool {
+        let now = MonotonicTime.now()
+        return state.withLock { $0.adopt(claim: claim, now: now) }
+    }
+
+    /// Ends the hold of ``adopt(claim:)``: the claim has been accepted, and is open as long as something of it is.
+    func adopted(claim: Int64) { state.withLock { $0.close(claim: claim) } }
+
+    /// Ends the hold of ``adopt(claim:)`` for a claim that could not be loaded.
+    func abandon(claim: Int64) { state.withLock { $0.abandon(claim: claim) } }
+
     /// Ends a hold.
     func release(claim: Int64) {
         state.withLock { $0.close(claim: claim) }

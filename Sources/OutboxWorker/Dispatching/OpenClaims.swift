@@ -37,6 +37,9 @@ struct OpenClaims: Sendable {
     /// The claims that are not finished.
     var ids: [Int64] { Array(entries.keys) }
 
+    /// Whether a claim is among them.
+    func contains(_ claim: Int64) -> Bool { entries[claim] != nil }
+
     /// How many there are.
     var count: Int { entries.count }
 

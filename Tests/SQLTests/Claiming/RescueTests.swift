@@ -152,4 +152,69 @@ import Testing
             #expect(try await find([], .zero, other).isEmpty)
         }
     }
+
+    // MARK: Adopting
+
+    /// Two claims of one event each that a worker has taken over and not loaded yet.
+    private func seized(_ db: TestDatabase, by rescuer: Int64) async throws -> [SeizedClaim] {
+        let dead = try await db.worker()
+        for _ in 0..<2 { _ = try await db.claim(dead, 1) }
+        try await db.expire(dead)
+        let claims = try await RescueStore.seize(
+            worker: rescuer, dead: SuspectedWorker(id: dead, epoch: 1), most: 9, on: db.connection)
+        return claims.sorted { $0.id < $1.id }
+    }
+
+    @Test func claimThatIsAdoptedElsewhereIsNotLoaded() async throws {
+        try await withRollback { db in
+            let ids = try await db.emit(2)
+            let claims = try await seized(db, by: try await db.worker())
+            try #require(claims.count == 2)
+            #expect(claims.map(\.rescues) == [1, 1])
+            let rescuer = Rescuer(knowing: [claims[0].id])
+            let count = try await RescueStore.load(claims, into: rescuer, on: db.connection)
+            #expect(count == 1)
+            let log = rescuer.log
+            #expect(log.asked == claims.map(\.id))
+            #expect(log.rescues.map(\.claim.id) == [claims[1].id])
+            #expect(log.rescues.flatMap(\.claim.ids) == [ids[1]])
+            #expect(log.abandoned.isEmpty)
+        }
+    }
+
+    /// Between the takeover and the adoption another task of the worker may have sent it and recorded that.
+    @Test func whatWasRecordedBeforeTheAdoptionComesSettled() async throws {
+        try await withRollback { db in
+            let ids = try await db.emit(2)
+            let worker = try await db.worker()
+            let claims = try await seized(db, by: worker)
+            var settlement = Settlement()
+            settlement.deliver(ids[0], 1)
+            try await db.settle(settlement, worker)
+            let rescuer = Rescuer()
+            try await RescueStore.load(claims, into: rescuer, on: db.connection)
+            let settled = rescuer.log.rescues.map(\.settled)
+            try #require(settled.count == 2)
+            #expect(settled[0] == [DeliveryKey(event: ids[0], destination: 1)])
+            #expect(settled[1].isEmpty)
+        }
+    }
+
+    @Test func claimThatCannotBeLoadedIsAbandonedAndTheRestIsNotAdopted() async throws {
+        try await withRollback { db in
+            try await db.emit(2)
+            let claims = try await seized(db, by: try await db.worker())
+            try #require(claims.count == 2)
+            let lost = try await db.connect()
+            await lost.close()
+            let rescuer = Rescuer()
+            await #expect(throws: PostgresError.self) {
+                try await RescueStore.load(claims, into: rescuer, on: lost)
+            }
+            let log = rescuer.log
+            #expect(log.asked == [claims[0].id])
+            #expect(log.abandoned == [claims[0].id])
+            #expect(log.rescues.isEmpty)
+        }
+    }
 }
