@@ -51,6 +51,24 @@ import Testing
         #expect(deliveries(table, work(""), readsPayload: false).count == 1)
     }
 
+    /// It may have been given back before anybody had read it.
+    @Test func largePayloadIsFilteredBeforeItsFirstAttempt() throws {
+        let table = table([try destination(2, picky)])
+        func isKeptOut(_ data: String, _ target: Claim.Target, wasHeavy: Bool = true) throws -> Bool {
+            let event = work(data).event
+            let item = Claim.Work(event: event, isHeavy: false, target: target, wasHeavy: wasHeavy)
+            let delivery = try #require(deliveries(table, item).first)
+            guard case .filteredOut = delivery.parcel.unready else { return false }
+            return true
+        }
+        let first = Claim.Target(destination: 2, attempt: 1)
+        #expect(try isKeptOut(#"{"x": 2}"#, first))
+        #expect(try !isKeptOut(#"{"x": 1}"#, first))
+        #expect(try !isKeptOut(#"{"x": 2}"#, first, wasHeavy: false))
+        #expect(try !isKeptOut(#"{"x": 2}"#, Claim.Target(destination: 2, attempt: 2)))
+        #expect(try !isKeptOut(#"{"x": 2}"#, Claim.Target(destination: 2, attempt: 1, isReplay: true)))
+    }
+
     @Test func nothingIsReadForDestinationsWithoutFilters() throws {
         #expect(!table([try destination(1, "{}"), try destination(2, #"{"order": true}"#)]).readsPayloads)
         for option in [picky, #"{"transform": {"omit": ["x"]}}"#, #"{"transform_function": "s.f"}"#] {

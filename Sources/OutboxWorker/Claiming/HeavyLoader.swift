@@ -5,41 +5,71 @@ internal import Outbox
 internal import OutboxStore
 internal import Postgres
 
-/// Loads the payloads that claims left behind and hands each to the dispatcher, while there is room for it.
+/// Loads the payloads that claims left behind and hands each to the dispatcher, which keeps and counts what is to be
+/// loaded.
 ///
-/// Run by one task; ``take(_:settled:)`` may be called from any.
+/// Run by one task; ``wake()`` may be called from any.
 final class HeavyLoader: Sendable {
-    private struct Load: Sendable {
-        let claim: Int64
-        let work: Claim.Work
-        let settled: Set<DeliveryKey>
-    }
+    /// How often a payload is tried before its event goes back to Postgres, so that the others are loaded; 5.
+    static let mostAttempts = 5
+    /// Between attempts.
+    static let attemptPause = Duration.milliseconds(200)
+    /// Between looks for room; payloads of other exchanges free it as they end.
+    static let roomPause = Duration.milliseconds(5)
 
-    private let queue: AsyncStream<Load>
-    private let entrance: AsyncStream<Load>.Continuation
+    private let signal = Signal()
 
-    init() { (queue, entrance) = AsyncStream.makeStream() }
-
-    /// Splits a claim: its large payloads are queued here, with the claim held open for each, the rest is given back.
-    func take(_ claim: Claim, settled: Set<DeliveryKey>, dispatcher: Dispatcher) -> Claim {
-        guard claim.rescues < RescueStore.mostRescues, claim.work.contains(where: \.isHeavy) else { return claim }
-        for work in claim.work where work.isHeavy {
-            dispatcher.hold(claim: claim.id)
-            entrance.yield(Load(claim: claim.id, work: work, settled: settled))
-        }
-        return Claim(id: claim.id, work: claim.work.filter { !$0.isHeavy }, rescues: claim.rescues)
-    }
+    /// Tells that there is something to load.
+    func wake() { signal.raise() }
 
     /// Loads until cancelled.
     func run(_ context: LifeContext) async {
-        for await load in queue {
-            // The dispatcher's byte limit is the room; payloads of other exchanges free it as they end.
-            while context.dispatcher.gauge().room == 0, !Task.isCancelled {
-                try? await Task.sleep(for: .milliseconds(5))
+        while !Task.isCancelled {
+            guard let load = context.dispatcher.takeLoad() else {
+                await signal.wait(atMost: context.dispatcher.hasLoads ? Self.roomPause : .seconds(60))
+                continue
             }
             await deliver(load, context)
-            if Task.isCancelled { return }
         }
+    }
+
+    /// Hands an event in with its payload, or gives it back.
+    private func deliver(_ load: HeavyLoad, _ context: LifeContext) async {
+        let event = load.work.event.id
+        var attempts = 0
+        while !Task.isCancelled {
+            do {
+                let data = try await context.links.aside { try await ClaimStore.payload(of: event, on: $0) }
+                if let data { await handIn(load, data, context) }
+                return context.dispatcher.endLoad(load)
+            } catch {
+                guard !Task.isCancelled else { return }
+                attempts += 1
+                let level: Logger.Level = attempts < Self.mostAttempts ? .warning : .error
+                context.logger.log(
+                    level: level, "payload not loaded",
+                    metadata: ["event.id": "\(event)", "attempt": "\(attempts)", "error": "\(error)"])
+            }
+            if attempts < Self.mostAttempts { await pause(context) }
+            if attempts >= Self.mostAttempts || context.dispatcher.isDraining {
+                return context.dispatcher.giveBack(load)
+            }
+        }
+    }
+
+    /// Waits before another attempt. An outage of Postgres is not held against the payload: nothing is loaded without a
+    /// lease.
+    private func pause(_ context: LifeContext) async {
+        repeat {
+            try? await Task.sleep(for: Self.attemptPause)
+        } while !context.fence.isOpen && !context.dispatcher.isDraining && !Task.isCancelled
+    }
+
+    private func handIn(_ load: HeavyLoad, _ data: [UInt8], _ context: LifeContext) async {
+        var event = load.work.event
+        event.data = data
+        let work = Claim.Work(event: context.opened(event), isHeavy: false, target: load.work.target, wasHeavy: true)
+        await accept(Claim(id: load.claim, work: [work]), load.settled, context.dispatcher)
     }
 
     /// Filters and templates parse a payload: a large one not on the thread on which heartbeats are answered.
@@ -47,29 +77,6 @@ final class HeavyLoader: Sendable {
         guard dispatcher.readsPayloads else { return dispatcher.accept(claim, settled: settled) }
         await withTaskExecutorPreference(globalConcurrentExecutor) {
             dispatcher.accept(claim, settled: settled)
-        }
-    }
-
-    private func deliver(_ load: Load, _ context: LifeContext) async {
-        var trouble = Trouble()
-        while !Task.isCancelled {
-            do {
-                let data = try await context.links.aside { connection in
-                    try await ClaimStore.payload(of: load.work.event.id, on: connection)
-                }
-                if let data {
-                    var event = load.work.event
-                    event.data = data
-                    let work = Claim.Work(event: context.opened(event), isHeavy: false, target: load.work.target)
-                    await accept(Claim(id: load.claim, work: [work]), load.settled, context.dispatcher)
-                }
-                return context.dispatcher.release(claim: load.claim)
-            } catch {
-                if trouble.isNews(error) {
-                    context.logger.error("payload not loaded", metadata: ["error": "\(error)"])
-                }
-                try? await Task.sleep(for: .milliseconds(200))
-            }
         }
     }
 }

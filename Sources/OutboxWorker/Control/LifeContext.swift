@@ -23,8 +23,9 @@ struct LifeContext: Sendable {
 
     /// Takes a claim that was adopted into memory and starts what may start.
     func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
-        dispatcher.accept(heavyLoader.take(opened(claim), settled: settled, dispatcher: dispatcher), settled: settled)
+        dispatcher.accept(opened(claim), settled: settled)
         dispatcher.adopted(claim: claim.id)
+        if claim.work.contains(where: \.isHeavy) { heavyLoader.wake() }
     }
 
     /// The claim with its sealed payloads opened.

@@ -51,6 +51,7 @@ extension DispatchState {
     /// Gives back to Postgres what waits behind stalled or paused destinations, lists lanes whose pause has ended, and
     /// lets go of claims of which little is left.
     mutating func relieve(at now: Int64) {
+        if isDraining { giveBackLoads() }
         if lanes.all.count > Self.mostIdleLanes { forgetIdleLanes(at: now) }
         stalledFlights = lanes.all.reduce(0) { $0 + ($1.isStalled(at: now) ? $1.inFlight : 0) }
         if waiting > 0 {

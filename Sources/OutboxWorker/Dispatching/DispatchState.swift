@@ -1,5 +1,6 @@
 // Everything the dispatcher remembers, and its decisions. No locks, no I/O, no clock: the dispatcher brings those.
 
+internal import DequeModule
 internal import Outbox
 internal import OutboxStore
 
@@ -44,6 +45,10 @@ struct DispatchState: Sendable {
     var transforming = 0
     /// Those of them that nobody has taken yet.
     var untransformed: [Delivery] = []
+    /// Events that wait for somebody to load their payload, in order.
+    var loads = Deque<HeavyLoad>()
+    /// Events whose payload is being loaded.
+    var loading = 0
     var payloadBytes = 0
     /// True when nothing more may start: the worker is stopping or is no longer sure of its lease.
     var isDraining = false
@@ -53,8 +58,9 @@ struct DispatchState: Sendable {
         self.routing = routing
     }
 
-    /// Deliveries in memory that are not settled.
-    var outstanding: Int { inFlight + riding + waiting + transforming }
+    /// Deliveries in memory that are not settled. An event whose payload is still to be loaded counts as one: without it a
+    /// worker would see room for more, and take all there is.
+    var outstanding: Int { inFlight + riding + waiting + transforming + loads.count + loading }
 
     /// Claims that are not finished.
     var openClaimCount: Int { openClaims.count }

@@ -99,6 +99,34 @@ extension Dispatcher {
         depart()
     }
 
+    // MARK: Large payloads
+
+    /// Takes the next event whose payload should be loaded; nil when there is none, or no room, or when nothing may start.
+    func takeLoad() -> HeavyLoad? {
+        guard fence.isOpen else { return nil }
+        return state.withLock { $0.takeLoad(maxOutstanding: maxOutstanding, maxPayloadBytes: maxPayloadBytes) }
+    }
+
+    /// Whether an event waits for its payload.
+    var hasLoads: Bool { state.withLock { $0.hasLoads } }
+
+    /// What was taken has been handed in by ``accept(_:settled:)``, or its event is gone.
+    func endLoad(_ load: HeavyLoad) {
+        let isDraining = state.withLock { state in
+            state.endLoad(load)
+            return state.isDraining
+        }
+        settled(isDraining ? 0 : WorkCycle.flushDelay)
+    }
+
+    /// What was taken goes back to Postgres: at once when nothing more may start, else later, because it cannot be loaded.
+    func giveBack(_ load: HeavyLoad) {
+        state.withLock { state in
+            state.giveBack(load, afterMilliseconds: state.isDraining ? 0 : DispatchState.unloadedDelay)
+        }
+        settled(0)
+    }
+
     /// Whether a destination keeps order.
     var keepsOrder: Bool { state.withLock { $0.routing.keepsOrder } }
 

@@ -11,7 +11,7 @@ final class Dispatcher: Sendable {
     /// What every call works on; Dispatcher+Orders too.
     let state: Mutex<DispatchState>
     private let builder = Mutex(RequestBuilder())
-    private let fence: Fence
+    let fence: Fence
     private let allowsHTTP: Bool
     let maxOutstanding: Int
     let maxPayloadBytes: Int
@@ -45,8 +45,8 @@ final class Dispatcher: Sendable {
         self.settled = settled
     }
 
-    /// Takes a claim: routes its events and starts what may start. Heavy work must have been loaded before. One that too
-    /// many workers died of becomes dead letters.
+    /// Takes a claim: routes its events and starts what may start. What is heavy waits for ``takeLoad()``. One that too many
+    /// workers died of becomes dead letters.
     func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
         let now = MonotonicTime.now()
         let isPoison = claim.rescues >= RescueStore.mostRescues
@@ -56,6 +56,8 @@ final class Dispatcher: Sendable {
             for (index, work) in claim.work.enumerated() {
                 if isPoison {
                     state.bury(work, in: claim.id, settled: settled, now: now)
+                } else if work.isHeavy {
+                    state.add(HeavyLoad(claim: claim.id, work: work, settled: settled), now: now)
                 } else if let routed, routed.changes == state.routingChanges {
                     state.add(routed.deliveries[index], now: now)
                 } else {
@@ -82,8 +84,9 @@ final class Dispatcher: Sendable {
     ) -> (deliveries: [[Delivery]], changes: Int)? {
         let (routing, changes) = state.withLock { ($0.routing, $0.routingChanges) }
         guard routing.readsPayloads else { return nil }
-        let deliveries = claim.work.map {
-            routing.deliveries(of: $0, claim: claim.id, settled: settled, readsPayload: true)
+        let deliveries = claim.work.map { work -> [Delivery] in
+            guard !work.isHeavy else { return [] }
+            return routing.deliveries(of: work, claim: claim.id, settled: settled, readsPayload: true)
         }
         return (deliveries, changes)
     }
@@ -106,9 +109,6 @@ final class Dispatcher: Sendable {
     /// Whether nothing more may start.
     var isDraining: Bool { state.withLock { $0.isDraining } }
 
-    /// Holds a claim open until ``release(claim:)``, while parts of it are still being loaded.
-    func hold(claim: Int64) { state.withLock { $0.open(claim: claim, now: MonotonicTime.now()) } }
-
     /// Holds a claim for the caller alone, to be loaded; ``adopted(claim:)`` follows once it is accepted, or
     /// ``abandon(claim:)``.
     ///
@@ -119,16 +119,13 @@ final class Dispatcher: Sendable {
     }
 
     /// Ends the hold of ``adopt(claim:)``: the claim has been accepted, and is open as long as something of it is.
-    func adopted(claim: Int64) { state.withLock { $0.close(claim: claim) } }
-
-    /// Ends the hold of ``adopt(claim:)`` for a claim that could not be loaded.
-    func abandon(claim: Int64) { state.withLock { $0.abandon(claim: claim) } }
-
-    /// Ends a hold.
-    func release(claim: Int64) {
+    func adopted(claim: Int64) {
         state.withLock { $0.close(claim: claim) }
         settled(0)
     }
+
+    /// Ends the hold of ``adopt(claim:)`` for a claim that could not be loaded.
+    func abandon(claim: Int64) { state.withLock { $0.abandon(claim: claim) } }
 
     /// Settles exchanges that ended, and starts what can start now. Called on the exchanger's thread.
     func completed(_ exchanges: [Exchange]) {
