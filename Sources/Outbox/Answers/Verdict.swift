@@ -33,7 +33,8 @@ public struct Verdict: Sendable, Equatable {
     public var disablesDestination = false
     /// Whether this failure counts towards disabling the destination and towards its breaker.
     public var blamesDestination = false
-    /// Whether the attempt counts towards `RetryPolicy.maxAttempts`.
+    /// Whether the attempt counts towards `RetryPolicy.maxAttempts`; one that does not is repeated even after the last one.
+    /// Its number counts all the same, so that a fault of the receiver's own may then be the last.
     public var spendsAttempt = true
 
     /// Makes a verdict; defaults are those of a delivered event.

@@ -1361,9 +1361,9 @@ CREATE TABLE postrider.webhook_attachments (
     CONSTRAINT one_attachment_of_a_name_per_table UNIQUE (target, name),
     CONSTRAINT event_type_is_constant_or_expression CHECK (num_nonnulls(event_type, event_type_expression) = 1),
     CONSTRAINT columns_are_allowed_or_denied CHECK (num_nonnulls(columns, except_columns) <= 1),
-    -- Expressions are pasted into statements: none may end one and begin another, whoever wrote the row.
-    CONSTRAINT expressions_hold_no_semicolon CHECK (strpos(concat_ws(' ', event_type_expression, condition, organization_id,
-                                                        user_id, record_id, ordering_key, priority), ';') = 0)
+    -- Expressions are pasted into statements: none may end one and begin another, whoever wrote the row. The other settings
+    -- may name a column, whose name may hold anything; try_attachment runs no second statement of theirs either.
+    CONSTRAINT expressions_hold_no_semicolon CHECK (strpos(concat_ws(' ', event_type_expression, condition), ';') = 0)
 );
 COMMENT ON TABLE postrider.webhook_attachments IS
     'Tables whose changes become events. Written by attach, detach and refresh_attachments; changing a row here changes no trigger.';
@@ -1820,8 +1820,9 @@ BEGIN
         RAISE EXCEPTION 'column % of % may not be sent as record_id: it is denied', quote_ident(key), a.target
             USING ERRCODE = 'insufficient_privilege',
                   HINT = 'Give record_id: another column, or an expression such as md5(NEW.column::text).';
-    ELSIF strpos(concat_ws(' ', a.event_type_expression, a.condition, a.organization_id, a.user_id, a.record_id,
-                           a.ordering_key, a.priority), ';') > 0 THEN
+    ELSIF EXISTS (SELECT FROM unnest(ARRAY[a.event_type_expression, a.condition, a.organization_id, a.user_id, a.record_id,
+                                           a.ordering_key, a.priority]) AS s
+                  WHERE strpos(s, ';') > 0 AND s <> ALL (existing)) THEN
         RAISE EXCEPTION 'an expression of the attachment of % holds a semicolon', a.table_name
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Settings are expressions, not statements. Write chr(59) for a semicolon in a text.';

@@ -1,5 +1,6 @@
 // What a producer can do, and every road to a secret that it cannot go.
 
+import Foundation
 import Postgres
 import Testing
 
@@ -95,7 +96,7 @@ import Testing
     }
 
     /// Expressions are pasted into statements: one that ended its statement had the next run by a superuser who only looked.
-    @Test func secondStatementIsNeitherStoredNorRun() async throws {
+    @Test func secondStatementIsNotRun() async throws {
         try await withMembers { db, members in
             try await db.run("CREATE SCHEMA app AUTHORIZATION \(members[.producer])")
             let producer = try await members.connect(.producer)
@@ -110,13 +111,13 @@ import Testing
                     (target, name, table_name, operations, event_type, event_source, include_old, record_id)
                 VALUES ('app.t', 'mine', 'app.t', '{insert}', 'a.b', 'trigger', false, $$\(injected)$$)
                 """
-            let stored = try await producer.refusal(insert)
-            #expect(stored.sqlState == "23514" && stored.message.contains("expressions_hold_no_semicolon"), "\(stored)")
+            let condition = try await producer.refusal(
+                insert.replacingOccurrences(of: "record_id)", with: "condition)"))
+            #expect(condition.sqlState == "23514" && condition.message.contains("expressions_hold_no_semicolon"), "\(condition)")
             let attached = try await producer.refusal("SELECT postrider.attach('app.t', 'a.b', record_id => $$\(injected)$$)")
             #expect(attached.sqlState == "22023" && attached.hint?.contains("chr(59)") == true, "\(attached)")
-            // Nor is it run where nothing kept it from being stored: by those who may plan it, by those who may not, and
-            // by those who may write nothing.
-            try await db.run("ALTER TABLE postrider.webhook_attachments DROP CONSTRAINT expressions_hold_no_semicolon")
+            // Nor is it run where nothing keeps it from being stored, since it might name a column: by those who may plan
+            // it, by those who may not, and by those who may write nothing.
             try await producer.run(insert)
             let auditor = try await members.connect(.auditor)
             try await auditor.run("SET default_transaction_read_only = on")

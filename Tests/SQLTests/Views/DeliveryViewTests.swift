@@ -168,7 +168,7 @@ import Testing
             try await db.settle(success, worker)
             var late = Settlement()
             late.fail(id, 1, next: .retry(afterMilliseconds: 0), claim: claim.id, failure: "timeout", status: nil)
-            try await db.settle(late, worker)
+            try await db.settle(late, db.worker("late"))
             try await db.run("UPDATE postrider.webhook_attempts SET attempted_at = attempted_at + interval '1 second' WHERE outcome = 3")
             #expect(try await db.lines("SELECT outcome FROM postrider.webhook_attempts ORDER BY attempted_at") == ["0", "3"])
             #expect(try await deliveries(db, summary) == ["1|success|200|1|2|f"])
