@@ -119,10 +119,7 @@ final class Dispatcher: Sendable {
     }
 
     /// Ends the hold of ``adopt(claim:)``: the claim has been accepted, and is open as long as something of it is.
-    func adopted(claim: Int64) {
-        state.withLock { $0.close(claim: claim) }
-        settled(0)
-    }
+    func adopted(claim: Int64) { state.withLock { $0.close(claim: claim) } }
 
     /// Ends the hold of ``adopt(claim:)`` for a claim that could not be loaded.
     func abandon(claim: Int64) { state.withLock { $0.abandon(claim: claim) } }
