@@ -2,6 +2,7 @@
 
 import OutboxStore
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct CredentialSealTests {
@@ -21,7 +22,7 @@ import Testing
                 pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted
                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 """
-            while try await db.count(waiting) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            try await eventually("the sealer to wait") { try await db.count(waiting) > 0 }
             try await db.run("UPDATE postrider.webhook_destinations SET headers = '{\"authorization\": \"new\"}' WHERE name = 'two'")
             try await db.run("SELECT pg_advisory_unlock(4711)")
             let rows = try await taken
