@@ -21,6 +21,12 @@
 #error "Postrider needs libcurl 7.87.0 or newer (CURLOPT_PROTOCOLS_STR, CURLOPT_CA_CACHE_TIMEOUT)"
 #endif
 
+// The version of the libcurl that is loaded, as 0xMMmmpp; 0 when it has no HTTP/2.
+static inline unsigned int clibcurl_http2_version(void) {
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+    return info->features & CURL_VERSION_HTTP2 ? info->version_num : 0;
+}
+
 // A macro with a cast, which Swift does not import.
 static const long clibcurl_auth_basic = (long)CURLAUTH_BASIC;
 

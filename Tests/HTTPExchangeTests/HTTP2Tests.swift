@@ -8,7 +8,7 @@ struct HTTP2Tests {
     @Test func exchangesShareOneConnection() async throws {
         let receiver = try HTTP2Receiver()
         let collected = Collected()
-        try await withExchanger(try TLSTests.trusting(), completed: collected.add) { exchanger in
+        try await withExchanger(try TLSTests.offeringHTTP2(), completed: collected.add) { exchanger in
             exchanger.submit(
                 (0..<60).map {
                     .post(receiver.url("/echo"), "body \($0)", headers: ["content-type: application/json"], token: $0)
@@ -29,7 +29,7 @@ struct HTTP2Tests {
         request.body = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         request.responseLimit = size
         let sent = request
-        let exchange = try await withExchanger(try TLSTests.trusting()) { await $0.perform(sent) }
+        let exchange = try await withExchanger(try TLSTests.offeringHTTP2()) { await $0.perform(sent) }
         #expect(exchange.response?.status == 200, "\(exchange.result)")
         #expect(exchange.response?.body == sent.body)
     }
@@ -37,7 +37,7 @@ struct HTTP2Tests {
     @Test func cancelledStreamLeavesTheOthers() async throws {
         let receiver = try HTTP2Receiver()
         let collected = Collected()
-        try await withExchanger(try TLSTests.trusting(), completed: collected.add) { exchanger in
+        try await withExchanger(try TLSTests.offeringHTTP2(), completed: collected.add) { exchanger in
             _ = await exchanger.perform(.post(receiver.url("/echo")))
             var large = Request.post(receiver.url("/echo"), token: 99)
             large.body = [UInt8](repeating: 1, count: 5_000_000)
@@ -51,11 +51,28 @@ struct HTTP2Tests {
 
     @Test func settingTurnsItOff() async throws {
         let receiver = try HTTP2Receiver()
-        var settings = try TLSTests.trusting()
+        var settings = try TLSTests.offeringHTTP2()
         settings.http2 = false
         let exchange = try await withExchanger(settings) { await $0.perform(.post(receiver.url("/echo"), "{}")) }
         // nghttpd speaks nothing else, so the connection ends without an HTTP/2 answer.
         #expect(exchange.httpVersion != .http2)
         #expect(exchange.failure != nil)
+    }
+
+    /// nghttpd closes a connection with more than 1,000 resets, so that a libcurl that resets each stream shows.
+    @Test func whatIsOfferedByDefaultEndsItsStreams() async throws {
+        let receiver = try HTTP2Receiver()
+        let collected = Collected()
+        try await withExchanger(try TLSTests.trusting(), completed: collected.add) { exchanger in
+            guard ExchangerSettings.http2OfLibrary else {
+                let exchange = await exchanger.perform(.post(receiver.url("/echo"), "{}"))
+                return #expect(exchange.httpVersion != .http2, "this libcurl would reset each stream")
+            }
+            for wave in 1...50 {
+                exchanger.submit((0..<50).map { .post(receiver.url("/echo"), "{}", token: $0) })
+                #expect(await collected.wait(for: wave * 50).allSatisfy { $0.response?.status == 200 })
+            }
+            #expect(exchanger.counters.connectionsOpened == 1)
+        }
     }
 }

@@ -1,8 +1,9 @@
 // What is here: exchanges over TLS with certificates good and bad, and sessions that are resumed.
 
-import HTTPExchange
 import TestSupport
 import Testing
+
+@testable import HTTPExchange
 
 @Suite struct TLSTests {
     /// Loopback allowed, and the tests' authority trusted.
@@ -12,8 +13,24 @@ import Testing
         return settings
     }
 
+    /// The same, and HTTP/2 is offered: then it must be found out how many connections a host needs.
+    static func offeringHTTP2() throws -> ExchangerSettings {
+        var settings = try trusting()
+        settings.http2 = true
+        return settings
+    }
+
     private func body(_ exchange: Exchange) -> String {
         String(decoding: exchange.response?.body ?? Array("\(exchange.result)".utf8), as: UTF8.self)
+    }
+
+    /// With the others every answer is followed by a reset, of which receivers take so many and then close the connection.
+    @Test func onlyLibrariesThatEndStreamsOfferHTTP2() {
+        let versions: [(UInt32, Bool)] = [(0, false), (0x07_5801, false), (0x08_0e00, false), (0x08_0e01, true), (0x09_0000, true)]
+        for (version, isSound) in versions {
+            #expect(ExchangerSettings.endsStreams(libcurl: version) == isSound, "\(version)")
+        }
+        #expect(ExchangerSettings().http2 == ExchangerSettings.http2OfLibrary)
     }
 
     @Test func trustedCertificateIsAccepted() async throws {
@@ -101,7 +118,7 @@ import Testing
     @Test func burstToAnHTTP1ReceiverOpensConnectionsSideBySide() async throws {
         let receiver = try TLSHost()
         let collected = Collected()
-        try await withExchanger(try Self.trusting(), completed: collected.add) { exchanger in
+        try await withExchanger(try Self.offeringHTTP2(), completed: collected.add) { exchanger in
             exchanger.submit((0..<40).map { .post(receiver.url(), "{}", token: $0) })
             let exchanges = await collected.wait(for: 40)
             #expect(exchanges.allSatisfy { $0.response?.status == 200 })
@@ -113,7 +130,7 @@ import Testing
         let hanging = try Receiver { $0.waitForEnd() }
         let good = try TLSHost()
         let collected = Collected()
-        try await withExchanger(try Self.trusting(), completed: collected.add) { exchanger in
+        try await withExchanger(try Self.offeringHTTP2(), completed: collected.add) { exchanger in
             var stuck = Request.post("https://127.0.0.1:\(hanging.port)/", token: 1_000)
             stuck.timeout = .seconds(120)
             stuck.connectTimeout = .seconds(120)

@@ -1,6 +1,8 @@
 // What is here: the settings of an Exchanger, fixed for its lifetime.
 // Called by: whoever makes one.
 
+internal import CLibCurl
+
 /// Settings of an `Exchanger`.
 public struct ExchangerSettings: Sendable {
     /// Judges every address before it is dialed. Default: public addresses only.
@@ -15,7 +17,7 @@ public struct ExchangerSettings: Sendable {
     /// `User-Agent` of requests that bring none; nil sends none. Default nil.
     public var userAgent: String?
 
-    /// Whether HTTP/2 is offered to `https` receivers (ALPN). Default true.
+    /// Whether HTTP/2 is offered to `https` receivers (ALPN). Default ``endsStreams(libcurl:)`` of the libcurl that is loaded.
     public var http2: Bool
 
     /// A PEM file of trusted authorities instead of the system's. Default nil.
@@ -39,11 +41,24 @@ public struct ExchangerSettings: Sendable {
     /// Default `retry-after`, `content-type`, `webhook-delivery`.
     public var keptHeaders: [String]
 
+    /// Whether a libcurl ends HTTP/2 streams as receivers expect.
+    ///
+    /// 7.88 resets each stream behind its complete answer (`http2_data_done`). Receivers that guard against rapid resets
+    /// (CVE-2023-44487) close the connection with all requests on it: those on nghttp2 after 1,000 and 33 a second, Netty
+    /// after 200 in 30 s. 8.14.1 is the oldest that was seen to reset none.
+    ///
+    /// - Parameter version: as `curl_version_info` gives it, 0xMMmmpp; 0 for one without HTTP/2.
+    static func endsStreams(libcurl version: UInt32) -> Bool { version >= 0x080e01 }
+
+    /// The same of the libcurl that is loaded.
+    public static let http2OfLibrary = endsStreams(libcurl: clibcurl_http2_version())
+
     /// Settings with the defaults of every property that is not given.
     public init(
         addressGuard: AddressGuard = AddressGuard(), maxConnections: Int = 512, maxConnectionsPerHost: Int = 0,
-        userAgent: String? = nil, http2: Bool = true, caFile: String? = nil, dnsCache: Duration = .seconds(60),
-        dnsFailureCache: Duration = .seconds(1), idleConnectionAge: Duration = .seconds(60),
+        userAgent: String? = nil, http2: Bool = http2OfLibrary, caFile: String? = nil,
+        dnsCache: Duration = .seconds(60), dnsFailureCache: Duration = .seconds(1),
+        idleConnectionAge: Duration = .seconds(60),
         connectionLifetime: Duration = .seconds(600),
         keptHeaders: [String] = ["retry-after", "content-type", "webhook-delivery"]
     ) {

@@ -59,6 +59,11 @@ struct Setting: Sendable {
             variable: "POSTRIDER_CA_FILE", form: "path of a PEM file", standard: "the system's",
             purpose: "Certificate authorities that receivers are verified with."),
         Setting(
+            variable: "POSTRIDER_HTTP2", form: "true or false", standard: "true with libcurl 8.14.1 or newer",
+            purpose:
+                "Whether HTTP/2 is offered to https receivers. Older libcurl resets each stream, which many take for an attack."
+        ),
+        Setting(
             variable: "POSTRIDER_EXPOSE", form: "comma list of variables, each NAME or NAME:shared", standard: "none",
             purpose:
                 "Variables of the worker's environment that destinations may name as ${NAME}; shared ones those of organizations too."

@@ -31,6 +31,7 @@ struct SettingReader {
         worker.allowsHTTP = flag("POSTRIDER_ALLOW_HTTP") ?? false
         worker.exchanger.addressGuard = AddressGuard(allowing: networks("POSTRIDER_ALLOW_NETWORKS"))
         worker.exchanger.caFile = text("POSTRIDER_CA_FILE")
+        worker.exchanger.http2 = flag("POSTRIDER_HTTP2") ?? worker.exchanger.http2
         worker.maxInFlight = whole("POSTRIDER_MAX_IN_FLIGHT", 1...10_000) ?? worker.maxInFlight
         worker.maxOutstanding = whole("POSTRIDER_MAX_OUTSTANDING", 1...100_000) ?? worker.maxOutstanding
         worker.floorPoll = time("POSTRIDER_FLOOR_POLL", .milliseconds(1) ... .seconds(60)) ?? worker.floorPoll
