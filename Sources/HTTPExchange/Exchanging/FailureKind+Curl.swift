@@ -27,8 +27,8 @@ extension FailureKind {
         case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_SEND_FAIL_REWIND, CURLE_AGAIN,
             CURLE_UNRECOVERABLE_POLL:
             self = .reset
-        case CURLE_OUT_OF_MEMORY, CURLE_FILESIZE_EXCEEDED:
-            // A single header line over 100 kB ends in CURLE_OUT_OF_MEMORY: libcurl's buffer for it has that limit.
+        case CURLE_OUT_OF_MEMORY, CURLE_FILESIZE_EXCEEDED, .tooLarge:
+            // A single header line over 100 kB ends in CURLE_OUT_OF_MEMORY before 8.6: libcurl's buffer for it has that limit.
             self = .tooLarge
         case CURLE_ABORTED_BY_CALLBACK:
             self = .cancelled
@@ -36,6 +36,11 @@ extension FailureKind {
             self = .protocolError
         }
     }
+}
+
+extension CURLcode {
+    /// `CURLE_TOO_LARGE`, which the headers of libcurl have from 8.6 on.
+    fileprivate static let tooLarge = CURLcode(rawValue: 100)
 }
 
 extension Transfer {
@@ -53,7 +58,8 @@ extension Transfer {
         if let failure = proxyFailure(code) { return failure }
         let own = String(cString: errorText)
         // The one fault of a receiver for which libcurl uses the code of a broken connection.
-        let isBadChunk = code == CURLE_RECV_ERROR && own.hasSuffix("in chunked-encoding")
+        let saysChunk = own.hasSuffix("in chunked-encoding") || own.hasPrefix("chunk hex-length")
+        let isBadChunk = code == CURLE_RECV_ERROR && saysChunk
         let kind = isBadChunk ? .protocolError : FailureKind(code)
         switch kind {
         case .cancelled: return Failure(kind: kind, message: "the request was cancelled")
