@@ -16,8 +16,8 @@ need_packages() {
     done
 }
 
-# Wishes for Debian packages that only some tests need, which are skipped without: installs what it may and what starts no
-# service of its own, names the rest, and never fails.
+# Wishes for Debian packages that only some tests or measurements need, which are skipped without: installs what it may and
+# what starts no service of its own, names the rest, and never fails.
 wish_packages() {
     local package missing=() allowed=()
     for package; do
@@ -28,19 +28,23 @@ wish_packages() {
         if command -v apt-get >/dev/null && may_install && starts_no_service "$package"; then
             allowed+=("$package")
         else
-            note "tests that need $(package_meaning "$package") are skipped: $package is not installed"
+            note "what needs $(package_meaning "$package") is skipped: $package is not installed"
         fi
     done
     ((${#allowed[@]} > 0)) || return 0
-    (install_packages "${allowed[@]}") || note "tests that need ${allowed[*]} are skipped"
+    (install_packages "${allowed[@]}") || note "what needs ${allowed[*]} is skipped"
 }
 
 # Debian starts the service of a package as it is installed, unless the machine's policy forbids it, as container images do.
 starts_no_service() {
-    local status=0
-    [[ $1 == pgbouncer ]] || return 0
+    local status=0 service
+    case $1 in
+    pgbouncer) service=pgbouncer ;;
+    nghttp2-proxy) service=nghttpx ;;
+    *) return 0 ;;
+    esac
     [[ -x /usr/sbin/policy-rc.d ]] || return 1
-    /usr/sbin/policy-rc.d pgbouncer start >/dev/null 2>&1 || status=$?
+    /usr/sbin/policy-rc.d "$service" start >/dev/null 2>&1 || status=$?
     ((status == 101))
 }
 
@@ -51,6 +55,7 @@ has_package() {
     libssl-dev) has_header libssl openssl/ssl.h ;;
     postgresql) server_bin >/dev/null ;;
     nghttp2-server) command -v nghttpd >/dev/null ;;
+    nghttp2-proxy) command -v nghttpx >/dev/null || [[ -x /usr/sbin/nghttpx ]] ;;
     pgbouncer) command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]] ;;
     *) command -v "$1" >/dev/null ;;
     esac
@@ -63,6 +68,7 @@ package_meaning() {
     libssl-dev) echo "the headers of OpenSSL (openssl/ssl.h)" ;;
     postgresql) echo "a Postgres server (the programs initdb, pg_ctl and postgres, version 15 or newer)" ;;
     nghttp2-server) echo "a receiver that speaks HTTP/2 (the program nghttpd)" ;;
+    nghttp2-proxy) echo "a proxy that speaks HTTP/2 (the program nghttpx)" ;;
     pgbouncer) echo "a pooler before Postgres (the program pgbouncer)" ;;
     *) echo "the command $1" ;;
     esac

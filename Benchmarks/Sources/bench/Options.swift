@@ -4,9 +4,8 @@
 struct Options {
     /// The subcommands, in the order of `all`.
     static let scenarios = [
-        "receiver", "drain", "tls", "fan-out", "backlog", "claims", "options", "latency", "replay", "producers",
-        "inserts", "cpu",
-        "instructions", "copies", "scaling", "single", "held",
+        "receiver", "drain", "tls", "http2", "fan-out", "backlog", "claims", "options", "latency", "replay",
+        "producers", "inserts", "cpu", "instructions", "copies", "scaling", "single", "held",
     ]
     private var isAll = false
     private var areRunsGiven = false
@@ -42,6 +41,7 @@ struct Options {
                             write-ahead log; beside it a bare C program that does the least possible
           bench fan-out     the same with 8 destinations of which each event goes to 3, without the C program
           bench tls         drains to receivers with TLS and without, over connections kept and closed: handshakes
+          bench http2       drains to a proxy with TLS, over HTTP/1.1 and over HTTP/2
           bench backlog     the same with a queue row for each event: on a new database, after much history, and while a
                             transaction is held open
           bench claims      single claims: on a new database, and after much history with much waiting; looks at an empty

@@ -181,6 +181,10 @@ struct Comparison {
                 part: Place(scenario: "tls", variant: TLSVariant.tlsClosed.rawValue, figure: "deliveries"),
                 whole: Place(scenario: "tls", variant: TLSVariant.plainClosed.rawValue, figure: "deliveries")),
             Comparison(
+                name: "drain: HTTP/2 / HTTP/1.1, behind a proxy",
+                part: Place(scenario: "http2", variant: HTTP2Variant.http2.rawValue, figure: "deliveries"),
+                whole: Place(scenario: "http2", variant: HTTP2Variant.http1.rawValue, figure: "deliveries")),
+            Comparison(
                 name: "commit rate: workers running, with doorbell / without",
                 part: Place(scenario: "producers", variant: DoorbellPair.ringing, figure: "commits"),
                 whole: Place(scenario: "producers", variant: DoorbellPair.silent, figure: "commits")),

@@ -22,7 +22,7 @@ struct Copies {
     func measure(_ stage: Stage) throws -> [(variant: String, figures: [Sample])] {
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }
-        try stage.createEndpoints(receiver, fanOut: 1)
+        try stage.createEndpoints(receiver.urls)
         let counters = try CopyCounter(stage.toolbox, least: Self.least)
         let worker = try stage.toolbox.startPostrider(
             ["worker"], databaseURL: stage.url, preloading: counters.preload)

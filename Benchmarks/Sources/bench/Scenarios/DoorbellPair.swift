@@ -20,7 +20,7 @@ struct DoorbellPair {
             try stage.createDomainTable(attached: true)
             let receiver = try Receiver(stage.toolbox)
             defer { receiver.end() }
-            try stage.createEndpoints(receiver, fanOut: 1)
+            try stage.createEndpoints(receiver.urls)
             let running = try stage.startWorkers(workers, receiver)
             defer { running.end() }
             guard let doorbell = try stage.database.rows(Statements.doorbell).first?.first ?? nil else {

@@ -29,6 +29,8 @@ struct Drain {
     var isSecure = false
     /// Requests after which the receiver closes a connection; nil for never.
     var closeAfter: Int?
+    /// What a proxy with TLS in front of the receiver speaks; nil for none. For one destination.
+    var front: Front.Version?
 
     private var deliveries: Int { events * fanOut }
 
@@ -36,11 +38,16 @@ struct Drain {
     ///
     /// - Throws: ``BenchError`` when the workers fail or do not come to an end.
     func measure(_ stage: Stage) throws -> [Sample] {
-        let authority = isSecure ? try Authority(stage.toolbox) : nil
+        let authority = isSecure || front != nil ? try Authority(stage.toolbox) : nil
         let receiver = try Receiver(
-            stage.toolbox, ports: destinations, count: deliveries, authority: authority, closeAfter: closeAfter)
+            stage.toolbox, ports: destinations, count: deliveries, authority: isSecure ? authority : nil,
+            closeAfter: closeAfter)
         defer { receiver.end() }
-        try stage.createEndpoints(receiver, fanOut: fanOut)
+        let proxy = try authority.flatMap { authority in
+            try front.map { try Front(stage.toolbox, $0, authority: authority, backend: receiver.ports[0]) }
+        }
+        defer { proxy?.end() }
+        try stage.createEndpoints(proxy.map { [$0.url] } ?? receiver.urls, fanOut: fanOut)
         for statement in setup { try stage.database.run(statement) }
         if history > 0 { try stage.remember(history) }
         let pin = try Database(stage.url)
@@ -49,7 +56,8 @@ struct Drain {
         let start = Clock.microsecondsSince1970
         let (wal, serverCPU) = (try stage.server.walBytes(), stage.server.cpuMicroseconds)
         let workers = try Workers(
-            stage.toolbox, count: workers, databaseURL: stage.url, authority: authority?.file)
+            stage.toolbox, count: workers, databaseURL: stage.url, authority: authority?.file,
+            offersHTTP2: front == .http2)
         defer { workers.end() }
         let end = try waitUntilRecorded(stage, receiver, workers)
         let costs = [
@@ -67,7 +75,10 @@ struct Drain {
             Sample("deliveries with start", rate(since: start, until: end), Drain.sinceStart),
             Sample("first request after", Double(arrived.first_us - start) / 1000, "ms from start"),
         ]
-        return rates + costs + (try losses(stage, arrived)) + connections(arrived)
+        let proxies = proxy.map {
+            [Sample("proxy CPU per delivery", $0.cpuMicroseconds / Double(deliveries), "µs")]
+        }
+        return rates + costs + (try losses(stage, arrived)) + connections(arrived) + (proxies ?? [])
     }
 
     private func fill(_ stage: Stage) throws -> (wal: Double, seconds: Double) {

@@ -30,7 +30,7 @@ struct Instructions {
     func measure(_ stage: Stage) throws -> (whole: [Sample], groups: [Sample], own: [Sample], withCalls: [Sample]) {
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }
-        try stage.createEndpoints(receiver, fanOut: 1)
+        try stage.createEndpoints(receiver.urls)
         let worker = try CallgrindWorker(stage.toolbox, databaseURL: stage.url, profiles: profiles)
         defer { worker.end() }
         var delivered = 0

@@ -24,7 +24,7 @@ struct Latency {
     func measure(_ stage: Stage) throws -> [Sample] {
         let receiver = try Receiver(stage.toolbox, records: true)
         defer { receiver.end() }
-        try stage.createEndpoints(receiver, fanOut: 1)
+        try stage.createEndpoints(receiver.urls)
         try stage.createDomainTable(attached: true)
         if replayed > 0 {
             try stage.database.rows(Statements.fillUnsent, "1", "\(replayed)")

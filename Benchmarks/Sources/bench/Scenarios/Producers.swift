@@ -30,7 +30,7 @@ struct Producers {
         guard variant == .workers else { return try produce(stage).samples }
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }
-        try stage.createEndpoints(receiver, fanOut: 1)
+        try stage.createEndpoints(receiver.urls)
         let running = try stage.startWorkers(workers, receiver)
         defer { running.end() }
         let before = try receiver.figures().distinct

@@ -23,7 +23,7 @@ final class Road {
         self.stage = stage
         receiver = try Receiver(stage.toolbox)
         do {
-            try stage.createEndpoints(receiver, fanOut: 1)
+            try stage.createEndpoints(receiver.urls)
             try stage.createDomainTable(attached: true)
             workers = try stage.startWorkers(count, receiver)
         } catch {

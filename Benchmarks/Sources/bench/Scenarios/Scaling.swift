@@ -28,7 +28,7 @@ struct Scaling {
     func measure(_ stage: Stage) throws -> (paced: [Sample], flatOut: [Sample], drain: [Sample]) {
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }
-        try stage.createEndpoints(receiver, fanOut: 1)
+        try stage.createEndpoints(receiver.urls)
         try stage.createDomainTable(attached: true)
         let running = try stage.startWorkers(workers, receiver)
         defer { running.end() }

@@ -90,6 +90,14 @@ struct Scenarios {
                 let drain = variant.drain(events: options.events, workers: options.workers)
                 report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
             }
+        case "http2":
+            guard Front.isPossible else {
+                return Bench.say("skipped: the proxy nghttpx is missing (Debian package nghttp2-proxy)")
+            }
+            for variant in HTTP2Variant.allCases {
+                let drain = variant.drain(events: options.events, workers: options.workers)
+                report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
+            }
         case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         default:
             let steady = Steady(seconds: options.seconds, workers: options.workers)

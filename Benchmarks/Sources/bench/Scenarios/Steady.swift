@@ -13,7 +13,7 @@ struct Steady {
     func measure(_ stage: Stage) throws -> (idle: [Sample], busy: [Sample]) {
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }
-        try stage.createEndpoints(receiver, fanOut: 1)
+        try stage.createEndpoints(receiver.urls)
         try stage.createDomainTable(attached: true)
         let running = try stage.startWorkers(workers, receiver)
         defer { running.end() }

@@ -68,6 +68,9 @@ final class Receiver {
     /// Where a destination listens.
     func url(_ destination: Int = 0) -> String { "\(scheme)://127.0.0.1:\(ports[destination])/" }
 
+    /// Where all of them listen.
+    var urls: [String] { ports.indices.map { url($0) } }
+
     /// Whether the count was reached; waits up to a twentieth of a second for it. True once.
     ///
     /// - Throws: ``BenchError`` when the receiver is gone or the driver was interrupted.

@@ -21,19 +21,18 @@ struct Stage {
         }
     }
 
-    /// Creates one endpoint for each port of the receiver. Of as many event types as there are endpoints, each goes to
-    /// `fanOut` of them.
+    /// Creates one endpoint for each URL. Of as many event types as there are endpoints, each goes to `fanOut` of them.
     ///
     /// - Throws: ``BenchError`` when the command fails.
-    func createEndpoints(_ receiver: Receiver, fanOut: Int) throws {
-        let count = receiver.ports.count
-        for number in 0..<count {
-            let types = (0..<fanOut).map { "bench.t\((number + $0) % count)" }
+    func createEndpoints(_ urls: [String], fanOut: Int = 1) throws {
+        for (number, url) in urls.enumerated() {
+            let types = (0..<fanOut).map { "bench.t\((number + $0) % urls.count)" }
             try toolbox.runPostrider(
                 [
-                    "endpoints", "create", "--name", "bench \(number)", "--url", receiver.url(number),
-                    "--events", fanOut == count ? "*" : types.joined(separator: ","), "--profile", "standard", "--json",
-                ], databaseURL: url)
+                    "endpoints", "create", "--name", "bench \(number)", "--url", url,
+                    "--events", fanOut == urls.count ? "*" : types.joined(separator: ","), "--profile", "standard",
+                    "--json",
+                ], databaseURL: self.url)
         }
     }
 

@@ -8,13 +8,17 @@ final class Workers {
 
     /// Starts them. They are ready when the first event arrives.
     ///
-    /// - Parameter authority: a file of authorities that they trust instead of the system's.
+    /// - Parameters:
+    ///   - authority: a file of authorities that they trust instead of the system's.
+    ///   - offersHTTP2: whether they offer it whatever their libcurl is.
     /// - Throws: ``BenchError`` when one cannot be started.
     init(
-        _ toolbox: Toolbox, count: Int, databaseURL: String, isDeaf: Bool = false, authority: String? = nil
+        _ toolbox: Toolbox, count: Int, databaseURL: String, isDeaf: Bool = false, authority: String? = nil,
+        offersHTTP2: Bool = false
     ) throws {
         var settings: [String: String] = [:]
         if isDeaf { settings["POSTRIDER_DEAF"] = "true" }
+        if offersHTTP2 { settings["POSTRIDER_HTTP2"] = "true" }
         if let authority { settings["POSTRIDER_CA_FILE"] = authority }
         children = try (0..<count).map { _ in
             try toolbox.startPostrider(["worker"], databaseURL: databaseURL, adding: settings)
