@@ -7,6 +7,9 @@ internal import Synchronization
 
 /// The Postgres server of a test run: the one of `POSTRIDER_TEST_DATABASE_URL`, which `bin/test` sets, or a private
 /// cluster that is started at first use and removed at exit.
+///
+/// On a server that outlives the run the databases that are left are dropped at exit. `POSTRIDER_TEST_CLUSTER=private`
+/// says that the server goes with the run.
 public enum TestCluster {
     /// What goes wrong before a test can begin.
     public struct Failure: Error, CustomStringConvertible {
@@ -15,6 +18,8 @@ public enum TestCluster {
     }
 
     private static let started = Mutex<Result<PrivateCluster, Failure>?>(nil)
+    /// The databases that were made and not yet dropped, on a server that outlives the run.
+    private static let left = Mutex<Set<String>>([])
 
     /// A superuser's URL of the server's maintenance database.
     ///
@@ -38,6 +43,7 @@ public enum TestCluster {
     public static func freshDatabase(from template: String? = nil) async throws -> String {
         let name = "test_" + UUID().uuidString.lowercased().replacingOccurrences(of: "-", with: "")
         let source = template.map { " TEMPLATE \(database(of: $0))" } ?? ""
+        remember(name)
         try await administer("CREATE DATABASE \(name)\(source)")
         return replacingDatabase(of: try url(), with: name)
     }
@@ -46,7 +52,43 @@ public enum TestCluster {
     ///
     /// - Throws: ``Failure``, `PostgresError`.
     public static func drop(_ url: String) async throws {
-        try await administer("DROP DATABASE IF EXISTS \(database(of: url)) WITH (FORCE)")
+        let name = database(of: url)
+        try await administer("DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
+        left.withLock { _ = $0.remove(name) }
+    }
+
+    private static func remember(_ name: String) {
+        let environment = ProcessInfo.processInfo.environment
+        guard environment["POSTRIDER_TEST_DATABASE_URL"] != nil, environment["POSTRIDER_TEST_CLUSTER"] != "private"
+        else { return }
+        let isFirst = left.withLock { left in
+            defer { left.insert(name) }
+            return left.isEmpty
+        }
+        if isFirst { atexit { TestCluster.dropLeft() } }
+    }
+
+    /// Drops what is left, from a process that is about to end.
+    private static func dropLeft() {
+        let names = left.withLock { left in
+            defer { left = [] }
+            return left
+        }
+        guard !names.isEmpty else { return }
+        let done = DispatchSemaphore(value: 0)
+        Task.detached {
+            for name in names.sorted() {
+                do {
+                    try await administer("DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
+                } catch {
+                    FileHandle.standardError.write(Data("the database \(name) stays: \(error)\n".utf8))
+                }
+            }
+            done.signal()
+        }
+        if done.wait(timeout: .now() + 120) == .timedOut {
+            FileHandle.standardError.write(Data("databases test_… stay on the server: dropping them took too long\n".utf8))
+        }
     }
 
     private static func administer(_ sql: String) async throws {
