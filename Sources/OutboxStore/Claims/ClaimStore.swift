@@ -108,18 +108,20 @@ public enum ClaimStore {
     /// - Parameters:
     ///   - claim: the claim.
     ///   - connection: where to read.
-    ///   - timeout: the longest time for it; nil for the connection's.
+    ///   - timeout: the longest time for each portion of its events; nil for the connection's.
     /// - Throws: `PostgresError`; the claim is then the worker's without its knowing it, see ``RescueStore``.
     public static func complete(
         _ claim: PartialClaim, on connection: Connection, timeout: Duration? = nil
     ) async throws -> Claim {
         guard !claim.unread.isEmpty else { return Claim(id: claim.id, work: claim.work) }
         let ids = Set(claim.unread.map(\.id)).sorted()
-        let rows = try await connection.query(Queries.eventLoad, [.uuids(ids.map(\.uuid))], timeout: timeout)
         var events: [EventID: Claim.Work] = [:]
-        for index in 0..<rows.count {
-            let work = try EventRow.work(rows[index], first: 0, target: nil)
-            events[work.event.id] = work
+        for portion in ids.portions(of: EventRow.portion) {
+            let rows = try await connection.query(Queries.eventLoad, [.uuids(portion.map(\.uuid))], timeout: timeout)
+            for index in 0..<rows.count {
+                let work = try EventRow.work(rows[index], first: 0, target: nil)
+                events[work.event.id] = work
+            }
         }
         return claim.completed(with: events)
     }
@@ -141,6 +143,10 @@ public enum ClaimStore {
 
 /// Reads the nine columns that every statement gives for an event.
 enum EventRow {
+    /// So many events of a claim are read at once; 256. Each portion has the whole deadline: a server that needs longer for
+    /// a large claim gets to its end, and what was read is not lost to the last event.
+    static let portion = 256
+
     /// The event in a row, from the column `first` on.
     static func work(_ row: Row, first: Int, target: Claim.Target?) throws -> Claim.Work {
         let isHeavy = try row.isNull(first + 8)

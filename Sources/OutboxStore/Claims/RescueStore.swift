@@ -69,7 +69,7 @@ public enum RescueStore {
     ///   - claims: the claims; those that their holder does not adopt are left alone.
     ///   - holder: takes them into memory.
     ///   - connection: where to load.
-    ///   - timeout: the longest time for each claim; nil for the connection's.
+    ///   - timeout: the longest time for each portion of a claim's events; nil for the connection's.
     /// - Returns: how many claims were handed over.
     /// - Throws: `PostgresError`; the claim that could not be loaded is abandoned then, and the rest was not adopted.
     @discardableResult
@@ -99,38 +99,43 @@ public enum RescueStore {
         let ids = try row.uuids(1)
         // An event stands in a claim of retries once for each of its destinations.
         let events = Array(Set(ids)).sorted()
-        let steps = [
-            Step(Queries.eventLoad.plannedAnew, [.uuids(events)]),
-            Step(Queries.deliverySettled.plannedAnew, [.uuids(events)]),
-        ]
-        let results = try await connection.pipeline(steps, timeout: timeout)
-        let settled = try readSettled(results[1])
         let targets = try readTargets(row, ids: ids)
         var work: [Claim.Work] = []
-        for index in 0..<results[0].count {
-            let item = try EventRow.work(results[0][index], first: 0, target: nil)
-            guard let due = targets?[item.event.id.uuid] else {
-                if targets == nil { work.append(item) }
-                continue
-            }
-            for target in due {
-                let key = DeliveryKey(event: item.event.id, destination: target.destination)
-                if let done = settled[key], done >= target.attempt { continue }
-                work.append(Claim.Work(event: item.event, isHeavy: item.isHeavy, target: target))
+        var settled: [DeliveryKey: Int16] = [:]
+        for portion in events.portions(of: EventRow.portion) {
+            let steps = [
+                Step(Queries.eventLoad.plannedAnew, [.uuids(portion)]),
+                Step(Queries.deliverySettled.plannedAnew, [.uuids(portion)]),
+            ]
+            let results = try await connection.pipeline(steps, timeout: timeout)
+            try readSettled(results[1], into: &settled)
+            for index in 0..<results[0].count {
+                let item = try EventRow.work(results[0][index], first: 0, target: nil)
+                work += open(item, targets, settled)
             }
         }
         let claim = Claim(id: seized.id, work: work, rescues: seized.rescues)
         return Rescue(claim: claim, settled: targets == nil ? Set(settled.keys) : [])
     }
 
-    private static func readSettled(_ rows: Rows) throws -> [DeliveryKey: Int16] {
-        var settled: [DeliveryKey: Int16] = [:]
+    /// What is to be done for one event: its first fan-out, or those of its retries that are not recorded yet.
+    private static func open(
+        _ item: Claim.Work, _ targets: [UUIDBytes: [Claim.Target]]?, _ settled: [DeliveryKey: Int16]
+    ) -> [Claim.Work] {
+        guard let targets else { return [item] }
+        return (targets[item.event.id.uuid] ?? []).compactMap { target in
+            let key = DeliveryKey(event: item.event.id, destination: target.destination)
+            if let done = settled[key], done >= target.attempt { return nil }
+            return Claim.Work(event: item.event, isHeavy: item.isHeavy, target: target)
+        }
+    }
+
+    private static func readSettled(_ rows: Rows, into settled: inout [DeliveryKey: Int16]) throws {
         for index in 0..<rows.count {
             let row = rows[index]
             let key = DeliveryKey(event: try row.uuid(0).eventID, destination: Int32(try row.int(1)))
             settled[key] = Int16(try row.int(2))
         }
-        return settled
     }
 
     /// The targets of a claim of retries by event, or nil for a claim of first fan-outs.

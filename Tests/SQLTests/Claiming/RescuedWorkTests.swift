@@ -114,6 +114,54 @@ import Testing
         }
     }
 
+    /// A claim of a thousand events on a server that needs longer for all of them than it is given for one answer.
+    @Test func largeClaimOnASlowServerIsReadToItsEnd() async throws {
+        try await withRollback { db in
+            let ids = try await db.emitAtOnce(1_000)
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker, 1_000))
+            #expect(claim.ids == ids)
+            try await db.expire(worker)
+            let rescuer = try await db.worker("rescuer")
+            try await db.run(
+                """
+                CREATE FUNCTION public.slowly() RETURNS boolean LANGUAGE plpgsql AS
+                    $$ BEGIN PERFORM pg_sleep(0.004); RETURN true; END $$;
+                CREATE POLICY slow ON postrider.webhook_event_log AS RESTRICTIVE USING (public.slowly());
+                SET LOCAL ROLE postrider_worker
+                """)
+            let suspect = SuspectedWorker(id: worker, epoch: 1)
+            let seized = try await RescueStore.seize(worker: rescuer, dead: suspect, most: 9, on: db.connection)
+            let (holder, timeout) = (Rescuer(), Duration.seconds(2.5))
+            let lasted = try await ContinuousClock().measure {
+                try await RescueStore.load(seized, into: holder, on: db.connection, timeout: timeout)
+            }
+            #expect(lasted > timeout)
+            #expect(holder.log.rescues.map(\.claim.ids) == [ids])
+        }
+    }
+
+    /// Events at both ends of each portion, and retries of which some are recorded.
+    @Test func retriesOfALargeClaimComeWithoutWhatIsSettled() async throws {
+        try await withRollback { db in
+            let ids = try await db.emitAtOnce(600)
+            let worker = try await db.worker()
+            let first = try #require(try await db.claim(worker, 600))
+            var failures = Settlement()
+            for id in ids { failures.fail(id, 1, next: .retry(afterMilliseconds: 0), claim: first.id) }
+            failures.finish(claim: first.id)
+            try await db.settle(failures, worker)
+            let claim = try #require(try await db.claimRetries(worker, [(id: 1, most: 600)]))
+            #expect(claim.work.count == 600)
+            let done = [0, 255, 256, 511, 512, 599]
+            var outcomes = Settlement()
+            for index in done { outcomes.deliver(ids[index], 1, number: 2) }
+            try await db.settle(outcomes, worker)
+            let rescue = try await rescue(db, worker)
+            #expect(rescue.claim.ids == ids.indices.filter { !done.contains($0) }.map { ids[$0] })
+        }
+    }
+
     @Test func heavyAndErasedEventsAreToldApart() async throws {
         try await withRollback { db in
             let ids = try await db.emit(2)
