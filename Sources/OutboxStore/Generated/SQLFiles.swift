@@ -7388,8 +7388,11 @@ ORDER BY w.name, w.id
         sql: #"""
 UPDATE postrider.webhook_endpoints AS e
 SET name = coalesce(p.name, e.name), url = coalesce(p.url, e.url), events = coalesce(p.events, e.events),
-    profile = coalesce(p.profile, e.profile), organization_id = coalesce(p.organization_id, e.organization_id),
-    user_id = coalesce(p.user_id, e.user_id), headers = coalesce(p.headers, e.headers),
+    profile = coalesce(p.profile, e.profile),
+    -- Null lets the events of all through again.
+    organization_id = CASE WHEN $1::jsonb ? 'organization_id' THEN p.organization_id ELSE e.organization_id END,
+    user_id = CASE WHEN $1::jsonb ? 'user_id' THEN p.user_id ELSE e.user_id END,
+    headers = coalesce(p.headers, e.headers),
     max_attempts = coalesce(p.max_attempts, e.max_attempts), base_delay_ms = coalesce(p.base_delay_ms, e.base_delay_ms),
     delay_factor = coalesce(p.delay_factor, e.delay_factor), max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms),
     jitter = coalesce(p.jitter, e.jitter),
@@ -7418,7 +7421,9 @@ RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_activ
 UPDATE postrider.n8n_workflows AS e
 SET name = coalesce(p.name, e.name), webhook_url = coalesce(p.url, e.webhook_url),
     event_types = coalesce(p.events, e.event_types), profile = coalesce(p.profile, e.profile),
-    organization_id = coalesce(p.organization_id, e.organization_id), user_id = coalesce(p.user_id, e.user_id),
+    -- Null lets the events of all through again.
+    organization_id = CASE WHEN $1::jsonb ? 'organization_id' THEN p.organization_id ELSE e.organization_id END,
+    user_id = CASE WHEN $1::jsonb ? 'user_id' THEN p.user_id ELSE e.user_id END,
     headers = coalesce(p.headers, e.headers), max_attempts = coalesce(p.max_attempts, e.max_attempts),
     base_delay_ms = coalesce(p.base_delay_ms, e.base_delay_ms), delay_factor = coalesce(p.delay_factor, e.delay_factor),
     max_delay_ms = coalesce(p.max_delay_ms, e.max_delay_ms), jitter = coalesce(p.jitter, e.jitter),

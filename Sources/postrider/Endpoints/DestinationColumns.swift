@@ -34,6 +34,7 @@ struct CreationOptions<Group: DestinationGroup>: ParsableArguments {
             let known = try await session.profile(profile)
             let secret = try newSecretOptions.secret(given: secretOptions.secret(for: known), for: known)
             let record = try await SecretWriter(session).create(Group.kind.create, document, secret, known)
+            try await Group.kind.remarkNamesakes(of: record, session)
             DestinationKind.tellCreated(record, hadSecret: secret.given != nil, json: output.json)
         }
     }
@@ -45,6 +46,9 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
     @Option(help: "New name.") var name: String?
     @Option(help: "New URL.") var url: String?
     @Option(help: ArgumentHelp("New types.", valueName: "list")) var events: String?
+    @Flag(help: "Events of all organizations again.") var allOrganizations = false
+    @Flag(help: "Events of all users again.") var allUsers = false
+    @Flag(help: "No request headers of its own any more.") var noHeaders = false
 
     /// Adds the columns that were given.
     ///
@@ -53,6 +57,18 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
         if let name { columns["name"] = try DestinationKind.name(name) }
         if let url { columns["url"] = try DestinationKind.url(url) }
         if let events { columns["events"] = try DestinationKind.patterns(events) }
+        if allOrganizations { try lift("organization_id", "--all-organizations", "--organization", in: &columns) }
+        if allUsers { try lift("user_id", "--all-users", "--user", in: &columns) }
+        if noHeaders {
+            try lift("headers", "--no-headers", "--header", in: &columns)
+            columns["headers"] = [String: String]()
+        }
+    }
+
+    /// Sets a column to null, unless an option has just given it a value.
+    private func lift(_ column: String, _ flag: String, _ option: String, in columns: inout Document) throws {
+        guard columns[column] == nil else { throw CommandFailure.failed("give one of \(option) and \(flag)") }
+        columns.updateValue(nil, forKey: column)
     }
 
     /// Changes the destination and prints its id.

@@ -84,6 +84,14 @@ struct DestinationKind: Sendable {
         return first
     }
 
+    /// Says when others have the name of a new destination: commands then need ids.
+    func remarkNamesakes(of record: Record, _ session: Session) async throws {
+        let others = try await session.run(list, ["id": record["name"]]).count - 1
+        guard others > 0 else { return }
+        let have = others == 1 ? "another \(noun) has" : "\(others) other \(noun)s have"
+        Session.remark("note: \(have) the name \(record["name"].debugDescription): commands need the id now")
+    }
+
     /// Prints destinations.
     func show(_ records: [Record], json: Bool) {
         Session.show(

@@ -49,7 +49,7 @@ struct DestinationOptions: ParsableArguments {
             guard let value else { continue }
             guard !value.isEmpty else {
                 throw CommandFailure.failed(
-                    "--\(option) must not be empty; in SQL, \(column) = NULL lets the events of all through again")
+                    "--\(option) must not be empty; 'update' takes it away with --all-\(option)s")
             }
             columns[column] = value
         }
