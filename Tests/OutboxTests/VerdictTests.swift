@@ -38,7 +38,16 @@ import Testing
         let verdict = try judge(answered(status))
         #expect(verdict == Verdict(action: .retry(after: .seconds(30)), failure: failure, blamesDestination: true))
         #expect(try judge(answered(status), attempt: 5).action == .retry(after: .seconds(480)))
-        #expect(try judge(answered(status), attempt: 6).action == .dead(.exhausted))
+        #expect(try judge(answered(status), attempt: 6).action == .exhausted(grace: .seconds(480)))
+    }
+
+    /// Attempts before may not have counted, of which Postgres knows; the first one has none before it.
+    @Test func theLastAttemptIsDeadUnlessOthersDidNotCount() throws {
+        let once = try RetryPolicy(maxAttempts: 1)
+        #expect(try judge(answered(500), attempt: 1, retry: once).action == .dead(.exhausted))
+        #expect(try judge(answered(500), attempt: 2, retry: once).action == .exhausted(grace: .seconds(30)))
+        #expect(try judge(answered(500), attempt: 40).action == .exhausted(grace: .seconds(480)))
+        #expect(try judge(answered(500), attempt: Verdict.mostAttempts).action == .dead(.exhausted))
     }
 
     @Test(arguments: [ExchangeFailure.dns, .connect, .tls])
@@ -81,7 +90,7 @@ import Testing
 
     @Test func retryAfterDoesNotRaiseTheDead() throws {
         let verdict = try judge(answered(429, retryAfter: .seconds(90)), attempt: 6)
-        #expect(verdict.action == .dead(.exhausted))
+        #expect(verdict.action == .exhausted(grace: .seconds(480)))
         #expect(verdict.pausesDestination == .seconds(90))
     }
 
@@ -131,7 +140,7 @@ import Testing
             #expect(verdict == Verdict(action: .retry(after: .seconds(30)), failure: .workflowInactive))
         }
         #expect(try judge(answered(403, body: body)).failure == .clientError)
-        #expect(try judge(answered(404, body: body), attempt: 6).action == .dead(.exhausted))
+        #expect(try judge(answered(404, body: body), attempt: 6).action == .exhausted(grace: .seconds(480)))
     }
 
     @Test(arguments: ["", "is not registered", #"{"message":"not found"}"#, "<html>webhook is not registered</html>"])

@@ -260,5 +260,27 @@ extension Scenarios {
             let told = Set([proxy.nextRequest(), proxy.nextRequest()])
             #expect(told == ["POST \(url)/http", "SOCKS hooks.behind.example:\(receiver.port)"])
         }
+
+        /// Two attempts may be made: that of the proxy that was down is none, so the receiver's first fault is not the last.
+        @Test func attemptsThatEndAtAProxySpendNone() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver { _, before in before == 0 ? .status(500) : .ok }
+            let id = try await outpost.endpoint(
+                receiver.url(), options: #"{"proxy": "http://127.0.0.1:1"}"#, settings: "max_attempts = 2, base_delay_ms = 10")
+            try await outpost.withWorkers(1, { $0.grants.proxies = ["127.0.0.1:1": false] }) {
+                try await outpost.emit("a.b")
+                try await eventually("an attempt to end at the proxy") {
+                    try await outpost.count("postrider.webhook_attempts WHERE failure = 'proxy'") > 0
+                }
+                try await outpost.sql("UPDATE postrider.webhook_destinations SET options = '{}' WHERE id = \(id)")
+                try await receiver.wait(for: 2)
+                try await outpost.settled()
+            }
+            let attempts = try await outpost.sql(
+                "SELECT coalesce(failure, 'delivered') FROM postrider.webhook_attempts ORDER BY attempt_number"
+            ).map { try $0.string(0) }
+            #expect(attempts.suffix(2) == ["server_error", "delivered"])
+            #expect(attempts.dropLast(2).allSatisfy { $0 == "proxy" } && attempts.count > 2)
+        }
     }
 }

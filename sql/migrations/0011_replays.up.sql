@@ -483,11 +483,22 @@ $$;
 COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
     'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
 
+-- Their numbers go on, so that each attempt has its own; how many they were is asked when the last one has failed.
+CREATE FUNCTION postrider.uncounted_attempts(event uuid, destination integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM postrider.webhook_attempts AS a
+            WHERE a.event_id = event AND a.destination_id = destination AND a.failure IN ('proxy', 'cancelled'));
+END
+$$;
+COMMENT ON FUNCTION postrider.uncounted_attempts(uuid, integer) IS
+    'How many attempts of a delivery spent none of its destination''s: those that ended at a proxy, or with their worker.';
+
 -- Rights ------------------------------------------------------------------------------------------------------------------
 
 DO $$
 BEGIN
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'dead_letter_marks');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'dead_letter_marks', 'uncounted_attempts');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_replay', 'count_replay', 'find_delivery',

@@ -30,19 +30,25 @@ FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integ
 -- params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
 --         $4 attempt numbers smallint[], $5 statuses smallint[] with nulls, $6 durations in µs int[],
 --         $7 ages in µs int[], $8 response bodies text[] with nulls, $9 failures text[], $10 error messages text[],
---         $11 waits in ms bigint[]: null for a dead letter, -1 to park, -2 for nothing more, $12 claims bigint[]
+--         $11 waits in ms bigint[]: null for a dead letter, -1 to park, -2 for nothing more, $12 claims bigint[],
+--         $13 budgets smallint[] with nulls: a dead letter is none while fewer attempts than that counted,
+--         $14 then its waits in ms bigint[] with nulls
 -- index: webhook_claims_pkey
+-- For a dead letter with a budget a function probes the attempts by event and destination, once.
 WITH held AS MATERIALIZED (
     -- The fence: only claims that are still this worker's, locked until the commit, may change a delivery's state.
     SELECT id FROM postrider.webhook_claims WHERE id = ANY ($12) AND worker_id = $1 ORDER BY id FOR UPDATE
 ), facts AS MATERIALIZED (
-    SELECT f.*, held.id IS NOT NULL AS is_held,
-           CASE WHEN f.wait = -1 THEN 'infinity' WHEN f.wait >= 0 THEN clock_timestamp() + f.wait * interval '1 millisecond'
+    SELECT f.*, n.wait, held.id IS NOT NULL AS is_held,
+           CASE WHEN n.wait = -1 THEN 'infinity' WHEN n.wait >= 0 THEN clock_timestamp() + n.wait * interval '1 millisecond'
            END AS due_at
     FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::text[],
-                $9::text[], $10::text[], $11::bigint[], $12::bigint[])
-        AS f (event_id, destination_id, number, status, duration, age, body, failure, message, wait, claim_id)
-    LEFT JOIN held ON held.id = f.claim_id
+                $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::smallint[], $14::bigint[])
+        AS f (event_id, destination_id, number, status, duration, age, body, failure, message, planned, claim_id, budget, grace)
+    LEFT JOIN held ON held.id = f.claim_id,
+    LATERAL (SELECT CASE WHEN f.planned IS NULL AND f.number >= f.budget
+                              AND f.number - postrider.uncounted_attempts(f.event_id, f.destination_id) < f.budget
+                         THEN f.grace ELSE f.planned END AS wait OFFSET 0) AS n
 ), attempt AS (
     INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us,
                                             attempt_number, outcome, status_code, failure, error_message,

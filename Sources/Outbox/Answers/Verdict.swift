@@ -11,6 +11,9 @@ public struct Verdict: Sendable, Equatable {
         case retry(after: Duration)
         /// It is a dead letter.
         case dead(DeathCause)
+        /// It is a dead letter, as ``DeathCause/exhausted``, unless attempts before did not count; then it is tried again
+        /// after this time.
+        case exhausted(grace: Duration)
         /// It waits until its destination, which is disabled with it, is enabled again.
         case park
     }
@@ -34,7 +37,7 @@ public struct Verdict: Sendable, Equatable {
     /// Whether this failure counts towards disabling the destination and towards its breaker.
     public var blamesDestination = false
     /// Whether the attempt counts towards `RetryPolicy.maxAttempts`; one that does not is repeated even after the last one.
-    /// Its number counts all the same, so that a fault of the receiver's own may then be the last.
+    /// Its number goes on all the same: how many did not count is asked of Postgres when the last one has failed.
     public var spendsAttempt = true
 
     /// Makes a verdict; defaults are those of a delivered event.
@@ -65,7 +68,7 @@ public struct Verdict: Sendable, Equatable {
     /// - Parameters:
     ///   - outcome: What came of the attempt.
     ///   - destination: The destination, whose retry policy and final statuses decide.
-    ///   - attempt: How many attempts counted so far, this one included; from 1.
+    ///   - attempt: The number of the attempt, from 1; those that did not count are in it.
     ///   - random: 0 ..< 1, for the jitter.
     ///   - duration: How long the attempt took; nil counts as long.
     public static func judge(
@@ -80,7 +83,11 @@ public struct Verdict: Sendable, Equatable {
                 bench.judge(failure, wasQuick: duration.map { $0 < instantRetryLimit } ?? false)
             case .untransformed: bench.judgeUntransformed()
             }
-        if case .retry = verdict.action, attempt >= mostAttempts { verdict.action = .dead(.exhausted) }
+        guard attempt >= mostAttempts else { return verdict }
+        switch verdict.action {
+        case .retry, .exhausted: verdict.action = .dead(.exhausted)
+        case .delivered, .dead, .park: break
+        }
         return verdict
     }
 
@@ -163,16 +170,22 @@ private struct Bench {
         verdict.pausesDestination = pause
         if let delay = destination.retry.delay(afterAttempt: attempt, random: random) {
             verdict.action = .retry(after: max(delay, pause ?? .zero))
+        } else if attempt > 1 {
+            verdict.action = .exhausted(grace: max(lastDelay, pause ?? .zero))
         }
         return verdict
     }
 
     /// Another attempt on the schedule that does not use one up, so that there always is one.
     private func retryUncounted(_ failure: FailureClass) -> Verdict {
-        let policy = destination.retry
-        let delay = policy.delay(afterAttempt: min(attempt, policy.maxAttempts - 1), random: random)
-        let wait = max(delay ?? policy.baseDelay, Verdict.shortestUncountedDelay)
+        let wait = max(lastDelay, Verdict.shortestUncountedDelay)
         return Verdict(action: .retry(after: wait), failure: failure, spendsAttempt: false)
+    }
+
+    /// The wait after this attempt, or the longest of the schedule when there is none.
+    private var lastDelay: Duration {
+        let policy = destination.retry
+        return policy.delay(afterAttempt: min(attempt, policy.maxAttempts - 1), random: random) ?? policy.baseDelay
     }
 
     private static func failureClass(of status: Int) -> FailureClass {

@@ -4721,11 +4721,22 @@ $$;
 COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
     'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
 
+-- Their numbers go on, so that each attempt has its own; how many they were is asked when the last one has failed.
+CREATE FUNCTION postrider.uncounted_attempts(event uuid, destination integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM postrider.webhook_attempts AS a
+            WHERE a.event_id = event AND a.destination_id = destination AND a.failure IN ('proxy', 'cancelled'));
+END
+$$;
+COMMENT ON FUNCTION postrider.uncounted_attempts(uuid, integer) IS
+    'How many attempts of a delivery spent none of its destination''s: those that ended at a proxy, or with their worker.';
+
 -- Rights ------------------------------------------------------------------------------------------------------------------
 
 DO $$
 BEGIN
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'dead_letter_marks');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'dead_letter_marks', 'uncounted_attempts');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_replay', 'count_replay', 'find_delivery',
@@ -4741,7 +4752,7 @@ INSERT INTO postrider.webhook_migrations (version, name) VALUES (11, 'replays');
 
 """#, down: #"""
 -- Undoes 0011. Lost: the list of replays and how far they are. What they scheduled is sent.
-DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.replay_batch(bigint, integer),
+DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.uncounted_attempts(uuid, integer), postrider.replay_batch(bigint, integer),
     postrider.replay_schedule(bigint, uuid[], integer[], smallint[], integer, integer, uuid, integer, boolean),
     postrider.replay_next(bigint, integer), postrider.replay_wait(postrider.webhook_replays),
     postrider.start_replay(jsonb, bigint), postrider.count_replay(jsonb),
@@ -4749,7 +4760,7 @@ DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.replay_batch
     postrider.check_replay(jsonb), postrider.find_delivery(uuid), postrider.replay_destination(text);
 UPDATE postrider.webhook_grants SET privileges = 'SELECT, INSERT, DELETE'
 WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
-DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'dead_letter_marks', 'check_replay', 'count_replay',
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'dead_letter_marks', 'uncounted_attempts', 'check_replay', 'count_replay',
     'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan',
     'replay_schedule', 'replay_wait', 'start_replay');
 DROP TABLE postrider.webhook_replays;
@@ -8040,8 +8051,11 @@ FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integ
     /// - params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
     ///   $4 attempt numbers smallint[], $5 statuses smallint[] with nulls, $6 durations in µs int[],
     ///   $7 ages in µs int[], $8 response bodies text[] with nulls, $9 failures text[], $10 error messages text[],
-    ///   $11 waits in ms bigint[]: null for a dead letter, -1 to park, -2 for nothing more, $12 claims bigint[]
+    ///   $11 waits in ms bigint[]: null for a dead letter, -1 to park, -2 for nothing more, $12 claims bigint[],
+    ///   $13 budgets smallint[] with nulls: a dead letter is none while fewer attempts than that counted,
+    ///   $14 then its waits in ms bigint[] with nulls
     /// - index: webhook_claims_pkey
+    /// - For a dead letter with a budget a function probes the attempts by event and destination, once.
     static let attemptRecordFailed = Statement(
         name: "AttemptRecordFailed",
         sql: #"""
@@ -8049,13 +8063,16 @@ WITH held AS MATERIALIZED (
     -- The fence: only claims that are still this worker's, locked until the commit, may change a delivery's state.
     SELECT id FROM postrider.webhook_claims WHERE id = ANY ($12) AND worker_id = $1 ORDER BY id FOR UPDATE
 ), facts AS MATERIALIZED (
-    SELECT f.*, held.id IS NOT NULL AS is_held,
-           CASE WHEN f.wait = -1 THEN 'infinity' WHEN f.wait >= 0 THEN clock_timestamp() + f.wait * interval '1 millisecond'
+    SELECT f.*, n.wait, held.id IS NOT NULL AS is_held,
+           CASE WHEN n.wait = -1 THEN 'infinity' WHEN n.wait >= 0 THEN clock_timestamp() + n.wait * interval '1 millisecond'
            END AS due_at
     FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::text[],
-                $9::text[], $10::text[], $11::bigint[], $12::bigint[])
-        AS f (event_id, destination_id, number, status, duration, age, body, failure, message, wait, claim_id)
-    LEFT JOIN held ON held.id = f.claim_id
+                $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::smallint[], $14::bigint[])
+        AS f (event_id, destination_id, number, status, duration, age, body, failure, message, planned, claim_id, budget, grace)
+    LEFT JOIN held ON held.id = f.claim_id,
+    LATERAL (SELECT CASE WHEN f.planned IS NULL AND f.number >= f.budget
+                              AND f.number - postrider.uncounted_attempts(f.event_id, f.destination_id) < f.budget
+                         THEN f.grace ELSE f.planned END AS wait OFFSET 0) AS n
 ), attempt AS (
     INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us,
                                             attempt_number, outcome, status_code, failure, error_message,

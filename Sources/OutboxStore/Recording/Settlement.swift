@@ -201,6 +201,9 @@ public enum NextStep: Sendable, Hashable {
     case park
     /// It is a dead letter.
     case dead
+    /// It is a dead letter, unless fewer than `budget` of its attempts counted: then it is tried again after so many
+    /// milliseconds.
+    case exhausted(budget: Int16, graceMilliseconds: Int64)
     /// Nothing is sent, and it blames nobody: the destination's transform dropped it, or its payload was erased.
     case drop
 
@@ -208,7 +211,7 @@ public enum NextStep: Sendable, Hashable {
         switch self {
         case .retry(let milliseconds): max(0, milliseconds)
         case .park: -1
-        case .dead: nil
+        case .dead, .exhausted: nil
         case .drop: -2
         }
     }

@@ -36,6 +36,8 @@ struct FailedColumns: Sendable {
     var messages: [String] = []
     var waits: [Int64?] = []
     var claims: [Int64] = []
+    var budgets: [Int16?] = []
+    var graces: [Int64?] = []
 
     /// Adds an attempt.
     mutating func append(
@@ -52,6 +54,13 @@ struct FailedColumns: Sendable {
         messages.append(message)
         waits.append(next.milliseconds)
         claims.append(claim)
+        if case .exhausted(let budget, let grace) = next {
+            budgets.append(budget)
+            graces.append(max(0, grace))
+        } else {
+            budgets.append(nil)
+            graces.append(nil)
+        }
     }
 
     /// The step that writes them.
@@ -61,7 +70,7 @@ struct FailedColumns: Sendable {
             [
                 .int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int2s(statuses),
                 .int4s(durations), .int4s(ages(endedAt, now: now)), .utf8s(bodies), .texts(failures),
-                .texts(messages), .int8s(waits), .int8s(claims),
+                .texts(messages), .int8s(waits), .int8s(claims), .int2s(budgets), .int8s(graces),
             ])
     }
 }

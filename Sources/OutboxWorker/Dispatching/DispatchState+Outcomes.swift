@@ -81,6 +81,9 @@ extension DispatchState {
         case .retry(let delay): next = .retry(afterMilliseconds: delay.millisecondsRoundedUp)
         case .park: next = .park
         case .dead: next = .dead
+        case .exhausted(let grace):
+            let budget = routing[delivery.destination]?.retry.maxAttempts ?? 0
+            next = .exhausted(budget: Int16(clamping: budget), graceMilliseconds: grace.millisecondsRoundedUp)
         }
         hint(delivery.destination, next)
         settlement.fail(

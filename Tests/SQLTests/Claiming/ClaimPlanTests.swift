@@ -28,7 +28,7 @@ import Testing
         "OrderEnroll": "1", "SecretNextExpiry": "", "RoutingChanges": "1, now()", "RoutingChangesPrune": "100",
         "AttemptRecordFailed":
             "1, 'IDS', '{1,1,1}', '{1,1,1}', '{500,500,500}', '{1,1,1}', '{0,0,0}', '{a,b,c}', '{a,b,c}', '{a,b,c}', "
-            + "'{1,1,1}', '{1,2,3}'",
+            + "'{1,1,1}', '{1,2,3}', '{NULL,6,6}', '{NULL,1,1}'",
         "DeliverySnooze": "1, 'IDS', '{1,1,1}', '{1,1,1}', '{1,1,1}', '{1,2,3}', '{t,f,f}'",
         "WorkerLock": "1", "WorkerHeartbeat": "1, 1, 1, 1, 1, 1", "WorkerFarewell": "1, 1, 1, 1, 1, 1",
     ]

@@ -73,6 +73,40 @@ import Testing
         }
     }
 
+    /// Three attempts may be made: of the three before this one some were none of the receiver's.
+    @Test(arguments: [
+        (["proxy", "server_error", "cancelled"], true), (["proxy", "server_error", "timeout"], false),
+        (["connect", "server_error", "timeout"], false), ([], false),
+    ])
+    func lastAttemptIsDeadUnlessOthersDidNotCount(before: [String], isRetried: Bool) async throws {
+        try await withRollback { db in
+            let id = try await db.emit()[0]
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            // Beside it attempts to another destination, which say nothing of this one.
+            for (index, failure) in (before + ["proxy", "proxy", "proxy"]).enumerated() {
+                let (destination, number) = index < before.count ? (1, index + 1) : (2, index - before.count + 1)
+                try await db.run(
+                    """
+                    INSERT INTO postrider.webhook_attempts
+                        (event_id, attempted_at, worker_id, destination_id, duration_us, attempt_number, outcome, failure)
+                    VALUES ('\(id)', clock_timestamp(), \(worker), \(destination), 1, \(number), 1, '\(failure)')
+                    """)
+            }
+            var settlement = Settlement()
+            let next = NextStep.exhausted(budget: 3, graceMilliseconds: 60_000)
+            settlement.fail(id, 1, number: Int16(max(3, before.count + 1)), next: next, claim: claim.id)
+            try await db.settle(settlement, worker)
+            #expect(try await db.count("postrider.webhook_dead_letters") == (isRetried ? 0 : 1))
+            let due = try await db.lines(
+                "SELECT attempt_number, due_at - clock_timestamp() BETWEEN interval '50 s' AND interval '60 s' FROM postrider.webhook_retries")
+            #expect(due == (isRetried ? ["5|t"] : []))
+            let outcome = try await db.line(
+                "SELECT outcome FROM postrider.webhook_attempts WHERE failure = 'server_error' ORDER BY attempt_number DESC LIMIT 1")
+            #expect(outcome == (isRetried ? "1" : "2"))
+        }
+    }
+
     @Test func deadDeliveryBecomesADeadLetter() async throws {
         try await withRollback { db in
             let id = try await db.emit()[0]
