@@ -1,5 +1,10 @@
 // Waiting with a deadline. No test sleeps for a fixed time and hopes.
 
+internal import Foundation
+
+/// Everything takes three times as long under a sanitizer, at least.
+private let slowness = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"] == nil ? 1 : 3
+
 /// Something did not happen in time.
 public struct Timeout: Error, CustomStringConvertible {
     /// What was waited for.
@@ -22,7 +27,7 @@ public func withDeadline(
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await body() }
         group.addTask {
-            try await Task.sleep(for: limit)
+            try await Task.sleep(for: limit * slowness)
             throw Timeout(what: what())
         }
         defer { group.cancelAll() }
@@ -36,7 +41,7 @@ public func withDeadline(
 public func eventually(
     _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
 ) async throws {
-    let end = ContinuousClock.now + limit
+    let end = ContinuousClock.now + limit * slowness
     while ContinuousClock.now < end {
         if try await condition() { return }
         try await Task.sleep(for: .milliseconds(10))
