@@ -194,6 +194,32 @@ extension Scenarios {
             #expect(Set(receiver.received.map(\.id)).isDisjoint(with: ids), "a batch has an id of its own")
         }
 
+        /// Two of the small payloads have fewer bytes than a batch may have, three have more; one is larger than all.
+        @Test func batchesHoldSoManyBytesOfPayload() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(
+                receiver.url(), settings: #"options = '{"batch": {"events": 100, "wait_ms": 300, "bytes": 1100}}'"#)
+            try await outpost.withWorkers {
+                try await outpost.sql(
+                    """
+                    INSERT INTO postrider.webhook_events (event_type, data)
+                    SELECT 'n.n', jsonb_build_object('n', i, 'x', repeat('x', CASE i WHEN 4 THEN 3000 ELSE 400 END))
+                    FROM generate_series(1, 7) AS i
+                    """)
+                try await eventually("7 recorded deliveries") {
+                    try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 7
+                }
+            }
+            let batches = try receiver.received.map { request in
+                try #require(JSONSerialization.jsonObject(with: Data(request.body)) as? [[String: Any]])
+                    .compactMap { ($0["data"] as? [String: Any])?["n"] as? Int }
+            }
+            #expect(batches.flatMap { $0 }.sorted() == Array(1...7))
+            #expect(batches.allSatisfy { $0.count <= 2 })
+            #expect(batches.contains([4]) && batches.contains { $0.count == 2 }, "\(batches)")
+        }
+
         @Test func refusedItemsAloneAreTriedAgain() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver { request, place in

@@ -16,7 +16,7 @@ extension Scenarios {
         }
 
         /// Ends the driver of a backfill in the middle of it, by a signal, and goes on with another command.
-        @Test(arguments: [(SIGINT, ChildProcess.End.exited(130)), (SIGKILL, .killed(9))])
+        @Test(arguments: [(SIGINT, ChildProcess.End.exited(130)), (SIGTERM, .exited(143)), (SIGKILL, .killed(9))])
         func backfillThatIsInterruptedGoesOnAndArrivesOnce(signal: Int32, end: ChildProcess.End) async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver()

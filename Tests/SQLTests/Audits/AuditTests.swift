@@ -172,6 +172,55 @@ import Testing
         }
     }
 
+    @Test func questionsAboutWhatFails() async throws {
+        try await withDatabase { db in
+            let morning = try await Morning(db)
+            #expect(try await ask(22, db).rows.isEmpty)
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_breakers (destination_id, failing_since, trips, open_until, failure)
+                VALUES (\(morning.sales), clock_timestamp() - interval '3 hours', 2, clock_timestamp() + interval '1 hour', 'timeout'),
+                       (\(morning.billing), clock_timestamp() - interval '1 hour', 1, clock_timestamp() - interval '1 s', 'connect'),
+                       (\(morning.parked), clock_timestamp(), 0, '-infinity', 'server_error');
+                UPDATE postrider.webhook_destinations SET disable_after_s = 14400 WHERE id = \(morning.sales)
+                """)
+            let failing = try await ask(22, db)
+            #expect(
+                failing.lines("destination", "kind", "breaker", "failure", "trips", "probing_worker", "waiting") == [
+                    "sales|endpoint|open|timeout|2|∅|1", "billing|endpoint|half-open|connect|1|∅|0",
+                    "parked|endpoint|closed|server_error|0|∅|1",
+                ])
+            #expect(failing.rows[0]["failing_for"]?.hasPrefix("03:0") == true)
+            #expect((3_000...3_600).contains(Double(failing.rows[0]["next_try_in"] ?? "") ?? 0) && failing.rows[1]["next_try_in"] == "0")
+            #expect(failing.rows[0]["disabled_in"]?.hasPrefix("00:5") == true && failing.rows[2]["disabled_in"] == "∅")
+        }
+    }
+
+    @Test func questionsAboutUpkeepChangesAndErasures() async throws {
+        try await withDatabase { db in
+            _ = try await Morning(db)
+            try await db.run("UPDATE postrider.webhook_retention SET keep_attempts = '20 days', keep_payloads = '10 days'")
+            #expect(
+                try await ask(21, db).lines("kept", "age", "weeks_due", "rows_due", "last_upkeep")
+                    == ["events|90 days|0|0|∅", "attempts|20 days|0|0|∅", "payloads|10 days|0|0|∅"])
+
+            let changes = try await ask(24, db)
+            #expect(
+                changes.lines("action", "object_kind", "object_name").prefix(2)
+                    == ["update|retention|∅", "disable|endpoint|parked"])
+            #expect(changes.rows.count { $0["action"] == "create" && $0["object_kind"] == "endpoint" } == 3)
+            #expect(changes.rows[1]["before"]?.contains("true") == true && changes.rows[1]["after"]?.contains("false") == true)
+            #expect(try await ask(24, db, ["hours": "0"]).rows.isEmpty)
+
+            try await db.run("SELECT postrider.emit('a.b', '{\"name\": \"Ana\"}', user_id => 'u-3')")
+            try await db.run("SELECT postrider.forget_user('u-3'); SELECT postrider.forget_user('u-4')")
+            #expect(try await ask(25, db).rows.count == 2)
+            let one = try await ask(25, db, ["user_id": "u-3"])
+            #expect(one.lines("events", "organization_id") == ["1|∅"])
+            #expect(one.rows[0]["subject"]?.count == 64)
+        }
+    }
+
     @Test func questionsAboutTheServer() async throws {
         try await withDatabase { db in
             let morning = try await Morning(db)
