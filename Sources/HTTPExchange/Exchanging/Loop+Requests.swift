@@ -69,14 +69,15 @@ extension Loop {
 
     /// Whether a further request to the host has to wait for those under way.
     ///
-    /// The first one to a secure host goes ahead until it has its connection: over HTTP/2 that one carries all of them.
+    /// The first one to a secure host goes ahead until it has its connection: over HTTP/2 that one carries all of them, and
+    /// over HTTP/1.1 the others may resume its TLS session, which costs both sides a fraction of a whole handshake.
     /// libcurl's `CURLOPT_PIPEWAIT` would do the same, with one queue for all hosts: one that hangs would stop others.
     func mustHold(_ host: Host, isSecure: Bool) -> Bool {
         let limit = configuration.settings.maxConnectionsPerHost
         if limit > 0, host.transfers >= limit { return true }
         // Behind a proxy are many receivers, and one of them must not hold up the others.
         guard !host.isProxy else { return false }
-        return isSecure && configuration.settings.http2 && host.transfers > 0 && !host.isSettled
+        return isSecure && host.transfers > 0 && !host.isSettled
     }
 
     /// Ends a transfer that libcurl is done with.
