@@ -487,8 +487,10 @@ COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
 CREATE FUNCTION postrider.uncounted_attempts(event uuid, destination integer) RETURNS bigint
     LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 BEGIN
-    RETURN (SELECT count(*) FROM postrider.webhook_attempts AS a
-            WHERE a.event_id = event AND a.destination_id = destination AND a.failure IN ('proxy', 'cancelled'));
+    -- By their numbers: a crash may write one twice, and with outcome 3 somebody else's attempt of the number counts.
+    RETURN (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
+            WHERE a.event_id = event AND a.destination_id = destination AND a.outcome <> 3
+              AND a.failure IN ('proxy', 'cancelled'));
 END
 $$;
 COMMENT ON FUNCTION postrider.uncounted_attempts(uuid, integer) IS

@@ -4725,8 +4725,10 @@ COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
 CREATE FUNCTION postrider.uncounted_attempts(event uuid, destination integer) RETURNS bigint
     LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 BEGIN
-    RETURN (SELECT count(*) FROM postrider.webhook_attempts AS a
-            WHERE a.event_id = event AND a.destination_id = destination AND a.failure IN ('proxy', 'cancelled'));
+    -- By their numbers: a crash may write one twice, and with outcome 3 somebody else's attempt of the number counts.
+    RETURN (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
+            WHERE a.event_id = event AND a.destination_id = destination AND a.outcome <> 3
+              AND a.failure IN ('proxy', 'cancelled'));
 END
 $$;
 COMMENT ON FUNCTION postrider.uncounted_attempts(uuid, integer) IS
@@ -4752,7 +4754,8 @@ INSERT INTO postrider.webhook_migrations (version, name) VALUES (11, 'replays');
 
 """#, down: #"""
 -- Undoes 0011. Lost: the list of replays and how far they are. What they scheduled is sent.
-DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.uncounted_attempts(uuid, integer), postrider.replay_batch(bigint, integer),
+DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.uncounted_attempts(uuid, integer),
+    postrider.replay_batch(bigint, integer),
     postrider.replay_schedule(bigint, uuid[], integer[], smallint[], integer, integer, uuid, integer, boolean),
     postrider.replay_next(bigint, integer), postrider.replay_wait(postrider.webhook_replays),
     postrider.start_replay(jsonb, bigint), postrider.count_replay(jsonb),
@@ -4760,8 +4763,8 @@ DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.uncounted_at
     postrider.check_replay(jsonb), postrider.find_delivery(uuid), postrider.replay_destination(text);
 UPDATE postrider.webhook_grants SET privileges = 'SELECT, INSERT, DELETE'
 WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
-DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'dead_letter_marks', 'uncounted_attempts', 'check_replay', 'count_replay',
-    'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan',
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'dead_letter_marks', 'uncounted_attempts', 'check_replay',
+    'count_replay', 'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan',
     'replay_schedule', 'replay_wait', 'start_replay');
 DROP TABLE postrider.webhook_replays;
 SELECT postrider.grant_roles();
