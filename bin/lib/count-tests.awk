@@ -12,6 +12,8 @@
     if ($0 ~ / failed after /) broken = 1
     next
 }
+# A value with a line feed in it cuts the line of its case, and the line of another test may follow in the same one.
+/ Test case passing .*[✔✘] Test / { sub(/.*[✔✘] Test /, "  Test ") }
 / Test case passing / { next }
 / Test .* passed after [0-9.]+ seconds( with [0-9a-z ,()]+)?\.$/ { passed++ }
 / Test .* failed after [0-9.]+ seconds( with [0-9a-z ,()]+)?\.$/ { failed++ }
