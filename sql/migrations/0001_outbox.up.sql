@@ -171,6 +171,7 @@ CREATE TABLE postrider.webhook_claims (
     event_ids       uuid[]      NOT NULL,
     destination_ids integer[],
     attempt_numbers smallint[],
+    are_replays     boolean[],
     rescues         smallint    NOT NULL DEFAULT 0,
     CONSTRAINT webhook_claims_pkey PRIMARY KEY (id)
 ) WITH (fillfactor = 50, vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
@@ -182,6 +183,7 @@ COMMENT ON COLUMN postrider.webhook_claims.claimed_at IS 'When it was taken, or 
 COMMENT ON COLUMN postrider.webhook_claims.event_ids IS 'Events of the batch.';
 COMMENT ON COLUMN postrider.webhook_claims.destination_ids IS 'For retries: the destination of each event; null for first fan-outs, which go to every subscriber.';
 COMMENT ON COLUMN postrider.webhook_claims.attempt_numbers IS 'For retries: the number of the attempt that is due for each event; null for first fan-outs.';
+COMMENT ON COLUMN postrider.webhook_claims.are_replays IS 'For retries: whether an operator asked for each of them; null for first fan-outs.';
 COMMENT ON COLUMN postrider.webhook_claims.rescues IS 'How many workers died holding it.';
 
 -- Attempts ------------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (due_at)', 'webhook_retries');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (failed)', 'webhook_tallies');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, '
-        'UPDATE (worker_id, claimed_at, rescues, event_ids, destination_ids, attempt_numbers)', 'webhook_claims');
+        'UPDATE (worker_id, claimed_at, rescues, event_ids, destination_ids, attempt_numbers, are_replays)', 'webhook_claims');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_breakers', 'webhook_settlements');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_workers');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT', 'webhook_attempts');

@@ -38,7 +38,7 @@ public struct Claim: Sendable {
         public let destination: Int32
         /// The number of the attempt that is due, from 1.
         public let attempt: Int16
-        /// Whether an operator asked for it; not known any more of a claim that was taken over.
+        /// Whether an operator asked for it.
         public let isReplay: Bool
 
         /// Makes a target.

@@ -143,9 +143,11 @@ public enum RescueStore {
         guard try !row.isNull(2) else { return nil }
         let destinations = try row.int4s(2)
         let attempts = try row.int2s(3)
+        let replays = try row.bools(4)
         var targets: [UUIDBytes: [Claim.Target]] = [:]
         for (index, id) in ids.enumerated() {
-            targets[id, default: []].append(Claim.Target(destination: destinations[index], attempt: attempts[index]))
+            targets[id, default: []].append(
+                Claim.Target(destination: destinations[index], attempt: attempts[index], isReplay: replays[index]))
         }
         return targets
     }
@@ -176,7 +178,7 @@ public struct SeizedClaim: Sendable {
 
     init(_ row: Row) throws {
         id = try row.int64(0)
-        rescues = try row.int(4)
+        rescues = try row.int(5)
         self.row = row
     }
 }

@@ -181,6 +181,7 @@ CREATE TABLE postrider.webhook_claims (
     event_ids       uuid[]      NOT NULL,
     destination_ids integer[],
     attempt_numbers smallint[],
+    are_replays     boolean[],
     rescues         smallint    NOT NULL DEFAULT 0,
     CONSTRAINT webhook_claims_pkey PRIMARY KEY (id)
 ) WITH (fillfactor = 50, vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
@@ -192,6 +193,7 @@ COMMENT ON COLUMN postrider.webhook_claims.claimed_at IS 'When it was taken, or 
 COMMENT ON COLUMN postrider.webhook_claims.event_ids IS 'Events of the batch.';
 COMMENT ON COLUMN postrider.webhook_claims.destination_ids IS 'For retries: the destination of each event; null for first fan-outs, which go to every subscriber.';
 COMMENT ON COLUMN postrider.webhook_claims.attempt_numbers IS 'For retries: the number of the attempt that is due for each event; null for first fan-outs.';
+COMMENT ON COLUMN postrider.webhook_claims.are_replays IS 'For retries: whether an operator asked for each of them; null for first fan-outs.';
 COMMENT ON COLUMN postrider.webhook_claims.rescues IS 'How many workers died holding it.';
 
 -- Attempts ------------------------------------------------------------------------------------------------------------
@@ -2720,7 +2722,7 @@ BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (due_at)', 'webhook_retries');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (failed)', 'webhook_tallies');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, '
-        'UPDATE (worker_id, claimed_at, rescues, event_ids, destination_ids, attempt_numbers)', 'webhook_claims');
+        'UPDATE (worker_id, claimed_at, rescues, event_ids, destination_ids, attempt_numbers, are_replays)', 'webhook_claims');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_breakers', 'webhook_settlements');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_workers');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT', 'webhook_attempts');
@@ -8432,20 +8434,19 @@ WITH picked AS MATERIALIZED (
     DELETE FROM postrider.webhook_retries WHERE ctid = ANY (ARRAY(SELECT tid FROM picked))
     RETURNING event_id, destination_id, attempt_number, due_at, is_replay
 ), claim AS (
-    INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers)
+    INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, are_replays)
     SELECT $1, array_agg(event_id ORDER BY due_at, event_id), array_agg(destination_id ORDER BY due_at, event_id),
-           array_agg(attempt_number ORDER BY due_at, event_id)
+           array_agg(attempt_number ORDER BY due_at, event_id), array_agg(is_replay ORDER BY due_at, event_id)
     FROM taken
     HAVING count(*) > 0
-    RETURNING id, event_ids, destination_ids, attempt_numbers
+    RETURNING id, event_ids, destination_ids, attempt_numbers, are_replays
 )
 SELECT claim.id, u.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
        e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384 THEN e.data::text END,
-       u.destination_id, u.attempt_number, taken.is_replay
+       u.destination_id, u.attempt_number, u.is_replay
 FROM claim,
-     LATERAL unnest(claim.event_ids, claim.destination_ids, claim.attempt_numbers)
-         WITH ORDINALITY AS u (id, destination_id, attempt_number, place)
-     JOIN taken ON taken.event_id = u.id AND taken.destination_id = u.destination_id
+     LATERAL unnest(claim.event_ids, claim.destination_ids, claim.attempt_numbers, claim.are_replays)
+         WITH ORDINALITY AS u (id, destination_id, attempt_number, is_replay, place)
      LEFT JOIN LATERAL (
          SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id AND l.id BETWEEN $4 AND $5 OFFSET 0
      ) AS e ON true
@@ -8463,19 +8464,20 @@ DELETE FROM postrider.webhook_claims WHERE id = ANY ($2) AND worker_id = $1 RETU
 
     /// `ClaimShrink`; rows: none
     /// - params: $1 worker bigint, then one element for each delivery that is left: $2 claims bigint[], $3 events uuid[],
-    ///   $4 destinations int[], $5 attempt numbers smallint[]
+    ///   $4 destinations int[], $5 attempt numbers smallint[], $6 whether each is a replay boolean[]
     /// - index: webhook_claims_pkey
     /// - Most of the batch is recorded and a few deliveries take long: the claim is cut down to these.
     static let claimShrink = Statement(
         name: "ClaimShrink",
         sql: #"""
 UPDATE postrider.webhook_claims AS c
-SET event_ids = rest.events, destination_ids = rest.destinations, attempt_numbers = rest.numbers
+SET event_ids = rest.events, destination_ids = rest.destinations, attempt_numbers = rest.numbers,
+    are_replays = rest.replays
 FROM (SELECT f.claim_id, array_agg(f.event_id ORDER BY f.place) AS events,
              array_agg(f.destination_id ORDER BY f.place) AS destinations,
-             array_agg(f.number ORDER BY f.place) AS numbers
-      FROM unnest($2::bigint[], $3::uuid[], $4::integer[], $5::smallint[]) WITH ORDINALITY
-           AS f (claim_id, event_id, destination_id, number, place)
+             array_agg(f.number ORDER BY f.place) AS numbers, array_agg(f.is_replay ORDER BY f.place) AS replays
+      FROM unnest($2::bigint[], $3::uuid[], $4::integer[], $5::smallint[], $6::boolean[]) WITH ORDINALITY
+           AS f (claim_id, event_id, destination_id, number, is_replay, place)
       GROUP BY f.claim_id) AS rest
 WHERE c.id = rest.claim_id AND c.id = ANY ($2) AND c.worker_id = $1
 """#)
@@ -8504,7 +8506,7 @@ WITH dead AS (
 )
 UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
 FROM grabbed WHERE c.id = grabbed.id
-RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues
+RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.are_replays, c.rescues
 """#)
 
     /// `ClaimSweep`; rows: 0..$2 claims that are this worker's now, of workers that are dead or gone
@@ -8525,7 +8527,7 @@ WITH grabbed AS MATERIALIZED (
 )
 UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
 FROM grabbed WHERE c.id = grabbed.id
-RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues
+RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.are_replays, c.rescues
 """#)
 
     /// `ClaimIsolate`; rows: none
@@ -8542,13 +8544,14 @@ WITH suspect AS (
       AND (SELECT w.alive FROM postrider.webhook_workers AS w WHERE w.id = c.worker_id) IS NOT TRUE
     RETURNING c.*
 )
-INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, rescues)
+INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, are_replays, rescues)
 SELECT 0, array_agg(u.event_id ORDER BY u.place),
        CASE WHEN s.destination_ids IS NOT NULL THEN array_agg(u.destination_id ORDER BY u.place) END,
-       CASE WHEN s.attempt_numbers IS NOT NULL THEN array_agg(u.attempt_number ORDER BY u.place) END, s.rescues
-FROM suspect AS s, LATERAL unnest(s.event_ids, s.destination_ids, s.attempt_numbers)
-     WITH ORDINALITY AS u (event_id, destination_id, attempt_number, place)
-GROUP BY s.id, s.destination_ids, s.attempt_numbers, s.rescues, (u.place - 1) / CASE s.rescues WHEN 2 THEN 32 ELSE 1 END
+       CASE WHEN s.attempt_numbers IS NOT NULL THEN array_agg(u.attempt_number ORDER BY u.place) END,
+       CASE WHEN s.are_replays IS NOT NULL THEN array_agg(u.is_replay ORDER BY u.place) END, s.rescues
+FROM suspect AS s, LATERAL unnest(s.event_ids, s.destination_ids, s.attempt_numbers, s.are_replays)
+     WITH ORDINALITY AS u (event_id, destination_id, attempt_number, is_replay, place)
+GROUP BY s.id, s.destination_ids, s.attempt_numbers, s.are_replays, s.rescues, (u.place - 1) / CASE s.rescues WHEN 2 THEN 32 ELSE 1 END
 """#)
 
     /// `ClaimSuspect`; rows: 0..1 claims that are this worker's now, of which at least two workers have died
@@ -8567,7 +8570,7 @@ WITH grabbed AS MATERIALIZED (
 )
 UPDATE postrider.webhook_claims AS c SET worker_id = $1, claimed_at = clock_timestamp(), rescues = rescues + 1
 FROM grabbed WHERE c.id = grabbed.id
-RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues
+RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.are_replays, c.rescues
 """#)
 
     /// `ClaimForgotten`; rows: claims of this worker that it does not know
@@ -8577,7 +8580,7 @@ RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.rescues
     static let claimForgotten = Statement(
         name: "ClaimForgotten",
         sql: #"""
-SELECT id, event_ids, destination_ids, attempt_numbers, rescues FROM postrider.webhook_claims
+SELECT id, event_ids, destination_ids, attempt_numbers, are_replays, rescues FROM postrider.webhook_claims
 WHERE worker_id = $1 AND NOT id = ANY ($2) AND claimed_at <= clock_timestamp() - $3::interval
 """#)
 

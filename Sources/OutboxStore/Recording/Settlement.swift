@@ -87,6 +87,7 @@ public struct Settlement: Sendable {
         left.events.append(event.uuid)
         left.destinations.append(target.destination)
         left.numbers.append(target.attempt)
+        left.replays.append(target.isReplay)
     }
 
     /// The deliveries that are kept in their claims.

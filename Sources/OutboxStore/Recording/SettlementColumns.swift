@@ -101,12 +101,15 @@ struct LeftColumns: Sendable {
     var events: [UUIDBytes] = []
     var destinations: [Int32] = []
     var numbers: [Int16] = []
+    var replays: [Bool] = []
 
     /// The step that writes them.
     func step(worker: Int64) -> Step {
         Step(
             Queries.claimShrink,
-            [.int8(worker), .int8s(claims), .uuids(events), .int4s(destinations), .int2s(numbers)])
+            [
+                .int8(worker), .int8s(claims), .uuids(events), .int4s(destinations), .int2s(numbers), .bools(replays),
+            ])
     }
 }
 

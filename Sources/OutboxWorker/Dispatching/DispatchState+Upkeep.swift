@@ -86,7 +86,8 @@ extension DispatchState {
         guard !claims.isEmpty else { return }
         for delivery in flights.deliveries + lanes.all.flatMap(\.waitingDeliveries)
         where claims.contains(delivery.parcel.claim) {
-            let target = Claim.Target(destination: delivery.destination, attempt: delivery.attempt)
+            let target = Claim.Target(
+                destination: delivery.destination, attempt: delivery.attempt, isReplay: delivery.isReplay)
             settlement.keep(event: delivery.parcel.event.id, target: target, claim: delivery.parcel.claim)
         }
     }

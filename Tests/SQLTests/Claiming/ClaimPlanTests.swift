@@ -23,7 +23,7 @@ import Testing
         "EventClaim": "1, 100, 100, \(bounds("00000000-0000-0000-0000-000000000000"))", "EventPayload": "'01900000-0000-7000-8000-000000000001'",
         "RetryPeek": "",
         "RetryClaim": "1, '{1,2,3}', '{10,10,10}', \(span)", "ClaimFinish": "1, '{1,2,3}'",
-        "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}'", "ClaimTakeOver": "1, 2, 1, 100",
+        "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}', '{f,t,f}'", "ClaimTakeOver": "1, 2, 1, 100",
         "EventLoad": "'IDS'", "DeliverySettled": "'IDS'", "DestinationDisable": "1, 'x'", "SecretLoad": "NULL",
         "OrderEnroll": "1", "SecretNextExpiry": "", "RoutingChanges": "1, now()", "RoutingChangesPrune": "100",
         "AttemptRecordFailed":

@@ -44,8 +44,8 @@ import Testing
             let list = ids.map { "'\($0)'" }.joined(separator: ",")
             try await db.run(
                 """
-                INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, rescues)
-                VALUES (0, ARRAY[\(list)]::uuid[], '{1,2,3}', '{4,5,6}', 3)
+                INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, are_replays, rescues)
+                VALUES (0, ARRAY[\(list)]::uuid[], '{1,2,3}', '{4,5,6}', '{f,t,f}', 3)
                 """)
             let worker = try await db.worker()
             let first = try await RescueStore.sweep(worker: worker, most: 50, on: db.connection)
@@ -54,7 +54,7 @@ import Testing
             #expect(try await RescueStore.sweep(worker: worker, most: 50, on: db.connection).isEmpty)
             _ = try await db.connection.pipeline([ClaimStore.finish(worker: worker, claims: first.map(\.claim.id))])
             let second = try await RescueStore.sweep(worker: worker, most: 50, on: db.connection)
-            #expect(second[0].claim.work[0].target == Claim.Target(destination: 2, attempt: 5))
+            #expect(second[0].claim.work[0].target == Claim.Target(destination: 2, attempt: 5, isReplay: true))
             #expect(second[0].claim.rescues == 4)
         }
     }

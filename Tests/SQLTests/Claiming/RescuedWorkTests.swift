@@ -76,6 +76,33 @@ import Testing
         }
     }
 
+    @Test func replayOfADeadWorkerStaysOne() async throws {
+        try await withRollback { db in
+            let ids = try await db.emit(3)
+            let worker = try await db.worker()
+            try await db.run("DELETE FROM postrider.webhook_queue")
+            for (place, id) in ids.enumerated() {
+                try await db.run(
+                    """
+                    INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, is_replay)
+                    VALUES ('\(id)', now() - interval '\(9 - place) seconds', 1, 1, \(place != 1))
+                    """)
+            }
+            let claim = try #require(try await db.claimRetries(worker, [(id: 1, most: 9)]))
+            #expect(claim.work.map(\.target?.isReplay) == [true, false, true])
+            // Its claim is cut down to what takes long before it dies.
+            var settlement = Settlement()
+            settlement.deliver(ids[0], 1)
+            for work in claim.work.suffix(2) {
+                settlement.keep(event: work.event.id, target: try #require(work.target), claim: claim.id)
+            }
+            try await db.settle(settlement, worker)
+            let rescue = try await rescue(db, worker)
+            let marks = Dictionary(uniqueKeysWithValues: rescue.claim.work.map { ($0.event.id, $0.target?.isReplay) })
+            #expect(marks == [ids[1]: false, ids[2]: true])
+        }
+    }
+
     @Test func bothRetriesOfOneEventComeWhenNeitherIsSettled() async throws {
         try await withRollback { db in
             let id = try await db.emit()[0]

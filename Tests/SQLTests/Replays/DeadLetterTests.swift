@@ -12,8 +12,8 @@ import Testing
         try await db.run(
             """
             DELETE FROM postrider.webhook_queue; DELETE FROM postrider.webhook_retries;
-            INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers)
-            VALUES (\(worker), '{\(event)}', '{\(destination)}', '{\(number)}')
+            INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, are_replays)
+            VALUES (\(worker), '{\(event)}', '{\(destination)}', '{\(number)}', '{f}')
             """)
         let claim = Int64(try await db.line("SELECT max(id) FROM postrider.webhook_claims")) ?? 0
         var settlement = Settlement()

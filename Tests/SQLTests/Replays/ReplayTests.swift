@@ -131,8 +131,8 @@ import Testing
             let worker = try await db.worker()
             try await db.run(
                 """
-                INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers)
-                VALUES (\(worker), '{\(ids[0])}', '{1}', '{2}');
+                INSERT INTO postrider.webhook_claims (worker_id, event_ids, destination_ids, attempt_numbers, are_replays)
+                VALUES (\(worker), '{\(ids[0])}', '{1}', '{2}', '{f}');
                 INSERT INTO postrider.webhook_retries VALUES ('\(ids[1])', 'infinity', 1, 2), ('\(ids[2])', now() + interval '1 hour', 1, 2)
                 """)
             #expect(try await db.drive(try await db.replay(#""what": "deliveries", "endpoint": "endpoint""#)) == 2)
