@@ -209,6 +209,57 @@ extension Scenarios {
             #expect(bodies == ["\(acme) 0 ana 5", "\(common) 0 bia 5", "\(nobody) 2  5"])
         }
 
+        @Test func replacedFilesCountWithoutAChangeInTheDatabase() async throws {
+            let outpost = try await Outpost()
+            let certificates = try Certificates.shared.get()
+            let host = try TLSHost(.mutual)
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID())")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let file = folder.appendingPathComponent("client.pem")
+            let (ana, bia) = (try certificates.client("ana"), try certificates.client("bia"))
+            // Both in one file, so that no handshake sees the certificate of one with the key of the other.
+            let place = { (client: (certificate: String, key: String)) in
+                try (client.certificate + client.key).write(to: file, atomically: true, encoding: .utf8)
+            }
+            try await outpost.set("CA", String(contentsOfFile: certificates.authority, encoding: .utf8))
+            let target = try await outpost.endpoint(
+                host.url(), options: #"{"tls": {"certificate": "file:client.pem", "key": "file:client.pem", "ca": "${CA}"}}"#)
+            let version = try await outpost.text("SELECT version::text FROM postrider.webhook_routing")
+            let shown = { (name: String) in
+                try await outpost.count("postrider.webhook_attempts WHERE outcome = 0 AND response_body = '\(name)'")
+            }
+            let change = { (settings: inout WorkerSettings) in
+                settings.fileAge = .milliseconds(50)
+                settings.grants.readFile = { (name) throws(SettingFault) in
+                    guard let text = try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8) else {
+                        throw SettingFault("there is no \(name)")
+                    }
+                    return text
+                }
+            }
+            try await outpost.withWorkers(1, change) {
+                try await outpost.emit("a.b")
+                try await eventually("the delivery to wait for the file") { try await outpost.waiting(target) == 1 }
+                try place(ana)
+                try await eventually("the delivery") { try await shown("ana") == 1 }
+                try place(bia)
+                try await eventually("the new certificate to be shown") {
+                    try await outpost.emit("a.b")
+                    return try await shown("bia") > 0
+                }
+                try FileManager.default.removeItem(at: file)
+                try await eventually("deliveries to wait again") {
+                    try await outpost.emit("a.b")
+                    return try await outpost.waiting(target) > 0
+                }
+                try place(bia)
+                try await outpost.settled()
+            }
+            #expect(try await outpost.count("postrider.webhook_attempts WHERE outcome <> 0") == 0)
+            #expect(try await outpost.text("SELECT version::text FROM postrider.webhook_routing") == version)
+        }
+
         /// What n8n means stands where people look; elsewhere the same words mean nothing.
         @Test func answersOfN8nAreExplained() async throws {
             let outpost = try await Outpost()

@@ -164,6 +164,7 @@ import Testing
         ])
         #expect(good.worker.grants.variables.keys.sorted() == ["OPEN", "TOKEN"])
         #expect(good.unsetVariables == ["NOWHERE"])
+        #expect(good.worker.fileAge < .seconds(60))
         #expect(good.worker.grants.proxies == ["proxy.example:3128": false, "10.0.0.1:1080": true])
         let failure = await #expect(throws: CommandFailure.self) {
             try await Settings.load(environment: [
@@ -188,6 +189,8 @@ import Testing
         try Data(repeating: 65, count: CertificateFolder.longestFile + 1).write(to: folder.appendingPathComponent("long"))
         let files = CertificateFolder(path: folder.path)
         #expect(try files.read("a.pem") == "text")
+        try Data("another".utf8).write(to: folder.appendingPathComponent("a.pem"))
+        #expect(try files.read("a.pem") == "another")
         for name in ["none.pem", "long"] { #expect(throws: SettingFault.self) { try files.read(name) } }
     }
 }

@@ -24,6 +24,9 @@ struct DestinationRow {
     private let maxConcurrency: Int
     private let options: String?
 
+    /// Whether its options may name files. Read off the text, because a row whose file is missing makes no options.
+    var namesFiles: Bool { options?.utf8.firstRange(of: "\"file:".utf8) != nil }
+
     /// The columns that make the retry policy.
     private struct Delays {
         let base: Duration

@@ -22,6 +22,9 @@ public struct Routing: Sendable {
     /// Active destinations whose secrets this process cannot open, or that name what it does not have. Each stands among
     /// ``destinations`` as an inactive one and in ``faults``; workers that have the key send to it.
     public var locked: Set<Int32> = []
+    /// Active destinations that name files of this process. A file is replaced without any change of a row, so they are to
+    /// be loaded again now and then.
+    public var fileReaders: Set<Int32> = []
     /// Destinations whose newest secret has a date, in seconds from this load, negative when it is past. It signs on
     /// after it; somebody should be told in time.
     public var secretExpiries: [(destination: Int32, seconds: Double)] = []
@@ -58,12 +61,13 @@ public enum RoutingStore {
 
     /// Loads what has changed since a load, secrets that have expired meanwhile included.
     ///
-    /// - Returns: the ids of what changed (`RoutingChanges`) and these destinations as they are now; nil when everything
-    ///   is to be loaded: too much changed, or it is not known what.
+    /// - Parameter files: destinations to load whether they changed or not, because the files that they name may have.
+    /// - Returns: the ids of what changed (`RoutingChanges`) or was to be read again, and these destinations as they are
+    ///   now; nil when everything is to be loaded: too much changed, or it is not known what.
     /// - Throws: `PostgresError`.
     public static func loadChanges(
         since version: Int64, loadedAt: Int64, on connection: Connection, keys: KeyRing? = nil,
-        grants: ProcessGrants = .none
+        grants: ProcessGrants = .none, rereading files: Set<Int32> = []
     ) async throws -> (ids: [Int32], routing: Routing)? {
         // The version first: what is committed after it is found again by the next load.
         let results = try await connection.pipeline([
@@ -71,8 +75,9 @@ public enum RoutingStore {
             Step(Queries.routingChanges, [.int8(version), .timestamptz(microsecondsSince2000: loadedAt)]),
         ])
         guard results[1].count <= mostChanges else { return nil }
-        let ids = try (0..<results[1].count).map { Int32(try results[1][$0].int(0)) }.sorted()
-        if ids.contains(0) { return nil }
+        let changed = try (0..<results[1].count).map { Int32(try results[1][$0].int(0)) }
+        if changed.contains(0) { return nil }
+        let ids = files.union(changed).sorted()
         return (ids, try await load(ids, keys, grants, version: results[0], on: connection))
     }
 
@@ -145,6 +150,7 @@ private struct RoutingLoad {
     private var kept: [Int32: Int] = [:]
     private var faults: [Routing.Fault] = []
     private var locked: Set<Int32> = []
+    private var fileReaders: Set<Int32> = []
     private var expiries: [(destination: Int32, seconds: Double)] = []
 
     private var book: SettingBook
@@ -169,6 +175,7 @@ private struct RoutingLoad {
     mutating func add(_ row: DestinationRow, secrets: [StoredSecret]) {
         kept[row.id] = row.keptResponseBytes
         note(secrets, of: row)
+        if row.isActive, row.namesFiles { fileReaders.insert(row.id) }
         do {
             destinations.append(
                 try row.destination(secrets: secrets, profiles: profiles, opener: &opener, book: book))
@@ -198,6 +205,6 @@ private struct RoutingLoad {
     func routing(version: Int64, loadedAt: Int64) -> Routing {
         Routing(
             version: version, loadedAt: loadedAt, destinations: destinations, keptResponseBytes: kept, faults: faults,
-            census: opener.census, locked: locked, secretExpiries: expiries)
+            census: opener.census, locked: locked, fileReaders: fileReaders, secretExpiries: expiries)
     }
 }

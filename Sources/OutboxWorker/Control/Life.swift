@@ -40,8 +40,8 @@ struct Life: Sendable {
         var logger = logger
         logger[metadataKey: "worker.id"] = "\(worker)"
         let keeper = RoutingKeeper(
-            links: links, keys: settings.secretKeys, grants: settings.grants, secretWarning: settings.secretWarning,
-            logger: logger)
+            links: links, keys: settings.secretKeys, grants: settings.grants, fileAge: settings.fileAge,
+            secretWarning: settings.secretWarning, logger: logger)
         let table: RoutingTable
         do {
             table = try await keeper.first(needsKeys: needsKeys)

@@ -11,9 +11,14 @@ actor RoutingKeeper {
     private let keys: KeyRing?
     private let secretWarning: Duration
     private let grants: ProcessGrants
+    private let fileAge: Duration
     private let logger: Logger
     private var table: RoutingTable?
     private var loadedAt = ContinuousClock.now
+    /// Destinations that name files, which are replaced without any change of a row.
+    private var fileReaders: Set<Int32> = []
+    /// When all of these files were last read.
+    private var filesReadAt = ContinuousClock.now
     /// When the next date of a secret passes; nil when there is none.
     private var secretEndsAt: ContinuousClock.Instant?
     private var dispatcher: Dispatcher?
@@ -30,10 +35,13 @@ actor RoutingKeeper {
     /// Dates of secrets come near without any change of a row; 60 s.
     static let longestAge = Duration.seconds(60)
 
-    init(links: Links, keys: KeyRing?, grants: ProcessGrants, secretWarning: Duration, logger: Logger) {
+    init(
+        links: Links, keys: KeyRing?, grants: ProcessGrants, fileAge: Duration, secretWarning: Duration, logger: Logger
+    ) {
         self.links = links
         self.keys = keys
         self.grants = grants
+        self.fileAge = fileAge
         self.secretWarning = secretWarning
         self.logger = logger
     }
@@ -65,8 +73,10 @@ actor RoutingKeeper {
     private func isBehind(_ wanted: Int64) -> Bool {
         let now = ContinuousClock.now
         let isOld = now - loadedAt > Self.longestAge || secretEndsAt.map { $0 <= now } ?? false
-        return (table?.version ?? -1) < wanted || isOld
+        return (table?.version ?? -1) < wanted || isOld || hasOldFiles
     }
+
+    private var hasOldFiles: Bool { !fileReaders.isEmpty && ContinuousClock.now - filesReadAt > fileAge }
 
     /// One load for all who ask: with a hundred thousand destinations it takes seconds, and heartbeats ask five times a
     /// second. Not part of whoever asks first, whose end must not end it for the others.
@@ -84,12 +94,13 @@ actor RoutingKeeper {
     ///
     /// Reading a hundred thousand destinations takes long: not on the thread on which heartbeats are answered.
     private func fetch() async throws -> (Routing, RoutingTable, changes: [Int32]?) {
-        try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, grants, links, table] in
+        let files: Set<Int32> = hasOldFiles ? fileReaders : []
+        return try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, grants, links, table] in
             try await links.aside { connection in
                 if let table,
                     let (ids, routing) = try await RoutingStore.loadChanges(
                         since: table.version, loadedAt: table.loadedAt, on: connection, keys: keys,
-                        grants: grants)
+                        grants: grants, rereading: files)
                 {
                     return (routing, table.changed(routing, ids), ids)
                 }
@@ -105,6 +116,9 @@ actor RoutingKeeper {
         // Before anything is waited for: whoever asks meanwhile is told that this version is there, and routes.
         dispatcher?.setRouting(table)
         loadedAt = .now
+        let unread: Set<Int32> = changes.map { fileReaders.subtracting($0) } ?? []
+        if unread.isEmpty { filesReadAt = loadedAt }
+        fileReaders = routing.fileReaders.union(unread)
         // After many rotations many overlaps end one behind the other: not each is worth a load of its own.
         secretEndsAt = routing.secondsToExpiry.map { loadedAt + .seconds(max(1, $0)) }
         for id in changes ?? Array(expiries.keys) { expiries[id] = nil }

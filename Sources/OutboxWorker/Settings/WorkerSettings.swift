@@ -32,6 +32,9 @@ public struct WorkerSettings: Sendable {
     public var secretWarning = Duration.seconds(14 * 86_400)
     /// What destinations may use of this process: variables, proxies, files; nothing (the default).
     public var grants = ProcessGrants.none
+    /// How old what was read of files that destinations name may be before they are read again; 55 s, so that a file that
+    /// was replaced counts within a minute, the load included.
+    public var fileAge = Duration.seconds(55)
     /// Whether to refrain from NOTIFY, LISTEN and session locks altogether: only polling and leases; false. A worker
     /// without a direct connection does so by itself.
     public var isDeaf = false

@@ -1,5 +1,5 @@
-// The folder of certificates and keys that destinations name. Read by the worker with each load of the destinations, so
-// that a file that was replaced counts within a minute.
+// The folder of certificates and keys that destinations name. Read by the worker with each load of a destination that names
+// one, at least once a minute, so that a file that was replaced counts by then.
 
 internal import Outbox
 internal import SystemPackage

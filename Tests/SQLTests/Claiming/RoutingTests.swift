@@ -3,6 +3,7 @@
 import Outbox
 import OutboxStore
 import Postgres
+import Synchronization
 import Testing
 
 @Suite struct RoutingTests {
@@ -160,6 +161,39 @@ import Testing
         try await withRollback { db in
             let rows = try await db.connection.pipeline([RoutingStore.version()])
             #expect(try rows[0][0].int64(0) == (try await load(db).version))
+        }
+    }
+
+    /// A file is replaced without any change of a row.
+    @Test func filesAreReadAgainForThoseThatNameThem() async throws {
+        try await withRollback { db in
+            try await db.endpoint("plain")
+            try await db.endpoint("parked", settings: #"options = '{"tls": {"ca": "file:ca.pem"}}', is_active = false"#)
+            let id = try await db.endpoint("reader", settings: #"options = '{"tls": {"ca": "file:ca.pem"}}'"#)
+            let file = Mutex<String?>(nil)
+            let grants = ProcessGrants(readFile: { (name) throws(SettingFault) in
+                guard let text = file.withLock({ $0 }) else { throw SettingFault("there is no \(name)") }
+                return text
+            })
+            let first = try await RoutingStore.load(on: db.connection, grants: grants)
+            #expect(first.fileReaders == [id] && first.locked == [id])
+            func changes(rereading files: Set<Int32>) async throws -> Routing {
+                let load = try await RoutingStore.loadChanges(
+                    since: first.version, loadedAt: first.loadedAt, on: db.connection, grants: grants, rereading: files)
+                #expect(load?.ids == files.sorted())
+                return try #require(load?.routing)
+            }
+            for text in ["one", "another"].map({ "-----BEGIN CERTIFICATE-----\n\($0)\n-----END CERTIFICATE-----" }) {
+                file.withLock { $0 = text }
+                #expect(try await changes(rereading: []).destinations.isEmpty)
+                let routing = try await changes(rereading: first.fileReaders)
+                #expect(routing.destinations.map { $0.access?.identity?.authority } == [text])
+                #expect(routing.fileReaders == [id] && routing.locked.isEmpty)
+            }
+            file.withLock { $0 = nil }
+            let gone = try await changes(rereading: first.fileReaders)
+            #expect(gone.locked == [id] && gone.fileReaders == [id])
+            #expect(gone.faults.map(\.reason) == ["there is no ca.pem"] && gone.faults[0].isLocal)
         }
     }
 
