@@ -2998,7 +2998,12 @@ BEGIN
         EXECUTE format('REVOKE ALL ON SCHEMA postrider, postrider_attached FROM %I', item.role_name);
         EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA postrider FROM %I', item.role_name);
         EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA postrider FROM %I', item.role_name);
-        CONTINUE WHEN EXISTS (SELECT FROM pg_auth_members AS m WHERE m.roleid = to_regrole(item.role_name));
+        IF EXISTS (SELECT FROM pg_auth_members AS m WHERE m.roleid = to_regrole(item.role_name)
+                   -- Since Postgres 16 whoever makes a role without being a superuser is a member of it, one that cannot use it.
+                   AND coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true)) THEN
+            RAISE NOTICE 'role % stays: it has members', item.role_name;
+            CONTINUE;
+        END IF;
         BEGIN
             EXECUTE format('DROP ROLE %I', item.role_name);
         EXCEPTION WHEN OTHERS THEN

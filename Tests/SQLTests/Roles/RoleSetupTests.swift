@@ -138,6 +138,61 @@ import Testing
         }
     }
 
+    /// The template of all test databases uses the five, so two roles of this database alone show what becomes of them elsewhere.
+    @Test func undoingLeavesNoGrantBehindAndDropsTheRolesThatNothingElseNeeds() async throws {
+        try await withMembers { db, members in
+            let before = try await Shell.dump(db.url)
+            let mark = UUID().uuidString.prefix(8).lowercased()
+            let (unused, joined) = ("postrider_unused_\(mark)", "postrider_joined_\(mark)")
+            for name in [unused, joined] {
+                let short = name.dropFirst(10)
+                try await db.run(
+                    """
+                    SELECT postrider.add_grants('\(short)', 'schema', 'USAGE', 'postrider'),
+                           postrider.add_grants('\(short)', 'table', 'SELECT', 'webhook_event_log', 'webhook_destinations'),
+                           postrider.add_grants('\(short)', 'function', 'EXECUTE', 'emit');
+                    UPDATE postrider.webhook_grants SET hidden = '{headers}'
+                    WHERE role_name = '\(name)' AND object = 'webhook_destinations'
+                    """)
+            }
+            try await db.run("SELECT postrider.create_roles(), postrider.grant_roles()")
+            try await db.run("GRANT \(joined) TO \(members.outsider)")
+            // Grants, policies and objects, as the server counts them before it drops a role.
+            let traces = """
+                pg_shdepend AS d JOIN pg_roles AS r ON d.refclassid = 'pg_authid'::regclass AND r.oid = d.refobjid
+                WHERE d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND r.rolname ~ '^postrider_'
+                """
+            #expect(try await db.line("SELECT count(DISTINCT r.rolname) FROM \(traces)") == "7")
+            let producer = try await members.connect(.producer)
+            try await producer.run("SELECT postrider.emit('a.before', '{}')")
+
+            let migrator = Migrator(connection: db.connection)
+            _ = db.connection.takeNotices()
+            try await migrator.down(to: 6)
+            let notices = db.connection.takeNotices().map(\.message)
+            #expect(try await db.count(traces) == 0)
+            let roles = try await db.lines("SELECT rolname FROM pg_roles WHERE rolname ~ '^postrider_'")
+            #expect(!roles.contains(unused))
+            for name in Role.allCases.map(\.name) + [joined] {
+                #expect(roles.contains(name))
+                #expect(notices.contains { $0.hasPrefix("role \(name) stays: ") }, "\(name)")
+            }
+            // Who was made a member still is one, of roles without any right here.
+            #expect(try await db.line("SELECT pg_has_role('\(members.outsider)', '\(joined)', 'MEMBER')") == "t")
+            #expect(try await producer.refusal("SELECT postrider.emit('a.b', '{}')").sqlState == "42501")
+
+            try await migrator.up()
+            #expect(try await Shell.dump(db.url) == before)
+            #expect(try await db.line("SELECT has_schema_privilege('\(joined)', 'postrider', 'USAGE')") == "f")
+            try await producer.run("SELECT postrider.emit('a.after', '{}')")
+            let auditor = try await members.connect(.auditor)
+            #expect(
+                try await auditor.lines("SELECT event_type FROM postrider.webhook_event_log ORDER BY id") == ["a.before", "a.after"])
+            #expect(try await auditor.refusal("SELECT secret FROM postrider.webhook_secrets").sqlState == "42501")
+            try await db.run("DROP ROLE \(joined)")
+        }
+    }
+
     @Test func fourDatabasesOfOneServerMigrateAtOnce() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<4 {

@@ -56,9 +56,9 @@ enum Shell {
         return try await run(["psql"] + form + settings + files.flatMap { ["-f", $0.path] } + [url])
     }
 
-    /// The schema of a database as `pg_dump --schema-only` writes it.
-    static func dump(_ url: String) async throws -> String {
-        let output = try await run(["pg_dump", "--schema-only", "--no-owner", url])
+    /// What `pg_dump` writes of a database: the schema alone, unless told otherwise.
+    static func dump(_ url: String, _ options: [String] = ["--schema-only", "--no-owner"]) async throws -> String {
+        let output = try await run(["pg_dump"] + options + [url])
         guard output.status == 0 else { throw Unexpected(what: output.errors) }
         // Newer versions write a key of their own into every dump.
         return output.text.split(separator: "\n", omittingEmptySubsequences: false)
