@@ -1,9 +1,10 @@
 // What is here: requests that are taken back, and an exchanger that is shut down in the middle of its work.
 
 import HTTPExchange
+import TestSupport
 import Testing
 
-@Suite struct CancellationTests {
+@Suite(.timeLimit(.minutes(10))) struct CancellationTests {
     /// A receiver that never answers, and a stream with one element for each request it has read.
     private func silentReceiver() throws -> (Receiver, AsyncStream<Void>) {
         let read = AsyncStream<Void>.makeStream()
@@ -15,9 +16,11 @@ import Testing
         return (receiver, read.stream)
     }
 
-    private func wait(_ count: Int, _ stream: AsyncStream<Void>) async {
-        var iterator = stream.makeAsyncIterator()
-        for _ in 0..<count { await iterator.next() }
+    private func wait(_ count: Int, _ stream: AsyncStream<Void>) async throws {
+        try await withDeadline(.seconds(30), "\(count) requests to be read") {
+            var iterator = stream.makeAsyncIterator()
+            for _ in 0..<count { await iterator.next() }
+        }
     }
 
     @Test func cancelEndsTheNamedRequestsOnly() async throws {
@@ -25,9 +28,9 @@ import Testing
         let collected = Collected()
         try await withExchanger(completed: collected.add) { exchanger in
             exchanger.submit((0..<6).map { .post(receiver.url(), token: $0) })
-            await wait(6, read)
+            try await wait(6, read)
             exchanger.cancel([1, 4, 99])
-            let exchanges = await collected.wait(for: 2)
+            let exchanges = try await collected.wait(for: 2)
             #expect(Set(exchanges.map(\.token)) == [1, 4])
             #expect(exchanges.allSatisfy { $0.failure?.kind == .cancelled })
             #expect(exchanger.counters.inFlight == 4)
@@ -41,10 +44,11 @@ import Testing
         try await withExchanger(completed: collected.add) { exchanger in
             exchanger.submit((0..<10).map { .post(receiver.url(), token: $0) })
             async let performed = exchanger.perform(.post(receiver.url()))
-            await wait(11, read)
+            try await wait(11, read)
             exchanger.cancelAll()
             #expect(await performed.failure?.kind == .cancelled)
-            #expect(await collected.wait(for: 10).allSatisfy { $0.failure?.kind == .cancelled })
+            let exchanges = try await collected.wait(for: 10)
+            #expect(exchanges.allSatisfy { $0.failure?.kind == .cancelled })
             #expect(exchanger.counters.inFlight == 0)
         }
     }
@@ -53,7 +57,7 @@ import Testing
         let (receiver, read) = try silentReceiver()
         try await withExchanger { exchanger in
             let task = Task { await exchanger.perform(.post(receiver.url())) }
-            await wait(1, read)
+            try await wait(1, read)
             task.cancel()
             #expect(await task.value.failure?.kind == .cancelled)
         }
@@ -76,7 +80,7 @@ import Testing
         let exchanger = try Exchanger(settings: .loopback, completed: collected.add)
         exchanger.submit((0..<100).map { .post(receiver.url(), token: $0) })
         exchanger.submit([.post("http://nothing.invalid/", token: 100)])
-        await wait(100, read)
+        try await wait(100, read)
         await exchanger.shutdown()
         #expect(collected.exchanges.count == 101)
         #expect(Set(collected.exchanges.map(\.token)) == Set(0...100))
@@ -112,7 +116,7 @@ import Testing
                 }
                 group.addTask { await exchanger.shutdown() }
             }
-            #expect(await collected.wait(for: 100).count == 100)
+            #expect(try await collected.wait(for: 100).count == 100)
             #expect(Set(collected.exchanges.map(\.token)).count == 100)
         }
     }
@@ -122,8 +126,8 @@ import Testing
         let collected = Collected()
         var exchanger: Exchanger? = try Exchanger(settings: .loopback, completed: collected.add)
         exchanger?.submit([.post(receiver.url(), token: 3)])
-        await wait(1, read)
+        try await wait(1, read)
         exchanger = nil
-        #expect(await collected.wait(for: 1).first?.failure?.kind == .cancelled)
+        #expect(try await collected.wait(for: 1).first?.failure?.kind == .cancelled)
     }
 }

@@ -5,7 +5,7 @@ import HTTPExchange
 import TestSupport
 import Testing
 
-@Suite struct ClientCertificateTests {
+@Suite(.timeLimit(.minutes(10))) struct ClientCertificateTests {
     private func body(_ exchange: Exchange) -> String {
         String(decoding: exchange.response?.body ?? Array("\(exchange.result)".utf8), as: UTF8.self)
     }
@@ -43,7 +43,7 @@ import Testing
         let collected = Collected()
         try await withExchanger(try TLSTests.trusting(), completed: collected.add) { exchanger in
             exchanger.submit((0..<60).map { request(host, routes[$0 % 3], token: UInt64($0)) })
-            for exchange in await collected.wait(for: 60) {
+            for exchange in try await collected.wait(for: 60) {
                 #expect(body(exchange) == names[Int(exchange.token) % 3])
             }
         }

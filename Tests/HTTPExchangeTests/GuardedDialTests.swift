@@ -6,7 +6,7 @@ import Testing
 
 @testable import HTTPExchange
 
-@Suite struct GuardedDialTests {
+@Suite(.timeLimit(.minutes(10))) struct GuardedDialTests {
     /// All the ways to write 127.0.0.1 that libcurl or the resolver understands, and names for it.
     @Test(arguments: [
         "127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1",

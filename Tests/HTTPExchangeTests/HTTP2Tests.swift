@@ -3,7 +3,7 @@
 import HTTPExchange
 import Testing
 
-@Suite(.enabled(if: HTTP2Receiver.program != nil, "nghttpd (Debian: nghttp2-server) is not installed"))
+@Suite(.enabled(if: HTTP2Receiver.program != nil, "nghttpd (Debian: nghttp2-server) is not installed"), .timeLimit(.minutes(10)))
 struct HTTP2Tests {
     @Test func exchangesShareOneConnection() async throws {
         let receiver = try HTTP2Receiver()
@@ -13,7 +13,7 @@ struct HTTP2Tests {
                 (0..<60).map {
                     .post(receiver.url("/echo"), "body \($0)", headers: ["content-type: application/json"], token: $0)
                 })
-            let exchanges = await collected.wait(for: 60)
+            let exchanges = try await collected.wait(for: 60)
             #expect(exchanges.allSatisfy { $0.httpVersion == .http2 })
             #expect(exchanges.allSatisfy { $0.response?.body == Array("body \($0.token)".utf8) })
             #expect(exchanger.counters.connectionsOpened == 1)
@@ -43,7 +43,7 @@ struct HTTP2Tests {
             large.body = [UInt8](repeating: 1, count: 5_000_000)
             exchanger.submit([large] + (0..<10).map { .post(receiver.url("/echo"), "{}", token: $0) })
             exchanger.cancel([99])
-            let exchanges = await collected.wait(for: 11)
+            let exchanges = try await collected.wait(for: 11)
             #expect(exchanges.count { $0.token != 99 && $0.response?.status == 200 } == 10)
             #expect(exchanges.first { $0.token == 99 }?.failure?.kind == .cancelled)
         }
@@ -70,7 +70,8 @@ struct HTTP2Tests {
             }
             for wave in 1...50 {
                 exchanger.submit((0..<50).map { .post(receiver.url("/echo"), "{}", token: $0) })
-                #expect(await collected.wait(for: wave * 50).allSatisfy { $0.response?.status == 200 })
+                let exchanges = try await collected.wait(for: wave * 50)
+                #expect(exchanges.allSatisfy { $0.response?.status == 200 })
             }
             #expect(exchanger.counters.connectionsOpened == 1)
         }

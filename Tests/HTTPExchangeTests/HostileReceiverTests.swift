@@ -8,7 +8,7 @@ import Testing
 /// beside all the others, which a sanitizer slows down.
 private let seconds = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"] == nil ? 2 : 15
 
-@Suite struct HostileReceiverTests {
+@Suite(.timeLimit(.minutes(10))) struct HostileReceiverTests {
     @Test func refusedConnectionIsConnect() async throws {
         let receiver = try Receiver.answering()
         receiver.stop()

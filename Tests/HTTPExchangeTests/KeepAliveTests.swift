@@ -2,9 +2,10 @@
 
 import HTTPExchange
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite struct KeepAliveTests {
+@Suite(.timeLimit(.minutes(10))) struct KeepAliveTests {
     @Test func connectionIsUsedAgainAndCounted() async throws {
         let receiver = try Receiver.answering()
         try await withExchanger { exchanger in
@@ -61,7 +62,7 @@ import Testing
         }
         try await withExchanger { exchanger in
             _ = await exchanger.perform(.post(receiver.url()))
-            for await _ in ended.stream {}
+            try await withDeadline(.seconds(30), "our closing") { for await _ in ended.stream {} }
         }
         #expect(receiver.accepted == 1)
     }
@@ -73,7 +74,7 @@ import Testing
         settings.maxConnections = 4
         try await withExchanger(settings, completed: collected.add) { exchanger in
             exchanger.submit((0..<200).map { .post(receiver.url(), token: $0) })
-            let exchanges = await collected.wait(for: 200)
+            let exchanges = try await collected.wait(for: 200)
             #expect(exchanges.allSatisfy { $0.response?.status == 200 })
             #expect(Set(exchanges.map(\.token)) == Set(0..<200))
             #expect(exchanger.counters.connectionsOpened <= 4)
@@ -88,7 +89,8 @@ import Testing
         settings.maxConnectionsPerHost = 2
         try await withExchanger(settings, completed: collected.add) { exchanger in
             exchanger.submit((0..<100).map { .post(receivers[Int($0) % 2].url(), token: $0) })
-            #expect(await collected.wait(for: 100).allSatisfy { $0.response?.status == 200 })
+            let exchanges = try await collected.wait(for: 100)
+            #expect(exchanges.allSatisfy { $0.response?.status == 200 })
         }
         #expect(receivers.allSatisfy { $0.accepted <= 2 })
     }
@@ -108,7 +110,7 @@ import Testing
                         .post(receiver.url(), "{}", headers: ["webhook-id: \($0)"], token: UInt64($0))
                     })
             }
-            let exchanges = await collected.wait(for: 1_000)
+            let exchanges = try await collected.wait(for: 1_000)
             #expect(exchanges.count == 1_000)
             // Each answer reached the request it belongs to.
             #expect(exchanges.allSatisfy { $0.response?.body == Array("\($0.token)".utf8) })

@@ -3,7 +3,7 @@
 import HTTPExchange
 import Testing
 
-@Suite struct PlainExchangeTests {
+@Suite(.timeLimit(.minutes(10))) struct PlainExchangeTests {
     @Test func requestHasExactlyTheGivenHeadersInTheirOrder() async throws {
         let receiver = try Receiver.answering()
         let headers = ["webhook-id: msg_1", "Content-Type: application/json", "X-Empty:", "x-name:  ä b ", "X-Urn: a:b:"]

@@ -4,7 +4,7 @@ import HTTPExchange
 import TestSupport
 import Testing
 
-@Suite struct ProxyTests {
+@Suite(.timeLimit(.minutes(10))) struct ProxyTests {
     private func route(_ proxy: ForwardProxy, _ kind: Route.Proxy.Kind, password: String? = nil) -> Route {
         Route(
             proxy: Route.Proxy(

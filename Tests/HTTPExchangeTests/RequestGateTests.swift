@@ -4,7 +4,7 @@ import Testing
 
 @testable import HTTPExchange
 
-@Suite struct RequestGateTests {
+@Suite(.timeLimit(.minutes(10))) struct RequestGateTests {
     @Test(arguments: [
         ("https://example.com", "example.com", 443), ("HTTPS://Example.COM:8443/a?b#c", "example.com", 8443),
         ("http://127.0.0.1:1/", "127.0.0.1", 1), ("http://[2001:DB8::1]:65535/", "2001:db8::1", 65_535),

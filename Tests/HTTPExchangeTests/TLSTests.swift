@@ -5,7 +5,7 @@ import Testing
 
 @testable import HTTPExchange
 
-@Suite struct TLSTests {
+@Suite(.timeLimit(.minutes(10))) struct TLSTests {
     /// Loopback allowed, and the tests' authority trusted.
     static func trusting() throws -> ExchangerSettings {
         var settings = ExchangerSettings.loopback
@@ -120,7 +120,7 @@ import Testing
         let collected = Collected()
         try await withExchanger(try Self.offeringHTTP2(), completed: collected.add) { exchanger in
             exchanger.submit((0..<40).map { .post(receiver.url(), "{}", token: $0) })
-            let exchanges = await collected.wait(for: 40)
+            let exchanges = try await collected.wait(for: 40)
             #expect(exchanges.allSatisfy { $0.response?.status == 200 })
             #expect(exchanger.counters.connectionsOpened > 1)
         }
@@ -136,7 +136,7 @@ import Testing
             stuck.connectTimeout = .seconds(120)
             exchanger.submit(Array(repeating: stuck, count: 20))
             exchanger.submit((0..<40).map { .post(good.url(), token: $0) })
-            let exchanges = await collected.wait(for: 40)
+            let exchanges = try await collected.wait(for: 40)
             #expect(exchanges.allSatisfy { $0.token < 40 && $0.response?.status == 200 })
             #expect(hanging.accepted == 1)
         }

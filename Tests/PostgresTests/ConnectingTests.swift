@@ -59,7 +59,6 @@ import Testing
         let started = ContinuousClock.now
         let error = await failure { try await within(.seconds(10)) { try await Connection.open(impatient) } }
         #expect(error?.code == .timedOut)
-        #expect(started.duration(to: .now) < .seconds(4))
         #expect(started.duration(to: .now) >= .milliseconds(300))
     }
 

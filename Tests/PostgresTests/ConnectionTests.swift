@@ -129,8 +129,11 @@ import Testing
         var settings = ConnectionSettings(
             url: "postgres://x@127.0.0.1:\(UInt16(bigEndian: address.sin_port))/x?sslmode=disable")
         settings.connectTimeout = .milliseconds(300)
+        let impatient = settings
         let start = ContinuousClock.now
-        let error = await #expect(throws: PostgresError.self) { try await Connection.open(settings) }
+        let error = await #expect(throws: PostgresError.self) {
+            try await within(.seconds(30)) { try await Connection.open(impatient) }
+        }
         #expect(error?.code == .timedOut || error?.isConnectionFailure == true)
         // The operating system alone would wait for minutes.
         #expect(ContinuousClock.now - start < .seconds(30))
@@ -150,10 +153,10 @@ import Testing
         let connection = try await connect()
         let watcher = try await connect()
         let task = Task { try await connection.query(statement("SELECT pg_sleep(30)")) }
-        let active = statement("SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active'")
-        while try await watcher.query(active, [.int4(connection.processID)])[0].int(0) == 0 { await Task.yield() }
+        try await watcher.waitUntilRunning("pg_sleep", in: connection.processID)
         task.cancel()
         await #expect(throws: (any Error).self) { try await task.value }
+        let active = statement("SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active'")
         #expect(try await watcher.query(active, [.int4(connection.processID)])[0].int(0) == 0)
         await connection.close()
         await watcher.close()
@@ -166,8 +169,7 @@ import Testing
         let notifications = ear.notifications()
         try await ear.listen(channel)
         _ = try await mouth.query(statement("SELECT pg_notify($1, $2)"), [.text(channel), .text("hello")])
-        var iterator = notifications.makeAsyncIterator()
-        let notification = await iterator.next()
+        let notification = try await within(.seconds(5)) { await notifications.first { _ in true } }
         #expect(notification?.channel == channel)
         #expect(notification?.payload == "hello")
         #expect(notification?.processID == mouth.processID)
@@ -180,7 +182,7 @@ import Testing
         let killer = try await connect()
         let notifications = victim.notifications()
         _ = try await killer.query(statement("SELECT pg_terminate_backend($1)"), [.int4(victim.processID)])
-        for await _ in notifications {}
+        try await within(.seconds(5)) { for await _ in notifications {} }
         #expect(!victim.isOpen)
         let error = await #expect(throws: PostgresError.self) { try await victim.query(statement("SELECT 1")) }
         #expect(error?.isConnectionFailure == true)

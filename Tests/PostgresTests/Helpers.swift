@@ -59,7 +59,7 @@ extension Connection {
     private func waitUntil(_ sql: String, _ parameters: [Value], is wanted: Int) async throws {
         let end = ContinuousClock.now.advanced(by: .seconds(20))
         while try await row(sql, parameters).int(0) != wanted {
-            if ContinuousClock.now > end { throw TooLate(limit: .seconds(20)) }
+            if ContinuousClock.now > end { throw Timeout(what: "\(wanted) from \(sql)") }
         }
     }
 }

@@ -72,7 +72,7 @@ import Testing
                     group.addTask {
                         try await pool.withConnection { _ in order.add(number) }
                     }
-                    while pool.waiting <= number { await Task.yield() }
+                    try await eventually("waiter \(number) to wait") { pool.waiting > number }
                 }
             }
             try await group.waitForAll()
@@ -99,7 +99,7 @@ import Testing
             try await killer.run("SELECT pg_terminate_backend($1)", [.int4(connection.processID)])
             return stream
         }
-        for await _ in stream {}
+        try await within(.seconds(5)) { for await _ in stream {} }
         #expect(try await pool.query(statement).count == 1)
         #expect(pool.size == 1)
         await pool.close()
@@ -130,12 +130,12 @@ import Testing
         let pool = try pool(size: 1)
         let (waiter, lent) = try await pool.withConnection { connection in
             let waiter = Task { try await pool.withConnection { $0.isOpen } }
-            while pool.waiting == 0 { await Task.yield() }
+            try await eventually("the waiter to wait") { pool.waiting > 0 }
             await pool.close()
             #expect(connection.isOpen)
             return (waiter, connection)
         }
-        #expect(await failure { try await waiter.value }?.code == .closed)
+        #expect(await failure { try await within(.seconds(5)) { try await waiter.value } }?.code == .closed)
         #expect(await failure { try await pool.withConnection { $0.isOpen } }?.code == .closed)
         #expect(!lent.isOpen)
         #expect(pool.size == 0)

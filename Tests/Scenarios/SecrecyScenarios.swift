@@ -35,27 +35,20 @@ private struct Marker {
 }
 
 /// Runs a program found in PATH to its end.
-private func run(_ words: [String], environment: [String: String] = [:], input: String = "") throws -> (status: Int32, text: String) {
+private func run(
+    _ words: [String], environment: [String: String] = [:], input: String = ""
+) async throws -> (status: Int32, text: String) {
     let base = FileManager.default.temporaryDirectory.appendingPathComponent("secrecy-\(UUID())").path
     defer { for end in ["in", "out"] { unlink("\(base).\(end)") } }
     try Data(input.utf8).write(to: URL(fileURLWithPath: base + ".in"))
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, base + ".in", O_RDONLY, 0)
-    posix_spawn_file_actions_addopen(&actions, 1, base + ".out", O_CREAT | O_WRONLY | O_APPEND, 0o600)
-    posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    let file = open(base + ".in", O_RDONLY | O_CLOEXEC)
+    defer { close(file) }
     let merged = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-    var variables: [UnsafeMutablePointer<CChar>?] = merged.map { strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { for pointer in arguments + variables { free(pointer) } }
-    var child: pid_t = 0
-    var status: Int32 = 0
-    guard posix_spawnp(&child, words[0], &actions, nil, &arguments, &variables) == 0 else {
-        throw POSIXError(.ENOENT)
+    let child = try ChildProcess(words, environment: merged, input: file, log: base + ".out")
+    guard case .exited(let status) = try await child.waitForEnd(within: .seconds(60)) else {
+        throw Timeout(what: "an orderly end of \(words.prefix(3))")
     }
-    while waitpid(child, &status, 0) < 0, errno == EINTR {}
-    return (status >> 8 & 0xFF, String(decoding: try Data(contentsOf: URL(fileURLWithPath: base + ".out")), as: UTF8.self))
+    return (status, String(decoding: try Data(contentsOf: URL(fileURLWithPath: base + ".out")), as: UTF8.self))
 }
 
 extension Scenarios {
@@ -87,31 +80,31 @@ extension Scenarios {
                 "DATABASE_URL": outpost.url, "POSTRIDER_SECRET_KEYS": marker.key, "THE_SECRET": marker.secret,
                 "POSTRIDER_LOG_LEVEL": "trace", "POSTRIDER_ALLOW_HTTP": "true", "POSTRIDER_ALLOW_NETWORKS": "127.0.0.0/8",
             ]
-            func command(_ words: [String], status: Int32 = 0, input: String = "") throws -> String {
-                let result = try run([program] + words, environment: environment, input: input)
+            func command(_ words: [String], status: Int32 = 0, input: String = "") async throws -> String {
+                let result = try await run([program] + words, environment: environment, input: input)
                 #expect(result.status == status, "\(words): \(result.text)")
                 return result.text
             }
             let header = ["--header", "Authorization=\(marker.bearer)"]
-            var told = try command(
+            var told = try await command(
                 ["endpoints", "create", "--name", "e", "--url", receiver.url(), "--events", "*", "--secret-env", "THE_SECRET"])
-            told += try command(["endpoints", "update", "e"] + header)
-            told += try command(["endpoints", "rotate-secret", "e", "--secret-stdin"], input: marker.secret + "\n")
+            told += try await command(["endpoints", "update", "e"] + header)
+            told += try await command(["endpoints", "rotate-secret", "e", "--secret-stdin"], input: marker.secret + "\n")
             for words in [
                 ["endpoints", "show", "e"], ["endpoints", "list", "--json"], ["keys", "status", "--json"], ["keys", "rotate"], ["doctor"],
             ] {
-                told += try command(words)
+                told += try await command(words)
             }
             // Refused by the program, and by the server behind the statement that holds the secret.
-            told += try command(
+            told += try await command(
                 ["endpoints", "create", "--name", "f", "--url", "ftp://x/", "--events", "*", "--secret-env", "THE_SECRET"], status: 1)
-            told += try command(
+            told += try await command(
                 [
                     "endpoints", "create", "--name", "g", "--url", receiver.url(), "--events", "*", "--timeout", "20m", "--secret-env",
                     "THE_SECRET",
                 ] + header, status: 1)
-            told += try command(["endpoints", "rotate-secret", "nobody", "--secret-env", "THE_SECRET"], status: 3)
-            told += try command(["endpoints", "test", "e"])
+            told += try await command(["endpoints", "rotate-secret", "nobody", "--secret-env", "THE_SECRET"], status: 3)
+            told += try await command(["endpoints", "test", "e"])
             #expect(marker.leaks(in: told) == [])
 
             let worker = try WorkerProcess(outpost, environment: environment)
@@ -130,7 +123,7 @@ extension Scenarios {
             #expect(written.contains("worker started"))
             #expect(marker.leaks(in: written) == [])
 
-            let dump = try run(["pg_dump", "--dbname", outpost.url])
+            let dump = try await run(["pg_dump", "--dbname", outpost.url])
             #expect(dump.status == 0 && dump.text.contains("sealed:v1:marked:"))
             #expect(marker.leaks(in: dump.text) == [])
             let logged = String(decoding: try Data(contentsOf: log).dropFirst(logBegins), as: UTF8.self)

@@ -27,7 +27,7 @@ public final class ForwardProxy {
     public var place: String { "127.0.0.1:\(port)" }
 
     /// What it was asked next, such as `CONNECT a.example:443`, `POST http://a.example/` or `SOCKS a.example:80`; blocks
-    /// until it is asked.
+    /// until it is asked, and is empty when that does not happen.
     public func nextRequest() -> String { program.readLine() }
 
     private static let script = #"""

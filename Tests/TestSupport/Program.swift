@@ -55,11 +55,14 @@ public final class Program {
     private static let closeFrom = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np")
         .map { unsafeBitCast($0, to: CloseFrom.self) }
 
-    /// The next line of its output, without its end; what there is when the output ends.
+    /// The next line of its output, without its end; what there is when the output ends, or when nothing more comes for a
+    /// minute.
     public func readLine() -> String {
         var line: [UInt8] = []
         var byte: UInt8 = 0
-        while read(output, &byte, 1) == 1, byte != 10 { line.append(byte) }
+        var entry = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+        let limit = Int32(60_000 * slowness)
+        while poll(&entry, 1, limit) == 1, read(output, &byte, 1) == 1, byte != 10 { line.append(byte) }
         return String(decoding: line, as: UTF8.self)
     }
 

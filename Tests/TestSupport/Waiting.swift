@@ -1,9 +1,9 @@
 // Waiting with a deadline. No test sleeps for a fixed time and hopes.
 
-internal import Foundation
+public import Foundation
 
 /// Everything takes three times as long under a sanitizer, at least.
-private let slowness = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"] == nil ? 1 : 3
+let slowness = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"] == nil ? 1 : 3
 
 /// Something did not happen in time.
 public struct Timeout: Error, CustomStringConvertible {
@@ -17,22 +17,32 @@ public struct Timeout: Error, CustomStringConvertible {
     public var description: String { "waited in vain for \(what)" }
 }
 
-/// Runs something that waits, at most for a time.
+/// Runs something that waits, at most for a time. Then it is cancelled, and left behind if it does not heed that: a hang fails
+/// one test instead of the whole run.
 ///
 /// - Throws: ``Timeout``, or what `body` throws.
-public func withDeadline(
+public func withDeadline<Value: Sendable>(
     _ limit: Duration, _ what: @autoclosure @escaping @Sendable () -> String,
-    _ body: @escaping @Sendable () async throws -> Void
-) async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(for: limit * slowness)
-            throw Timeout(what: what())
+    _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    let (outcome, entrance) = AsyncThrowingStream<Value, any Error>.makeStream()
+    let waiting = Task {
+        do {
+            entrance.yield(try await body())
+        } catch {
+            entrance.finish(throwing: error)
         }
-        defer { group.cancelAll() }
-        try await group.next()
     }
+    let clock = Task {
+        try await Task.sleep(for: limit * slowness)
+        entrance.finish(throwing: Timeout(what: what()))
+    }
+    defer {
+        waiting.cancel()
+        clock.cancel()
+    }
+    guard let value = try await outcome.first(where: { _ in true }) else { throw CancellationError() }
+    return value
 }
 
 /// Asks again and again until the answer is yes: for state that only SQL can see.
@@ -47,4 +57,18 @@ public func eventually(
         try await Task.sleep(for: .milliseconds(10))
     }
     throw Timeout(what: what)
+}
+
+extension Process {
+    /// Runs something that waits for the program's end or reads what it says, at most for a time: then the program is killed,
+    /// which ends both.
+    public func limited<Value>(to limit: Duration = .seconds(60), _ body: () throws -> Value) rethrows -> Value {
+        let id = processIdentifier
+        let late = DispatchWorkItem { _ = kill(id, SIGKILL) }
+        // A queue of its own has a thread, whoever else waits.
+        DispatchQueue(label: "limit").asyncAfter(
+            deadline: .now() + .seconds(Int((limit * slowness).components.seconds)), execute: late)
+        defer { late.cancel() }
+        return try body()
+    }
 }

@@ -40,7 +40,7 @@ func postrider(
     process.standardOutput = try FileHandle(forWritingTo: files[1])
     process.standardError = try FileHandle(forWritingTo: files[2])
     try process.run()
-    process.waitUntilExit()
+    process.limited { process.waitUntilExit() }
     return CommandResult(
         status: process.terminationStatus, output: try String(contentsOf: files[1], encoding: .utf8),
         errors: try String(contentsOf: files[2], encoding: .utf8))

@@ -8,7 +8,7 @@ import Testing
 @Suite(.serialized) struct DemoTests {
     @Test(.timeLimit(.minutes(5))) func demoShowsTheMainJobAndLeavesNothingBehind() async throws {
         let url = try await TestCluster.freshDatabase()
-        let (status, output, errors) = try ProgramRun(["demo"], environment: ["DATABASE_URL": url]).finish()
+        let (status, output, errors) = try ProgramRun(["demo"], environment: ["DATABASE_URL": url]).finish(within: .seconds(240))
         #expect(status == 0, "\(output)\(errors)")
         for line in [
             "✓ lost: 0", "✓ unexpected: 0", "✓ bad signatures: 0", "next_retry_at in", "kill -9", "cleaned up",

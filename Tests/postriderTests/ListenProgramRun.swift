@@ -1,6 +1,7 @@
 // `postrider` as people run it: a process of the built program. Used by the tests of `listen` and `demo`.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// A run of the program.
@@ -25,10 +26,12 @@ final class ProgramRun {
     /// The port of a listener, from the line that it writes when it is ready.
     func port() throws -> String {
         var line = ""
-        while !line.hasSuffix("\n") {
-            let data = errors.fileHandleForReading.availableData
-            try #require(!data.isEmpty, "the listener ended before it listened: \(line)")
-            line += String(decoding: data, as: UTF8.self)
+        try process.limited {
+            while !line.hasSuffix("\n") {
+                let data = errors.fileHandleForReading.availableData
+                try #require(!data.isEmpty, "the listener ended before it listened: \(line)")
+                line += String(decoding: data, as: UTF8.self)
+            }
         }
         return try #require(line.split(separator: "\n")[0].split(separator: ":").last.map(String.init))
     }
@@ -36,11 +39,14 @@ final class ProgramRun {
     /// Sends a signal.
     func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
-    /// Waits for its end: exit status, what it printed, and what it said of errors.
-    func finish() -> (status: Int32, output: String, errors: String) {
-        let printed = output.fileHandleForReading.readDataToEndOfFile()
-        let said = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
+    /// Waits for its end, which comes in time or by force: exit status, what it printed, and what it said of errors.
+    func finish(within limit: Duration = .seconds(60)) -> (status: Int32, output: String, errors: String) {
+        let (printed, said) = process.limited(to: limit) {
+            let printed = output.fileHandleForReading.readDataToEndOfFile()
+            let said = errors.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+            return (printed, said)
+        }
         return (
             process.terminationStatus, String(decoding: printed, as: UTF8.self), String(decoding: said, as: UTF8.self)
         )
@@ -55,8 +61,11 @@ func runPython(_ script: String, _ arguments: [String]) throws -> String {
     let output = Pipe()
     process.standardOutput = output
     try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
+    let data = process.limited {
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return data
+    }
     try #require(process.terminationStatus == 0, "the Python script failed")
     return String(decoding: data, as: UTF8.self)
 }

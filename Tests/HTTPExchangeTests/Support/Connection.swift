@@ -117,9 +117,10 @@ extension Connection {
         poll(&entry, 1, milliseconds)
     }
 
-    /// Returns when the sender's kernel has acknowledged all that was written.
+    /// Returns when the sender's kernel has acknowledged all that was written, or does not for long.
     func waitUntilDelivered() {
+        let end = ContinuousClock.now + .seconds(10)
         var left: Int32 = 0
-        repeat { _ = ioctl(socket, UInt(TIOCOUTQ), &left) } while left > 0
+        while ioctl(socket, UInt(TIOCOUTQ), &left) == 0, left > 0, ContinuousClock.now < end {}
     }
 }

@@ -3,36 +3,28 @@
 
 import HTTPExchange
 import Synchronization
+import TestSupport
 
 /// Collects what an exchanger hands back and lets a test wait for it.
 final class Collected: Sendable {
-    private struct State {
-        var exchanges: [Exchange] = []
-        var waiting: (count: Int, continuation: CheckedContinuation<Void, Never>)?
-    }
+    private let collected = Mutex<[Exchange]>([])
+    /// An element when something came since the last look.
+    private let news = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
-    private let state = Mutex(State())
-
-    var exchanges: [Exchange] { state.withLock { $0.exchanges } }
+    var exchanges: [Exchange] { collected.withLock { $0 } }
 
     func add(_ batch: [Exchange]) {
-        let ready = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            state.exchanges += batch
-            guard let waiting = state.waiting, state.exchanges.count >= waiting.count else { return nil }
-            state.waiting = nil
-            return waiting.continuation
-        }
-        ready?.resume()
+        collected.withLock { $0 += batch }
+        news.continuation.yield()
     }
 
     /// Returns when that many exchanges have come, with all that have.
-    func wait(for count: Int) async -> [Exchange] {
-        await withCheckedContinuation { continuation in
-            let isReady = state.withLock { state in
-                if state.exchanges.count < count { state.waiting = (count, continuation) }
-                return state.exchanges.count >= count
-            }
-            if isReady { continuation.resume() }
+    ///
+    /// - Throws: `Timeout` when they do not come in time.
+    func wait(for count: Int) async throws -> [Exchange] {
+        try await withDeadline(.seconds(30), "\(count) exchanges, \(self.exchanges.count) came") { [self] in
+            if exchanges.count >= count { return }
+            for await _ in news.stream where exchanges.count >= count { return }
         }
         return exchanges
     }
@@ -52,14 +44,10 @@ func withExchanger<Value>(
     _ body: (Exchanger) async throws -> Value
 ) async throws -> Value {
     let exchanger = try Exchanger(settings: settings, completed: completed)
-    do {
-        let value = try await body(exchanger)
-        await exchanger.shutdown()
-        return value
-    } catch {
-        await exchanger.shutdown()
-        throw error
-    }
+    let result: Result<Value, any Error>
+    do { result = .success(try await body(exchanger)) } catch { result = .failure(error) }
+    try await withDeadline(.seconds(30), "the shutdown") { await exchanger.shutdown() }
+    return try result.get()
 }
 
 extension Request {

@@ -3,6 +3,7 @@
 import Outbox
 import OutboxStore
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct ClaimTests {
@@ -159,7 +160,11 @@ import Testing
                 for _ in 0..<8 {
                     let connection = try await db.connect()
                     let worker = try await db.worker()
-                    group.addTask { try await Self.claimAll(on: connection, worker: worker) }
+                    group.addTask {
+                        try await withDeadline(.seconds(60), "the queue to empty") {
+                            try await Self.claimAll(on: connection, worker: worker)
+                        }
+                    }
                 }
                 return try await group.reduce(into: [EventID]()) { $0 += $1 }
             }

@@ -3,6 +3,7 @@
 import Outbox
 import OutboxStore
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct RetryClaimTests {
@@ -89,7 +90,11 @@ import Testing
                 for _ in 0..<6 {
                     let connection = try await db.connect()
                     let worker = try await db.worker()
-                    group.addTask { try await Self.claimAll(on: connection, worker: worker) }
+                    group.addTask {
+                        try await withDeadline(.seconds(60), "all retries to be taken") {
+                            try await Self.claimAll(on: connection, worker: worker)
+                        }
+                    }
                 }
                 return try await group.reduce(into: [DeliveryKey]()) { $0 += $1 }
             }

@@ -3,6 +3,7 @@
 import Outbox
 import OutboxStore
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct ProfileGateTests {
@@ -144,9 +145,8 @@ import Testing
             let process = other.processID
             async let refusal = db.refusal("DELETE FROM postrider.webhook_profiles")
             let watcher = try await db.connect()
-            while try await watcher.lines("SELECT count(*) FROM pg_stat_activity WHERE \(process) = ANY (pg_blocking_pids(pid))")
-                == ["0"]
-            {}
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE \(process) = ANY (pg_blocking_pids(pid))"
+            try await eventually("the removal to wait") { try await watcher.lines(waiting) != ["0"] }
             try await other.run("COMMIT")
             #expect(try await refusal.sqlState == "55006")
         }

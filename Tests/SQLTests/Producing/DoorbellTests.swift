@@ -2,6 +2,7 @@
 
 import OutboxStore
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct DoorbellTests {
@@ -9,31 +10,36 @@ import Testing
     private struct Ears {
         private let db: TestDatabase
         private let connection: Connection
-        private var stream: AsyncStream<Notification>.Iterator
+        private let stream: AsyncStream<Notification>
 
         init(_ db: TestDatabase) async throws {
             self.db = db
             connection = try await db.connect()
             try await connection.listen("postrider_wake")
             try await WorkerStore.hearBell(on: connection)
-            stream = connection.notifications().makeAsyncIterator()
+            stream = connection.notifications()
         }
 
         /// How often it rang so far: everything heard before a sign of our own.
-        mutating func rings() async throws -> Int { try await heard().count }
+        func rings() async throws -> Int { try await heard().count }
 
         /// What it said so far.
-        mutating func heard() async throws -> [String] {
+        func heard() async throws -> [String] {
             try await db.run("NOTIFY postrider_wake, 'so far'")
-            var payloads: [String] = []
-            while let heard = await stream.next(), heard.payload != "so far" { payloads.append(heard.payload) }
-            return payloads
+            return try await withDeadline(.seconds(20), "a sign of our own") { [stream] in
+                var payloads: [String] = []
+                for await heard in stream {
+                    if heard.payload == "so far" { break }
+                    payloads.append(heard.payload)
+                }
+                return payloads
+            }
         }
     }
 
     @Test func ringsWhenNobodyHoldsTheBell() async throws {
         try await withDatabase { db in
-            var ears = try await Ears(db)
+            let ears = try await Ears(db)
             try await db.emit()
             #expect(try await ears.rings() == 1)
             try await db.emitAtOnce(100)
@@ -43,7 +49,7 @@ import Testing
 
     @Test func isSilentWhileAnyoneHoldsTheBell() async throws {
         try await withDatabase { db in
-            var ears = try await Ears(db)
+            let ears = try await Ears(db)
             let (first, second) = (try await db.connect(), try await db.connect())
             #expect(try await WorkerStore.setBell(held: true, on: first))
             #expect(try await WorkerStore.setBell(held: true, on: second))
@@ -62,11 +68,12 @@ import Testing
         try await withDatabase { db in
             let stranger = try await db.connect()
             try await stranger.listen("postrider_wake")
-            var heard = stranger.notifications().makeAsyncIterator()
+            let heard = stranger.notifications()
             try await db.emit()
             try await db.run("NOTIFY postrider_wake, 'so far'")
-            #expect(await heard.next()?.payload == "so far")
-            var ears = try await Ears(db)
+            let first = try await withDeadline(.seconds(20), "a sign of our own") { await heard.first { _ in true } }
+            #expect(first?.payload == "so far")
+            let ears = try await Ears(db)
             try await db.emit()
             #expect(try await ears.rings() == 1)
             #expect(try await db.count("pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()") == 0)
@@ -75,7 +82,7 @@ import Testing
 
     @Test func ringsOnceForATransaction() async throws {
         try await withDatabase { db in
-            var ears = try await Ears(db)
+            let ears = try await Ears(db)
             try await db.run(
                 "BEGIN; SELECT postrider.emit('a', '{}'); SELECT postrider.emit('b', '{}'); SELECT postrider.emit('c', '{}'); COMMIT")
             #expect(try await ears.rings() == 1)
@@ -84,7 +91,7 @@ import Testing
 
     @Test func isSilentForWhatIsRolledBackAndForNothing() async throws {
         try await withDatabase { db in
-            var ears = try await Ears(db)
+            let ears = try await Ears(db)
             try await db.run("BEGIN; SELECT postrider.emit('a', '{}'); ROLLBACK")
             try await db.run("INSERT INTO postrider.webhook_events (event_type, data) SELECT 'a', '{}' WHERE false")
             try await db.run(
@@ -127,7 +134,7 @@ import Testing
 
     @Test func destinationThatIsActiveAgainWakesWorkers() async throws {
         try await withDatabase { db in
-            var ears = try await Ears(db)
+            let ears = try await Ears(db)
             try await db.endpoint(settings: "is_active = false")
             #expect(try await ears.rings() == 0)
             try await db.run("UPDATE postrider.webhook_endpoints SET is_active = true")
@@ -136,37 +143,37 @@ import Testing
     }
 
     /// Hands the bell on and gives whether the worker may let go, and who was told.
-    private func relay(_ worker: Int64, _ db: TestDatabase, _ ears: inout Ears) async throws -> (Bool, [String]) {
+    private func relay(_ worker: Int64, _ db: TestDatabase, _ ears: Ears) async throws -> (Bool, [String]) {
         let results = try await db.connection.pipeline([WorkerStore.relayBell(worker: worker)])
         return (try WorkerStore.readRelay(results[0]), try await ears.heard())
     }
 
     @Test func bellGoesFromOneLivingWorkerToTheNext() async throws {
         try await withDatabase { db in
-            var ears = try await Ears(db)
+            let ears = try await Ears(db)
             let holder = try await db.connect()
             #expect(try await WorkerStore.setBell(held: true, on: holder))
             let alone = try await db.worker()
             try await db.run("UPDATE postrider.webhook_workers SET has_lock = true")
-            #expect(try await relay(alone, db, &ears) == (false, []))
+            #expect(try await relay(alone, db, ears) == (false, []))
             let (dead, deaf, last) = (try await db.worker(), try await db.worker(), try await db.worker())
             try await db.run("UPDATE postrider.webhook_workers SET has_lock = id <> \(deaf), alive = id <> \(dead)")
-            #expect(try await relay(alone, db, &ears) == (true, ["bell \(last)"]))
-            #expect(try await relay(last, db, &ears) == (true, ["bell \(alone)"]), "after the last the first")
+            #expect(try await relay(alone, db, ears) == (true, ["bell \(last)"]))
+            #expect(try await relay(last, db, ears) == (true, ["bell \(alone)"]), "after the last the first")
         }
     }
 
     @Test func bellThatAnotherHoldsTooIsLetGo() async throws {
         try await withDatabase { db in
-            var ears = try await Ears(db)
+            let ears = try await Ears(db)
             let (one, other) = (try await db.worker(), try await db.worker())
             try await db.run("UPDATE postrider.webhook_workers SET has_lock = true")
             let (first, second) = (try await db.connect(), try await db.connect())
             #expect(try await WorkerStore.setBell(held: true, on: first))
             #expect(try await WorkerStore.setBell(held: true, on: second))
-            #expect(try await relay(one, db, &ears) == (true, []))
+            #expect(try await relay(one, db, ears) == (true, []))
             _ = try await WorkerStore.setBell(held: false, on: second)
-            #expect(try await relay(one, db, &ears) == (true, ["bell \(other)"]))
+            #expect(try await relay(one, db, ears) == (true, ["bell \(other)"]))
         }
     }
 }

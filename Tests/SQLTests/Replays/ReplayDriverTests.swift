@@ -50,9 +50,9 @@ import Testing
                     let connection = try await db.connect()
                     group.addTask {
                         var batches = 0
-                        while try await ReplayStore.next(replayIDs[number % replays], most: 20, on: connection).state == "running" {
-                            batches += 1
-                        }
+                        while batches < 76,
+                            try await ReplayStore.next(replayIDs[number % replays], most: 20, on: connection).state == "running"
+                        { batches += 1 }
                         return batches
                     }
                 }

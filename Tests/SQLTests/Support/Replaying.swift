@@ -14,12 +14,13 @@ extension TestDatabase {
     /// Batches until the replay has ended; gives how many deliveries they scheduled.
     func drive(_ replay: Int64, most: Int32 = 1000) async throws -> Int {
         var scheduled = 0
-        while true {
+        for _ in 0..<1_000 {
             let step = try await ReplayStore.next(replay, most: most, on: connection)
             scheduled += step.scheduled
             if step.state != "running" { return scheduled }
             if step.wait > .zero { throw Unexpected(what: "replay \(replay) waits \(step.wait)") }
         }
+        throw Unexpected(what: "replay \(replay) does not end")
     }
 
     /// The numbers in the payloads of what is scheduled, in the order in which it is due.

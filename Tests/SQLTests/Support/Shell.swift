@@ -1,6 +1,7 @@
 // The programs of Postgres itself, for what a DBA does without us.
 
 import Foundation
+import TestSupport
 
 /// Runs psql and pg_dump, which come with every Postgres.
 enum Shell {
@@ -42,8 +43,11 @@ enum Shell {
         process.standardOutput = output
         process.standardError = try FileHandle(forWritingTo: errors)
         try process.run()
-        let text = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
+        let text = try process.limited {
+            let text = try output.fileHandleForReading.readToEnd() ?? Data()
+            process.waitUntilExit()
+            return text
+        }
         return Output(
             status: process.terminationStatus, text: String(decoding: text, as: UTF8.self),
             errors: try String(contentsOf: errors, encoding: .utf8))

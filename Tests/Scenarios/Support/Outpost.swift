@@ -111,10 +111,20 @@ struct Outpost: Sendable {
         } catch {
             await group.triggerGracefulShutdown()
             // Why the workers ended, if they did, tells more than what was waited for in vain.
-            try await running.value
+            do { try await end(of: running) } catch is Timeout {}
             throw error
         }
         await group.triggerGracefulShutdown()
-        try await running.value
+        try await end(of: running)
+    }
+
+    private func end(of running: Task<Void, any Error>) async throws {
+        try await withDeadline(.seconds(60), "the workers to stop") {
+            try await withTaskCancellationHandler {
+                try await running.value
+            } onCancel: {
+                running.cancel()
+            }
+        }
     }
 }

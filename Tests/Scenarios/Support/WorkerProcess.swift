@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import TestSupport
 
 /// A running `postrider worker`.
 final class WorkerProcess: @unchecked Sendable {
@@ -49,14 +50,14 @@ final class WorkerProcess: @unchecked Sendable {
     /// Kills it and waits for its end; true when the signal is what ended it.
     func killAndWait(_ deadly: Int32 = SIGKILL) -> Bool {
         signal(deadly)
-        process.waitUntilExit()
+        process.limited { process.waitUntilExit() }
         return process.terminationReason == .uncaughtSignal && process.terminationStatus == deadly
     }
 
-    /// Asks it to stop and waits; its exit status.
+    /// Asks it to stop and waits; its exit status, not 0 when it had to be killed.
     func stop() -> Int32 {
         signal(SIGTERM)
-        process.waitUntilExit()
+        process.limited { process.waitUntilExit() }
         return process.terminationStatus
     }
 }
