@@ -25,8 +25,9 @@ actor RoutingKeeper {
     private var isSealing = false
     /// What is being loaded.
     private var loading: Task<Void, any Error>?
-    /// What was told of secrets that do not open, so that it is told once and not with every load.
-    private var toldFaults: Set<String> = []
+    /// What was told of destinations that wait for something this worker lacks, so that it is told once and not with every
+    /// load; again only when it was well in between, or the reason is another one.
+    private var toldFaults: [Int32: String] = [:]
     /// When the newest secrets expire that have a date.
     private var expiries: [Int32: ContinuousClock.Instant] = [:]
     /// Destinations of whose secret's date was told, before it and after it.
@@ -124,7 +125,10 @@ actor RoutingKeeper {
         for id in changes ?? Array(expiries.keys) { expiries[id] = nil }
         for (id, seconds) in routing.secretExpiries { expiries[id] = loadedAt + .seconds(seconds) }
         tellExpiries()
-        tell(routing.faults.filter { $0.isLocal && $0.wasActive })
+        let lacking = routing.faults.filter { $0.isLocal && $0.wasActive }
+        let loaded = changes ?? Array(toldFaults.keys)
+        for id in Set(loaded).subtracting(lacking.map(\.destination)) { toldFaults[id] = nil }
+        tell(lacking)
         if routing.census.plain > 0 { sealPlain() }
         for fault in routing.faults where fault.wasActive && !fault.isLocal {
             logger.error(
@@ -142,7 +146,7 @@ actor RoutingKeeper {
     /// Logs what is left to other workers, each destination once; most ten of a load, since a missing key may be that of
     /// a hundred thousand.
     private func tell(_ faults: [Routing.Fault]) {
-        let new = faults.filter { !toldFaults.contains("\($0.destination) \($0.reason)") }
+        let new = faults.filter { toldFaults[$0.destination] != $0.reason }
         for fault in new.prefix(10) {
             logger.error(
                 "deliveries wait: this worker lacks what the destination needs",
@@ -152,7 +156,7 @@ actor RoutingKeeper {
             logger.error(
                 "deliveries of more destinations wait", metadata: ["destinations": "\(new.count - 10)"])
         }
-        toldFaults.formUnion(faults.map { "\($0.destination) \($0.reason)" })
+        for fault in faults { toldFaults[fault.destination] = fault.reason }
     }
 
     /// Logs secrets whose date is near or past, each once; most ten of a load. They sign on.
