@@ -253,6 +253,13 @@ private final class FakeN8n {
         #expect(try postrider(["n8n", "disable", "New name"], database: town.database).status == 0)
         #expect(try town.importing(export("New name", true), ["--events", "orders=order.paid"]).status == 0)
         #expect(try await town.rows() == ["New name \(url) {order.paid} 7 f disabled by hand"])
+        // Also when n8n switched it off first.
+        #expect(try postrider(["n8n", "enable", "New name"], database: town.database).status == 0)
+        #expect(try town.importing(export("New name", false)).status == 0)
+        #expect(try await town.rows() == ["New name \(url) {order.paid} 7 f inactive in n8n"])
+        #expect(try postrider(["n8n", "disable", "New name"], database: town.database).status == 0)
+        #expect(try town.importing(export("New name", true)).status == 0)
+        #expect(try await town.rows() == ["New name \(url) {order.paid} 7 f disabled by hand"])
         // n8n moved.
         let moved = try town.importing(export("New name", true), ["--base-url", "https://flows.example.org/n8n/webhook/"])
         #expect(moved.status == 0, "\(moved.errors)")

@@ -7457,7 +7457,9 @@ SET name = coalesce(p.name, e.name), webhook_url = coalesce(p.url, e.webhook_url
     options = (e.options || coalesce(p.options, '{}'))
         - ARRAY(SELECT o.key FROM jsonb_each(p.options) AS o WHERE o.value = 'null'),
     disable_after_s = coalesce(p.disable_after_s, e.disable_after_s), is_active = coalesce(p.is_active, e.is_active),
-    inactive_reason = CASE WHEN $1::jsonb ? 'inactive_reason' THEN p.inactive_reason ELSE e.inactive_reason END,
+    -- A person's word goes before an import's also when the import came first.
+    inactive_reason = CASE WHEN $1::jsonb ? 'inactive_reason' THEN p.inactive_reason
+                           WHEN NOT p.is_active AND NOT e.is_active THEN 'disabled by hand' ELSE e.inactive_reason END,
     workflow_id = coalesce(p.workflow_id, e.workflow_id)
 FROM jsonb_to_record($1::jsonb) AS p (id uuid, name text, url text, events text[], profile text,
     organization_id text, user_id text, headers jsonb, max_attempts integer, base_delay_ms bigint, delay_factor float8,
