@@ -86,6 +86,15 @@ import Testing
         #expect(breaker.limit(of: 64) == 2)
     }
 
+    @Test func answerThatBlamesNobodyEndsAProbeAndNothingElse() {
+        var (breaker, _) = failing(10)
+        expect(&breaker, nil) { $0.answer() }
+        #expect(breaker.limit(of: 64) == 0)
+        breaker.learn(isOpen: true, mayProbe: true)
+        expect(&breaker, .recovered) { $0.answer() }
+        #expect(breaker.limit(of: 64) == 2)
+    }
+
     @Test func relapseOpensSooner() {
         var (breaker, _) = failing(10)
         breaker.learn(isOpen: true, mayProbe: true)

@@ -40,6 +40,9 @@ import Testing
         ),
         // An array after what the paths share is not entered.
         (#"{"rename": {"items.sku": "sku"}}"#, #"{"items": [{"sku": "a"}]}"#, #"{"items": [{"sku": "a"}]}"#),
+        (#"{"rename": {"a": "items.code"}}"#, #"{"a": 1, "items": [{"sku": 2}]}"#, #"{"a": 1, "items": [{"sku": 2}]}"#),
+        (#"{"rename": {"a": "b.c.d"}}"#, #"{"a": 1, "b": {"c": []}}"#, #"{"a": 1, "b": {"c": []}}"#),
+        (#"{"rename": {"a": "b.c"}}"#, #"{"a": 1, "b": {"c": [2]}}"#, #"{"b": {"c": 1}}"#),
         (#"{"rename": {"missing": "b", "x": "y"}}"#, #"{"b": 1}"#, #"{"b": 1}"#),
         // Constants: any value, over what is there; what is in the way becomes an object.
         (

@@ -94,6 +94,16 @@ import Testing
         #expect(verdict.pausesDestination == .seconds(90))
     }
 
+    /// One event is given up; those behind it need not follow.
+    @Test func aFinalAnswerPausesItsDestinationToo() throws {
+        let verdict = try judge(answered(429, retryAfter: .seconds(90)), final: .clientErrors)
+        #expect(verdict.action == .dead(.final))
+        #expect(verdict.pausesDestination == .seconds(90))
+        let long = try judge(answered(503, retryAfter: .seconds(100_000)), final: FinalStatuses("5xx"))
+        #expect(long.pausesDestination == .seconds(86_400))
+        #expect(try judge(answered(404, retryAfter: .seconds(90)), final: .clientErrors).pausesDestination == nil)
+    }
+
     @Test func goneDisablesTheDestinationAndParksItsDeliveries() throws {
         for final in [FinalStatuses.none, .clientErrors] {
             let verdict = try judge(answered(410), attempt: 6, final: final)

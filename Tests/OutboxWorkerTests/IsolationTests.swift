@@ -47,6 +47,17 @@ import Testing
         #expect(state.retryRoom(of: 1, at: 20) == 2)
     }
 
+    /// A receiver that refuses this payload lives, though nothing is held against it.
+    @Test(arguments: [413, 415]) func probeThatIsRefusedWithoutBlameLetsMoreThrough(_ status: Int) throws {
+        var state = state([try destination(1)])
+        _ = state.learn([row(1, mayProbe: true)], askedAt: 1)
+        add(&state, claim: 3, [work(1, target: Claim.Target(destination: 1, attempt: 2))])
+        let departures = state.depart(at: 2)
+        answer(&state, departures[0].token, status: status)
+        #expect(state.breakers.take().recovered == [1])
+        #expect(state.retryRoom(of: 1, at: 20) == 2)
+    }
+
     @Test func oldNewsDoesNotCloseWhatOpenedSince() throws {
         var state = state([try destination(1)])
         add(&state, claim: 1, (0..<30).map { work($0) })
@@ -74,6 +85,19 @@ import Testing
         #expect(other.takeRetryHints().map(\.milliseconds) == [6000])
         add(&other, claim: 2, [work(3)], now: 7_000_001)
         #expect(other.waiting == 1)
+    }
+
+    /// Several answers come between two rounds, and not all of them ask for as much.
+    @Test func longestPauseIsToldToTheOthers() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, (0..<3).map { work($0) })
+        let pauses: [Duration?] = [.seconds(7), .seconds(200), .seconds(3)]
+        for (departure, pause) in zip(state.depart(at: 0), pauses) {
+            let ended = EndedExchange(duration: 5, status: 429, body: [], message: "")
+            state.settle(
+                token: departure.token, .answered(Answer(status: 429, retryAfter: pause)), ended, random: 0, now: 1)
+        }
+        #expect(state.breakers.take().failing.map(\.pause) == [.seconds(200)])
     }
 
     @Test func retriesGoBehindFirstAttemptsButNotForEver() throws {

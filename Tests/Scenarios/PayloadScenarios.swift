@@ -181,6 +181,23 @@ extension Scenarios {
             #expect(Set(receiver.received.map(\.path)) == ["/plain", "/function"])
         }
 
+        /// Its retry is due after a tenth of a second, and is put by without a call and without an attempt.
+        @Test func functionThatTookTooLongRestsForFiveSeconds() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            _ = try await outpost.connection.script(Self.functions, name: "functions")
+            let slow = try await endpoint(outpost, receiver, "/slow", #"{"transform_function": "shapes.slow"}"#)
+            try await outpost.sql("UPDATE postrider.webhook_destinations SET max_attempts = 2 WHERE id = \(slow)")
+            try await outpost.withWorkers {
+                try await outpost.emit("a.b")
+                try await eventually("a dead letter") { try await outpost.count("postrider.webhook_dead_letters") == 1 }
+            }
+            #expect(
+                try await outpost.text(
+                    "SELECT (count(*) = 2 AND max(attempted_at) - min(attempted_at) > interval '5 seconds')::text FROM postrider.webhook_attempts"
+                ) == "true")
+        }
+
         @Test func payloadsLargerThanAClaimCarriesAreTransformed() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver()

@@ -153,19 +153,21 @@ private struct Bench {
             break
         }
         let failure = Self.failureClass(of: answer.status)
+        let listens = [408, 425, 429, 503].contains(answer.status)
+        let pause = listens ? answer.retryAfter.map { min($0, Verdict.longestRetryAfter) } : nil
         if destination.finalStatuses.contains(answer.status) {
-            // A receiver that answers for one payload is alive: 413 and 415 say nothing against it.
+            // A receiver that answers for one payload is alive: 413 and 415 say nothing against it. One that asks for time
+            // gets it: the events behind this one would only become dead letters too.
             return Verdict(
-                action: .dead(.final), failure: failure, blamesDestination: failure != .payloadRefused
+                action: .dead(.final), failure: failure, pausesDestination: pause,
+                blamesDestination: failure != .payloadRefused
             )
         }
-        let listens = [408, 425, 429, 503].contains(answer.status)
-        return retry(failure, hint: listens ? answer.retryAfter : nil)
+        return retry(failure, pause: pause)
     }
 
     /// Another attempt after the schedule's delay, or later when the receiver asks for it; never earlier.
-    func retry(_ failure: FailureClass, hint: Duration? = nil, isBlamed: Bool = true) -> Verdict {
-        let pause = hint.map { min($0, Verdict.longestRetryAfter) }
+    func retry(_ failure: FailureClass, pause: Duration? = nil, isBlamed: Bool = true) -> Verdict {
         var verdict = Verdict(action: .dead(.exhausted), failure: failure, blamesDestination: isBlamed)
         verdict.pausesDestination = pause
         if let delay = destination.retry.delay(afterAttempt: attempt, random: random) {

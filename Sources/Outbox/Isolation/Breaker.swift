@@ -119,6 +119,13 @@ public struct Breaker: Sendable, Equatable {
         return .failing
     }
 
+    /// The receiver refused an attempt in a way that counts against nobody: as a probe this shows that it lives.
+    public mutating func answer() -> Report? {
+        guard state == .probing else { return nil }
+        recover()
+        return .recovered
+    }
+
     private func opens() -> Bool {
         switch state {
         case .open: false
@@ -167,6 +174,14 @@ extension FailureClass {
             .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver, .refusedItem,
             .skipped, .transform, .dropped, .erased:
             false
+        }
+    }
+
+    /// Whether the receiver itself answered, though the failure counts against nobody.
+    public var isBlamelessAnswer: Bool {
+        switch self {
+        case .payloadRefused, .workflowInactive, .refusedByReceiver: true
+        default: false
         }
     }
 }

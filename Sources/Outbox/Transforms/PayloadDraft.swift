@@ -126,7 +126,7 @@ struct PayloadDraft {
                 return .object(members)
             }
             let (rest, taken) = try taken(.object(members), rename.from, depth)
-            guard let taken else { return value }
+            guard let taken, try !meetsArray(rename.target, in: rest, depth) else { return value }
             return try placed(taken, at: rename.target, in: rest, depth)
         case .array(let elements):
             var changed: [Value] = []
@@ -135,6 +135,20 @@ struct PayloadDraft {
             }
             return .array(changed)
         case let other: return other
+        }
+    }
+
+    /// Whether an array stands on the way of a path, before its end: a value put there would be lost, or be there many times.
+    private func meetsArray(
+        _ path: ArraySlice<[UInt8]>, in value: Value, _ depth: Int
+    ) throws(PayloadError) -> Bool {
+        guard let name = path.first else { return false }
+        switch try opened(value, depth) {
+        case .object(let members):
+            guard let member = members.last(where: { $0.name == name[...] }) else { return false }
+            return try meetsArray(path.dropFirst(), in: member.value, depth + 1)
+        case .array: return true
+        case .node, .text: return false
         }
     }
 

@@ -28,8 +28,11 @@ struct BreakerNews: Sendable {
             recoveries.insert(id)
         } else if report != nil || pause > .zero {
             recoveries.remove(id)
+            let told = reports[id]
+            // Of several answers since the last round the longest pause counts, as it does in the lane.
             reports[id] = BreakerReport(
-                destination: id, opens: report == .opened || reports[id]?.opens == true, pause: pause,
+                destination: id, opens: report == .opened || told?.opens == true,
+                pause: max(pause, told?.pause ?? .zero),
                 failingFor: .microseconds(now - (lane.breaker.failingSince ?? now)), failure: verdict.failure?.rawValue)
         }
     }

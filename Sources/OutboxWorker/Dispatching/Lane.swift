@@ -238,8 +238,9 @@ struct Lane: Sendable {
     /// - Returns: what the other workers should learn; nil for nothing.
     mutating func judge(_ verdict: Verdict, at now: Int64) -> Breaker.Report? {
         if case .delivered = verdict.action { return breaker.succeed(limit: destination.maxConcurrency) }
-        guard verdict.blamesDestination, let failure = verdict.failure else { return nil }
-        return breaker.fail(strains: failure.isStrain, at: now)
+        guard let failure = verdict.failure else { return nil }
+        if verdict.blamesDestination { return breaker.fail(strains: failure.isStrain, at: now) }
+        return failure.isBlamelessAnswer ? breaker.answer() : nil
     }
 
     /// Learns what Postgres knows of the destination; nil for nothing, which means that it is well.

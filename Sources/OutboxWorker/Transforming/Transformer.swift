@@ -177,7 +177,11 @@ final class Transformer: Sendable {
         let late = state.withLock { state -> [Load] in
             guard var line = state.lines[batch.function] else { return [] }
             line.busySince = nil
-            if isTooLate { line.restsUntil = now + Self.timeoutPause * 1000 }
+            if isTooLate {
+                line.restsUntil = now + Self.timeoutPause * 1000
+                // Also after a call with one payload: a line of full size that is empty is forgotten, and its rest with it.
+                line.size = 1
+            }
             let late = Array(line.waiting.filter { isTooLate || now - $0.since > Self.patience })
             line.waiting.removeFirst(late.count)
             switch ending {
