@@ -63,11 +63,16 @@ extension Worker {
     /// - Returns: nil when the worker is to stop.
     private func begin(isFirst: Bool, _ switchboard: Switchboard) async throws -> Life? {
         var wasLetIn = !isFirst
+        var trouble = Trouble()
         while !switchboard.isStopped {
             do {
-                return try await Life.begin(settings, identity: identity, needsKeys: isFirst, logger: logger)
+                let life = try await Life.begin(settings, identity: identity, needsKeys: isFirst, logger: logger)
+                if let lasted = trouble.end() { logger.notice("work goes on", metadata: ["after": "\(lasted)"]) }
+                return life
             } catch let error as PostgresError where (wasLetIn || error.code == .connectionLost) && error.isPassing {
-                logger.warning("no connection to Postgres", metadata: ["error": "\(error)"])
+                if trouble.isNews(error) {
+                    logger.warning("no connection to Postgres", metadata: ["error": "\(error)"])
+                }
                 wasLetIn = true
                 try await Task.sleep(for: .milliseconds(200))
             }

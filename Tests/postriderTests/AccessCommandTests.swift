@@ -168,13 +168,13 @@ import Testing
         #expect(good.worker.grants.proxies == ["proxy.example:3128": false, "10.0.0.1:1080": true])
         let failure = await #expect(throws: CommandFailure.self) {
             try await Settings.load(environment: [
-                "POSTRIDER_EXPOSE": "DATABASE_URL,A B,OPEN:all", "DATABASE_URL": "postgres://x@y/z",
+                "POSTRIDER_EXPOSE": "DATABASE_URL,PGPASSWORD,A B,OPEN:all", "PGPASSWORD": "w", "DATABASE_URL": "postgres://x@y/z",
                 "POSTRIDER_ALLOW_PROXY": "proxy.example,p:1:all", "POSTRIDER_TLS_FOLDER": "/nowhere",
             ])
         }
         let text = failure?.description ?? ""
         for reason in [
-            "DATABASE_URL is the worker's own secret", #""A B" is neither"#, #""OPEN:all" is neither"#,
+            "DATABASE_URL is the worker's own secret", "PGPASSWORD is the worker's own secret", #""A B" is neither"#, #""OPEN:all" is neither"#,
             #""proxy.example" is neither host:port"#, #""p:1:all" is neither host:port"#, "/nowhere is no folder",
         ] {
             #expect(text.contains(reason), "\(text)")

@@ -253,6 +253,48 @@ func postrider(
         #expect(broken.output.contains("ENABLE TRIGGER webhook_enqueue"))
         #expect(try postrider(["doctor"], database: "postgres://nobody@127.0.0.1:1/none").status == 4)
     }
+
+    @Test func serverThatDoesNotAnswerIsNoConnection() throws {
+        let server = try LoopbackSocket(isListening: true)
+        let database = "postgres://nobody@127.0.0.1:\(server.port)/none?connect_timeout=1"
+        let result = try postrider(["stats"], database: database)
+        #expect(result.status == 4 && result.errors.contains("connect timeout"), "\(result.errors)")
+        withExtendedLifetime(server) {}
+    }
+
+    @Test func tableThatDoesNotExistIsNotFound() async throws {
+        let database = try await TestCluster.freshDatabase()
+        _ = try postrider(["migrate"], database: database)
+        for table in ["nowhere", "nosuch.nowhere", "postrider_app.nowhere"] {
+            for command in [["attach", table, "--event-type", "a.b"], ["detach", table]] {
+                let result = try postrider(command, database: database)
+                #expect(result.status == 3 && result.errors.contains("does not exist"), "\(command): \(result.errors)")
+            }
+        }
+    }
+
+    /// A transaction that wrote and then waits has no snapshot; its id holds vacuum back. On a server of its own: transactions
+    /// of other tests may be older.
+    @Test func doctorSeesATransactionThatWroteAndWaits() async throws {
+        let cluster = try CrashableCluster()
+        try cluster.start()
+        let settings = ConnectionSettings(url: cluster.url)
+        try await eventually("the server to be up") {
+            guard let connection = try? await Connection.open(settings) else { return false }
+            await connection.close()
+            return true
+        }
+        let connection = try await Connection.open(settings)
+        try await Migrator(connection: connection).up()
+        let writer = try await Connection.open(settings)
+        _ = try await writer.script("BEGIN; SELECT postrider.emit('a.b', '{}')", name: "write")
+        let answers = try await AdminStore.run(.diagnosis, Array("{}".utf8), on: connection)
+        let record = try Record(try #require(answers.first))
+        #expect(record.number("oldest_xmin_pid") == Double(writer.processID))
+        await writer.close()
+        await connection.close()
+        #expect(try await cluster.crash())
+    }
 }
 
 @Suite struct SettingsTests {
@@ -261,13 +303,22 @@ func postrider(
             try await Settings.load(environment: [
                 "POSTRIDER_ALLOW_HTTP": "maybe", "POSTRIDER_ALLOW_NETWORKS": "10.0.0.1/8",
                 "POSTRIDER_FLOOR_POLL": "soon",
-                "POSTRIDER_MAX_IN_FLIGHT": "0", "POSTRIDER_LOG_LEVEL": "loud",
+                "POSTRIDER_MAX_IN_FLIGHT": "0", "POSTRIDER_LOG_LEVEL": "loud", "POSTRIDER_CA_FILE": "/nowhere.pem",
             ])
         }
         let text = failure?.description ?? ""
-        for name in ["ALLOW_HTTP", "ALLOW_NETWORKS", "FLOOR_POLL", "MAX_IN_FLIGHT", "LOG_LEVEL"] {
+        for name in ["ALLOW_HTTP", "ALLOW_NETWORKS", "FLOOR_POLL", "MAX_IN_FLIGHT", "LOG_LEVEL", "CA_FILE"] {
             #expect(text.contains("POSTRIDER_\(name)"))
         }
+    }
+
+    @Test(arguments: [("-----BEGIN CERTIFICATE-----\n", true), ("no certificate", false), ("", false)])
+    func fileOfAuthoritiesMustBePEM(text: String, isRight: Bool) async throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("authorities-\(UUID()).pem")
+        try Data(text.utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let settings = try? await Settings.load(environment: ["POSTRIDER_CA_FILE": file.path])
+        #expect((settings != nil) == isRight)
     }
 
     @Test func environmentGoesBeforeTheFile() async throws {

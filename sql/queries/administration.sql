@@ -269,9 +269,12 @@ SELECT jsonb_build_object(
     'workers_alive', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until > clock_timestamp()),
     'workers_silent', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until <= clock_timestamp()),
     'oldest_xmin_s', (SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_catalog.pg_stat_activity
-                      WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'),
+                      -- One that has written and waits has no snapshot, and its own id holds vacuum back all the same.
+                      WHERE num_nonnulls(backend_xmin, backend_xid) > 0 AND pid <> pg_backend_pid()
+                        AND backend_type = 'client backend'),
     'oldest_xmin_pid', (SELECT pid FROM pg_catalog.pg_stat_activity
-                        WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+                        WHERE num_nonnulls(backend_xmin, backend_xid) > 0 AND pid <> pg_backend_pid()
+                          AND backend_type = 'client backend'
                         ORDER BY xact_start LIMIT 1),
     'role', (SELECT jsonb_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypasses', r.rolbypassrls,
                  'owner', pg_has_role(n.nspowner, 'USAGE'),

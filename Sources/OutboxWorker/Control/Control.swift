@@ -103,17 +103,11 @@ struct Control: Sendable {
         }
         context.fence.confirm(heartbeatStartedAt: start)
         context.dispatcher.depart()
-        Task(executorPreference: ConnectionThread.executor) { await refreshRouting(version: pulse.routingVersion) }
+        Task(executorPreference: ConnectionThread.executor) {
+            await context.routingKeeper.refresh(version: pulse.routingVersion)
+        }
         guard mayRescue else { return }
         for suspect in pulse.suspects { Task { await rescue(suspect) } }
-    }
-
-    private func refreshRouting(version: Int64) async {
-        do {
-            try await context.routingKeeper.ensure(version: version)
-        } catch {
-            context.logger.warning("destinations not loaded", metadata: ["error": "\(error)"])
-        }
     }
 
     /// A task beside the heartbeat, which must not wait for it. What fails here is found by the next look or sweep.
@@ -185,7 +179,7 @@ struct Control: Sendable {
                 case let payload where payload.hasPrefix("bell "): break
                 default: cycle.ring()
                 }
-            case "postrider_routing": await refreshRouting(version: .max)
+            case "postrider_routing": await context.routingKeeper.refresh(version: .max)
             default: break
             }
         }

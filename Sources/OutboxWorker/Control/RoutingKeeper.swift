@@ -28,6 +28,8 @@ actor RoutingKeeper {
     /// What was told of destinations that wait for something this worker lacks, so that it is told once and not with every
     /// load; again only when it was well in between, or the reason is another one.
     private var toldFaults: [Int32: String] = [:]
+    /// While loads that nobody waits for fail.
+    private var trouble = Trouble()
     /// When the newest secrets expire that have a date.
     private var expiries: [Int32: ContinuousClock.Instant] = [:]
     /// Destinations of whose secret's date was told, before it and after it.
@@ -68,6 +70,19 @@ actor RoutingKeeper {
         // A load that runs already may have begun before that version; one that begins now has not.
         for _ in 0..<2 where isBehind(wanted) {
             try await (loading ?? load()).value
+        }
+    }
+
+    /// The same for those who can do nothing about a failure, heartbeats five times a second among them: it is logged when
+    /// it is of another kind than the one before.
+    func refresh(version wanted: Int64) async {
+        do {
+            try await ensure(version: wanted)
+            _ = trouble.end()
+        } catch {
+            if trouble.isNews(error) {
+                logger.warning("destinations not loaded", metadata: ["error": "\(error)"])
+            }
         }
     }
 

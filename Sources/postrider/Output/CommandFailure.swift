@@ -37,7 +37,7 @@ struct CommandFailure: Error, CustomStringConvertible {
     private static func text(of error: PostgresError) -> String {
         if isMissingSchema(error) { return "the schema is missing or too old: run postrider migrate" }
         // What a user gave wrong is told in the server's words, which are ours for it; the query's name is no help then.
-        let isTold = error.sqlState?.hasPrefix("22") == true || missing.contains(error.sqlState)
+        let isTold = error.sqlState?.hasPrefix("22") == true || isMissing(error)
         let text = isTold ? error.message : "\(error)"
         if error.sqlState == insufficientPrivilege, error.hint == nil {
             return "\(text): this login lacks a role (docs/sql.md tells what each may)"
@@ -48,12 +48,22 @@ struct CommandFailure: Error, CustomStringConvertible {
 
     private static func status(of error: PostgresError) -> Int32 {
         if isMissingSchema(error) { return 5 }
-        if missing.contains(error.sqlState) { return 3 }
-        return error.isConnectionFailure ? 4 : 1
+        if isMissing(error) { return 3 }
+        return error.isConnectionFailure || isUnanswered(error) ? 4 : 1
     }
 
-    /// What our functions raise when what was named does not exist: no_data_found, undefined_object.
-    private static let missing: Set<String?> = ["P0002", "42704"]
+    /// What is raised when what was named does not exist: no_data_found and undefined_object by our functions,
+    /// undefined_table and invalid_schema_name by Postgres for a table.
+    private static let missing: Set<String?> = ["P0002", "42704", "42P01", "3F000"]
+
+    private static func isMissing(_ error: PostgresError) -> Bool {
+        missing.contains(error.sqlState) && !isMissingSchema(error)
+    }
+
+    /// Whether nobody answered the attempt to connect in time. A query that takes too long has a name.
+    private static func isUnanswered(_ error: PostgresError) -> Bool {
+        error.code == .timedOut && error.queryName == nil
+    }
 
     /// insufficient_privilege.
     private static let insufficientPrivilege = "42501"
@@ -61,6 +71,7 @@ struct CommandFailure: Error, CustomStringConvertible {
     /// undefined_table, undefined_function, invalid_schema_name, undefined_column of our own schema.
     private static func isMissingSchema(_ error: PostgresError) -> Bool {
         guard let state = error.sqlState, ["42P01", "42883", "3F000"].contains(state) else { return false }
-        return error.message.contains("postrider")
+        // Not of a schema whose name only begins like ours.
+        return ["postrider.", "\"postrider\""].contains { error.message.contains($0) }
     }
 }

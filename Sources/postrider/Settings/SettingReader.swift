@@ -30,7 +30,7 @@ struct SettingReader {
         worker.grants = grants()
         worker.allowsHTTP = flag("POSTRIDER_ALLOW_HTTP") ?? false
         worker.exchanger.addressGuard = AddressGuard(allowing: networks("POSTRIDER_ALLOW_NETWORKS"))
-        worker.exchanger.caFile = text("POSTRIDER_CA_FILE")
+        worker.exchanger.caFile = authorities()
         worker.exchanger.http2 = flag("POSTRIDER_HTTP2") ?? worker.exchanger.http2
         worker.maxInFlight = whole("POSTRIDER_MAX_IN_FLIGHT", 1...10_000) ?? worker.maxInFlight
         worker.maxOutstanding = whole("POSTRIDER_MAX_OUTSTANDING", 1...100_000) ?? worker.maxOutstanding
@@ -88,6 +88,19 @@ struct SettingReader {
         return nil
     }
 
+    /// The file of authorities. Without it every https request would fail, and deliveries would become dead letters.
+    private mutating func authorities() -> String? {
+        guard let path = text("POSTRIDER_CA_FILE") else { return nil }
+        let bytes = (try? FileContents.bytes(path, longest: Self.longestAuthorities)) ?? []
+        if !String(decoding: bytes, as: UTF8.self).contains("-----BEGIN ") {
+            fault("POSTRIDER_CA_FILE", "\(path) cannot be read as PEM")
+        }
+        return path
+    }
+
+    /// So much of the file of authorities is looked at; 1 MiB. Some have a long text before the first certificate.
+    private static let longestAuthorities = 1 << 20
+
     /// What destinations may use of this process.
     private mutating func grants() -> ProcessGrants {
         var grants = ProcessGrants()
@@ -109,7 +122,8 @@ struct SettingReader {
         guard ReferenceText.isName(parts[0]), parts.count == 1 || parts.count == 2 && parts[1] == "shared" else {
             return fault("POSTRIDER_EXPOSE", "\(entry.debugDescription) is neither NAME nor NAME:shared")
         }
-        guard !Setting.all.contains(where: { $0.variable == parts[0] && $0.isSecret }) else {
+        let isOwn = parts[0] == "PGPASSWORD" || Setting.all.contains { $0.variable == parts[0] && $0.isSecret }
+        guard !isOwn else {
             return fault("POSTRIDER_EXPOSE", "\(parts[0]) is the worker's own secret and is given to nobody")
         }
         guard let value = environment[parts[0]], !value.isEmpty else { return unsetVariables.append(parts[0]) }

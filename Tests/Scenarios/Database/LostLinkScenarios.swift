@@ -112,22 +112,28 @@ extension Scenarios {
             await other.close()
         }
 
-        /// A worker that was declared dead waits until the server has room for its next life, or until it is told to stop.
+        /// A worker that was declared dead waits until the server has room for its next life, or until it is told to stop. Its
+        /// log has one line for the trouble, however often it tries, and one for its end.
         @Test func nextLifeWaitsForTheServerUntilItIsToldToStop() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver()
             try await outpost.endpoint(receiver.url())
             let role = "crowded_\(UUID().uuidString.prefix(8).lowercased())"
             try await outpost.sql("CREATE ROLE \(role) LOGIN IN ROLE postrider_worker")
-            let url = outpost.url.replacing(#/user=[^&]*/#, with: "user=\(role)")
+            let relay = try Relay(to: outpost.url)
+            let url = relay.url.replacing(#/:\/\/[^@]*/#, with: "://\(role)")
             let worker = try WorkerProcess(outpost, environment: ["DATABASE_URL": url])
-            func refusals() throws -> Int {
-                try String(contentsOf: worker.log, encoding: .utf8).ranges(of: "no connection to Postgres").count
+            func lines(_ text: String) throws -> Int {
+                try String(contentsOf: worker.log, encoding: .utf8).ranges(of: text).count
             }
             func refuseNextLife(since before: Int) async throws {
                 try await outpost.sql("ALTER ROLE \(role) CONNECTION LIMIT 0")
                 try await outpost.sql("UPDATE postrider.webhook_workers SET alive = false, epoch = epoch + 1 WHERE alive")
-                try await eventually("the next life to be refused twice") { try refusals() >= before + 2 }
+                try await eventually("the next life to be refused") { try lines("no connection to Postgres") > before }
+                let first = relay.connections
+                // What was refused before the last of them has been told by then, if it is told at all.
+                try await eventually("it to be refused again and again") { relay.connections >= first + 3 }
+                #expect(try lines("no connection to Postgres") == before + 1)
             }
             try await outpost.emit("a.b")
             try await receiver.wait(for: 1)
@@ -136,10 +142,41 @@ extension Scenarios {
             try await outpost.sql("ALTER ROLE \(role) CONNECTION LIMIT -1")
             try await receiver.wait(for: 2)
             try await outpost.settled()
-            try await refuseNextLife(since: try refusals())
+            #expect(try lines("work goes on") == 1)
+            try await refuseNextLife(since: 1)
             #expect(worker.stop() == 0)
             #expect(try await outpost.count("postrider.webhook_workers") == 2)
             try await outpost.sql("DROP ROLE \(role)")
+        }
+
+        /// Each heartbeat asks for the destinations while they cannot be loaded; the log has one line.
+        @Test func destinationsThatCannotBeLoadedAreToldOnce() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            let worker = try WorkerProcess(outpost)
+            func lines(_ text: String) throws -> Int {
+                try String(contentsOf: worker.log, encoding: .utf8).ranges(of: text).count
+            }
+            try await eventually("the worker to start") { try lines("worker started") == 1 }
+            _ = try await outpost.connection.script(
+                """
+                BEGIN;
+                INSERT INTO postrider.webhook_endpoints (name, url, events) VALUES ('new', '\(receiver.url())', '{*}');
+                ALTER TABLE postrider.webhook_settings RENAME TO settings_away;
+                COMMIT
+                """, name: "break")
+            try await eventually("a load to fail") { try lines("destinations not loaded") > 0 }
+            let since = try await outpost.text("SELECT clock_timestamp()::text")
+            try await eventually("several heartbeats") {
+                try await outpost.count(
+                    "postrider.webhook_workers WHERE heartbeat_at > timestamptz '\(since)' + interval '1 second'") == 1
+            }
+            #expect(try lines("destinations not loaded") == 1)
+            try await outpost.sql("ALTER TABLE postrider.settings_away RENAME TO webhook_settings")
+            try await outpost.emit("a.b")
+            try await receiver.wait(for: 1)
+            try await outpost.settled()
+            #expect(worker.stop() == 0)
         }
 
         /// A worker that learns of its death with outcomes in its hands records them, so that nobody sends again.

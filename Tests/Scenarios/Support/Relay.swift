@@ -16,6 +16,7 @@ final class Relay: Sendable {
     private let user: String
     private let gates = RelayGates()
     private let losses = Losses()
+    private let accepted = Counter()
 
     /// Starts a relay on an address of this machine.
     ///
@@ -30,11 +31,12 @@ final class Relay: Sendable {
         database = String(parts?.path.dropFirst() ?? "")
         target = "\(folder)/.s.PGSQL.\(values["port"] ?? "5432")"
         listener = try ListeningSocket(on: address)
-        let (listener, target, gates, losses) = (listener.descriptor, target, gates, losses)
+        let (listener, target, gates, losses, accepted) = (listener.descriptor, target, gates, losses, accepted)
         Thread.detachNewThread {
             while true {
                 let client = accept(listener, nil, nil)
                 guard client >= 0 else { break }
+                accepted.count.add(1, ordering: .relaxed)
                 let server = Self.connect(to: target)
                 _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 guard server >= 0 else {
@@ -57,6 +59,9 @@ final class Relay: Sendable {
 
     /// The server's URL by way of the relay.
     var url: String { "postgresql://\(user)@\(address):\(listener.port)/\(database)?sslmode=disable" }
+
+    /// How many connections have been made to it, those included that the server refused.
+    var connections: Int { accepted.count.load(ordering: .relaxed) }
 
     /// Lets every byte wait, without closing anything. Connections can still be made, and wait too.
     func hang() { gates.hang() }
@@ -124,6 +129,10 @@ final class Relay: Sendable {
             shutdown(first, Int32(SHUT_RDWR))
             shutdown(second, Int32(SHUT_RDWR))
         }
+    }
+
+    private final class Counter: Sendable {
+        let count = Atomic(0)
     }
 
     /// Whether answers are lost, and how many have been.

@@ -1,22 +1,22 @@
 // A TCP socket on 127.0.0.1. Stands for servers that refuse and servers that never answer.
 
-import Glibc
+internal import Glibc
 
 /// No port could be bound.
-struct SocketError: Error {}
+public struct SocketError: Error {}
 
 /// A bound TCP socket, closed when dropped.
-final class LoopbackSocket: Sendable {
+public final class LoopbackSocket: Sendable {
     private let descriptor: Int32
     /// The port the system chose.
-    let port: UInt16
+    public let port: UInt16
 
     /// Binds to a free port.
     ///
     /// - Parameter isListening: true to take connections into the backlog, where they wait for an answer for ever;
     ///   false to have them refused.
     /// - Throws: ``SocketError`` when no port is free.
-    init(isListening: Bool) throws {
+    public init(isListening: Bool) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
