@@ -84,6 +84,8 @@ import Testing
             (["--type", "*", "--since", "yesterday"], 64, "--since"), (["--type", "*", "--since", "2026-13-01"], 64, "--since"),
             (["--type", "*", "--since", "2026-02-30"], 1, "out of range"), (["--type", "a..b"], 1, "not an event type"),
             (["--type", "*", "--since", "1h", "--until", "2h"], 1, "since must be before until"),
+            (["--event", unknown, "--since", "1h"], 64, "no --since or --until"),
+            (["--delivery", unknown, "--endpoint", "billing"], 64, "no --event or --endpoint"),
             (["--event", "seven"], 1, "is no id"), (["--event", unknown], 3, "there is no event"),
             (["--delivery", unknown], 3, "there is no delivery"), (["--endpoint", "nobody"], 3, "there is no endpoint"),
         ]

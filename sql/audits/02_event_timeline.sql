@@ -24,7 +24,8 @@ FROM (
     FROM postrider.webhook_attempts AS a WHERE a.event_id = :'event_id'
     UNION ALL
     SELECT r.due_at, CASE WHEN r.is_replay THEN 'replay' ELSE 'attempt ' || r.attempt_number END || ' is due',
-           r.destination_id, CASE WHEN r.due_at = 'infinity' THEN 'parked until the destination is active' END
+           r.destination_id, CASE WHEN r.ordering_key IS NOT NULL THEN 'waits behind an earlier event of its ordering key'
+                                  WHEN r.due_at = 'infinity' THEN 'parked until the destination is active' END
     FROM postrider.webhook_retries AS r WHERE r.event_id = :'event_id'
     UNION ALL
     SELECT l.dead_at, 'dead letter', l.destination_id, format('after %s attempts: %s', l.attempts, l.error_message)

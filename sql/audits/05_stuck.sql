@@ -44,7 +44,8 @@ SELECT 'deliveries parked', count(*), postrider.event_id_time(min(r.event_id::te
        format('%s is inactive: %s', d.name, coalesce(d.inactive_reason, 'no reason given'))
 FROM postrider.webhook_retries AS r
 JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id
-WHERE r.due_at = 'infinity'
+-- What waits behind an earlier event of its ordering key is not parked.
+WHERE r.due_at = 'infinity' AND r.ordering_key IS NULL
 GROUP BY d.id
 UNION ALL
 SELECT 'attachment at fault', count(*), NULL, format('%s: %s; %s', table_name, problem, cure)

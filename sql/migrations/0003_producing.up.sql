@@ -87,6 +87,7 @@ CREATE TABLE postrider.webhook_attachments (
     condition             text,
     columns               text[],
     except_columns        text[],
+    except_places         text[],
     sent_columns          text[],
     organization_id       text,
     user_id               text,
@@ -118,6 +119,8 @@ COMMENT ON COLUMN postrider.webhook_attachments.event_type_expression IS 'SQL ex
 COMMENT ON COLUMN postrider.webhook_attachments.condition IS 'SQL condition; no event unless it is true. Null for every row.';
 COMMENT ON COLUMN postrider.webhook_attachments.columns IS 'Columns to send; null for all but except_columns.';
 COMMENT ON COLUMN postrider.webhook_attachments.except_columns IS 'Columns not to send.';
+COMMENT ON COLUMN postrider.webhook_attachments.except_places IS
+    'Where these stand in the catalog, oid of the table and number of the column: found by it under another name. Means nothing after a restore.';
 COMMENT ON COLUMN postrider.webhook_attachments.sent_columns IS 'Columns that the trigger sends, worked out by attach; null for whatever columns the table has.';
 COMMENT ON COLUMN postrider.webhook_attachments.organization_id IS 'Column or SQL expression that gives the organization; null for none.';
 COMMENT ON COLUMN postrider.webhook_attachments.user_id IS 'Column or SQL expression that gives the person; null for none.';
@@ -175,6 +178,7 @@ CREATE TABLE postrider.webhook_denied_columns (
     target      regclass,
     column_name text        NOT NULL,
     path        text[]      NOT NULL DEFAULT '{}',
+    place       text,
     created_by  text        NOT NULL DEFAULT session_user,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT denied_once UNIQUE NULLS NOT DISTINCT (target, column_name, path),
@@ -186,18 +190,32 @@ COMMENT ON TABLE postrider.webhook_denied_columns IS
 COMMENT ON COLUMN postrider.webhook_denied_columns.target IS 'The table, its partitions included; null for every table.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.column_name IS 'The column.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.path IS 'Names that lead to a member of a JSON or composite column; empty for the whole column.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.place IS
+    'Where the column stands in the catalog, oid of the table and number of the column: under another name it stays denied. Null for every table; means nothing after a restore.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.created_by IS 'Who denied it.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.created_at IS 'When it was denied.';
 
+-- A column that was renamed is found by its place. The oid in it differs after a restore, where numbers may be those of other
+-- columns. Partitions have the names of their table.
 CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAGE sql STABLE AS $$
-    SELECT coalesce(array_agg(DISTINCT d.column_name), '{}') FROM postrider.webhook_denied_columns AS d
+    SELECT coalesce(array_agg(DISTINCT n.name), '{}') FROM postrider.webhook_denied_columns AS d
+    CROSS JOIN LATERAL (
+        SELECT d.column_name UNION ALL
+        SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
+        WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place
+    ) AS n (name)
     WHERE d.path = '{}' AND (d.target IS NULL OR d.target = denied_columns.target
                              OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_columns.target) AS a (relid)))
 $$;
 COMMENT ON FUNCTION postrider.denied_columns(regclass) IS 'Names that no attachment of this table sends, whether it has such columns or not.';
 
 CREATE FUNCTION postrider.denied_paths(target regclass) RETURNS SETOF text[] LANGUAGE sql STABLE AS $$
-    SELECT DISTINCT d.column_name || d.path FROM postrider.webhook_denied_columns AS d
+    SELECT DISTINCT n.name || d.path FROM postrider.webhook_denied_columns AS d
+    CROSS JOIN LATERAL (
+        SELECT d.column_name UNION ALL
+        SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
+        WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place
+    ) AS n (name)
     WHERE d.path <> '{}' AND (d.target IS NULL OR d.target = denied_paths.target
                               OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_paths.target) AS a (relid)))
     ORDER BY 1
@@ -695,6 +713,8 @@ BEGIN
     a.condition := condition;
     a.columns := columns;
     a.except_columns := except_columns;
+    a.except_places := ARRAY(SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+                             WHERE c.attrelid = a.target AND c.attname = ANY (a.except_columns) ORDER BY c.attnum);
     a.sent_columns := postrider.attachment_columns(target, columns, except_columns);
     a.organization_id := organization_id;
     a.user_id := user_id;
@@ -705,15 +725,15 @@ BEGIN
     a.include_old := coalesce(include_old, false);
     PERFORM postrider.check_attachment(a);
     INSERT INTO postrider.webhook_attachments AS t (target, name, table_name, operations, event_type,
-        event_type_expression, condition, columns, except_columns, sent_columns, organization_id, user_id, record_id,
+        event_type_expression, condition, columns, except_columns, except_places, sent_columns, organization_id, user_id, record_id,
         ordering_key, priority, event_source, include_old)
     VALUES (a.target, a.name, a.table_name, a.operations, a.event_type, a.event_type_expression, a.condition, a.columns,
-        a.except_columns, a.sent_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority,
+        a.except_columns, a.except_places, a.sent_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority,
         a.event_source, a.include_old)
     ON CONFLICT ON CONSTRAINT one_attachment_of_a_name_per_table DO UPDATE SET
         table_name = a.table_name, operations = a.operations, event_type = a.event_type,
         event_type_expression = a.event_type_expression, condition = a.condition, columns = a.columns,
-        except_columns = a.except_columns, sent_columns = a.sent_columns, organization_id = a.organization_id,
+        except_columns = a.except_columns, except_places = a.except_places, sent_columns = a.sent_columns, organization_id = a.organization_id,
         user_id = a.user_id, record_id = a.record_id, ordering_key = a.ordering_key, priority = a.priority,
         event_source = a.event_source, include_old = a.include_old, updated_at = clock_timestamp()
     RETURNING t.* INTO a;
@@ -785,9 +805,15 @@ BEGIN
         END IF;
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
         -- A column that is gone cannot be sent any more and need not be left out any more; one that is denied may not be.
+        -- One that was renamed is not gone: by its old name alone it would be taken for a new one, and sent.
         IF a.except_columns IS NOT NULL THEN
-            a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c
-                                      WHERE c = ANY (postrider.column_names(a.target)));
+            a.except_columns := ARRAY(SELECT c.attname::text FROM pg_attribute AS c
+                                      WHERE c.attrelid = a.target AND c.attnum > 0 AND NOT c.attisdropped
+                                        AND (c.attname = ANY (a.except_columns)
+                                             OR format('%s.%s', c.attrelid, c.attnum) = ANY (a.except_places))
+                                      ORDER BY array_position(a.except_columns, c.attname::text), c.attnum);
+            a.except_places := ARRAY(SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+                                     WHERE c.attrelid = a.target AND c.attname = ANY (a.except_columns) ORDER BY c.attnum);
         ELSIF a.columns IS NOT NULL THEN
             a.columns := ARRAY(SELECT c FROM unnest(a.columns) AS c WHERE c = ANY (postrider.column_names(a.target))
                                                                       AND c <> ALL (postrider.denied_columns(a.target)));
@@ -795,7 +821,7 @@ BEGIN
         UPDATE postrider.webhook_attachments AS t
         SET table_name = (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
                           JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = a.target),
-            columns = a.columns, except_columns = a.except_columns,
+            columns = a.columns, except_columns = a.except_columns, except_places = a.except_places,
             sent_columns = postrider.attachment_columns(a.target, a.columns, a.except_columns),
             updated_at = clock_timestamp()
         WHERE t.id = a.id RETURNING t.* INTO a;
@@ -849,7 +875,9 @@ BEGIN
             HINT = format('It has: %s. Give NULL for the table to deny a name for every table.', array_to_string(postrider.column_names(target), ', '));
     END IF;
     PERFORM pg_advisory_xact_lock(7745, 1);
-    INSERT INTO postrider.webhook_denied_columns (target, column_name, path) VALUES (target, column_name, path)
+    INSERT INTO postrider.webhook_denied_columns (target, column_name, path, place)
+    VALUES (target, column_name, path, (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+                                        WHERE c.attrelid = target AND c.attname = column_name))
     ON CONFLICT ON CONSTRAINT denied_once DO NOTHING;
     RETURN postrider.rebuild_for_denied(target, column_name);
 END

@@ -42,7 +42,7 @@ COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.'
 COMMENT ON COLUMN postrider.webhook_replays.created_by IS 'The login that ordered it.';
 COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end.';
 COMMENT ON COLUMN postrider.webhook_replays.what IS
-    'deliveries: that were attempted. dead_letters: that are not archived. backfill: events that one destination never got.';
+    'deliveries: that were attempted, archived dead letters among them only when they are named. dead_letters: that are not archived. backfill: events that one destination never got.';
 COMMENT ON COLUMN postrider.webhook_replays.criteria IS 'What was asked for, see postrider.replay_plan.';
 COMMENT ON COLUMN postrider.webhook_replays.destination_id IS 'Only this destination; null for all.';
 COMMENT ON COLUMN postrider.webhook_replays.from_id IS 'The first event that is looked at.';
@@ -118,6 +118,15 @@ BEGIN
     ELSIF criteria ->> 'status' NOT IN ('success', 'failed') THEN
         RAISE EXCEPTION 'the status of a replay is success or failed: what is pending is sent anyway'
             USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ->> 'what' = 'dead_letters' AND criteria ->> 'status' = 'success' THEN
+        RAISE EXCEPTION 'dead letters were not delivered: their status is failed' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ->> 'what' <> 'dead_letters' AND (criteria ->> 'critical')::boolean THEN
+        RAISE EXCEPTION 'critical is of dead_letters' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ? 'delivery' AND criteria ?| '{event,endpoint}' THEN
+        RAISE EXCEPTION 'a delivery is of one event and one endpoint: name it alone' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ?| '{delivery,event}' AND criteria ?| '{since,since_s,until,until_s}' THEN
+        RAISE EXCEPTION 'a delivery or event that is named has a time of its own: no since or until'
+            USING ERRCODE = 'invalid_parameter_value';
     ELSIF criteria ->> 'what' = 'backfill' AND criteria ->> 'endpoint' IS NULL THEN
         RAISE EXCEPTION 'a backfill needs an endpoint' USING ERRCODE = 'invalid_parameter_value';
     ELSIF criteria ->> 'what' = 'backfill' AND coalesce(criteria ->> 'delivery', criteria ->> 'status', criteria ->> 'failure') IS NOT NULL THEN
@@ -179,7 +188,8 @@ $$;
 COMMENT ON FUNCTION postrider.replay_plan(jsonb) IS
 'A replay that is not stored yet, of a JSON object. what: deliveries, dead_letters or backfill (events that an endpoint never got although it would take them now).
 delivery, event, endpoint (id or name): ids; since, until: times of the event, or since_s, until_s: seconds ago (default: always, until now).
-type (a type or pattern), organization_id, user_id, status (success, failed), failure (a class), critical (true: dead letters only); rate: deliveries a second, default 100.';
+type (a type or pattern), organization_id, user_id, status (success, failed), failure (a class), critical (true: those alone; of dead_letters); rate: deliveries a second, default 100.
+All of them must hold. A delivery is named without event and endpoint, a delivery or an event without times.';
 
 -- Candidates are read in one snapshot, and an event moves between queue, claims, attempts, retries and dead letters within
 -- a transaction, so it is found in at least one place. One function with three statements, each with a plan of its own.
@@ -208,9 +218,15 @@ BEGIN
           AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
           AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
           AND (r.criteria ->> 'status' IS NULL
-               OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' ELSE 'failed' END
+               -- What a transform dropped (outcome 4) did not fail.
+               OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
                   AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
                                   WHERE t.event_id = p.event_id AND t.destination_id = p.destination_id))
+          -- Archived dead letters are sent when they are named. A scalar subquery, since NOT EXISTS may become a join that
+          -- reads all dead letters.
+          AND (p.outcome = 0 OR r.criteria ?| '{delivery,event}'
+               OR (SELECT l.archived_at FROM postrider.webhook_dead_letters AS l
+                   WHERE l.event_id = p.event_id AND l.destination_id = p.destination_id) IS NULL)
           AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
           AND (p.event_id, p.destination_id) NOT IN (
               SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)

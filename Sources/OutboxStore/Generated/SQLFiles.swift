@@ -720,7 +720,7 @@ COMMENT ON COLUMN postrider.webhook_events.priority IS '0 high, 1 normal (defaul
 COMMENT ON COLUMN postrider.webhook_events.data IS 'The payload, a JSON document.';
 COMMENT ON COLUMN postrider.webhook_events.created_at IS 'When the row was inserted, by the database''s clock.';
 COMMENT ON COLUMN postrider.webhook_events.status IS
-    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none), or what was left was dropped because the payload was erased. Read-only.';
+    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none), or what was left was dropped because the payload was erased or the destination deleted. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.retry_count IS 'Highest number of retries among its deliveries, 0 when none. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest failed attempt, also after a later attempt delivered; null when none failed. Read-only.';
 
@@ -798,7 +798,7 @@ COMMENT ON COLUMN postrider.webhook_deliveries.destination_kind IS 'endpoint or 
 COMMENT ON COLUMN postrider.webhook_deliveries.destination_name IS 'Name of the destination today.';
 COMMENT ON COLUMN postrider.webhook_deliveries.event_type IS 'Type of the event.';
 COMMENT ON COLUMN postrider.webhook_deliveries.payload IS 'The event''s data, before the envelope.';
-COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. skipped: the destination''s transform gave null, so nothing was sent. failed: dead letter.';
+COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. skipped: nothing was sent, because the destination''s transform gave null or the payload was erased. failed: dead letter, or given up with its destination.';
 COMMENT ON COLUMN postrider.webhook_deliveries.status_code IS 'HTTP status of the latest attempt; null when there was no answer or no attempt.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_status_code IS 'The same as status_code.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_body IS 'Beginning of the latest answer; null when empty or not kept.';
@@ -1348,6 +1348,7 @@ CREATE TABLE postrider.webhook_attachments (
     condition             text,
     columns               text[],
     except_columns        text[],
+    except_places         text[],
     sent_columns          text[],
     organization_id       text,
     user_id               text,
@@ -1379,6 +1380,8 @@ COMMENT ON COLUMN postrider.webhook_attachments.event_type_expression IS 'SQL ex
 COMMENT ON COLUMN postrider.webhook_attachments.condition IS 'SQL condition; no event unless it is true. Null for every row.';
 COMMENT ON COLUMN postrider.webhook_attachments.columns IS 'Columns to send; null for all but except_columns.';
 COMMENT ON COLUMN postrider.webhook_attachments.except_columns IS 'Columns not to send.';
+COMMENT ON COLUMN postrider.webhook_attachments.except_places IS
+    'Where these stand in the catalog, oid of the table and number of the column: found by it under another name. Means nothing after a restore.';
 COMMENT ON COLUMN postrider.webhook_attachments.sent_columns IS 'Columns that the trigger sends, worked out by attach; null for whatever columns the table has.';
 COMMENT ON COLUMN postrider.webhook_attachments.organization_id IS 'Column or SQL expression that gives the organization; null for none.';
 COMMENT ON COLUMN postrider.webhook_attachments.user_id IS 'Column or SQL expression that gives the person; null for none.';
@@ -1436,6 +1439,7 @@ CREATE TABLE postrider.webhook_denied_columns (
     target      regclass,
     column_name text        NOT NULL,
     path        text[]      NOT NULL DEFAULT '{}',
+    place       text,
     created_by  text        NOT NULL DEFAULT session_user,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT denied_once UNIQUE NULLS NOT DISTINCT (target, column_name, path),
@@ -1447,18 +1451,32 @@ COMMENT ON TABLE postrider.webhook_denied_columns IS
 COMMENT ON COLUMN postrider.webhook_denied_columns.target IS 'The table, its partitions included; null for every table.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.column_name IS 'The column.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.path IS 'Names that lead to a member of a JSON or composite column; empty for the whole column.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.place IS
+    'Where the column stands in the catalog, oid of the table and number of the column: under another name it stays denied. Null for every table; means nothing after a restore.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.created_by IS 'Who denied it.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.created_at IS 'When it was denied.';
 
+-- A column that was renamed is found by its place. The oid in it differs after a restore, where numbers may be those of other
+-- columns. Partitions have the names of their table.
 CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAGE sql STABLE AS $$
-    SELECT coalesce(array_agg(DISTINCT d.column_name), '{}') FROM postrider.webhook_denied_columns AS d
+    SELECT coalesce(array_agg(DISTINCT n.name), '{}') FROM postrider.webhook_denied_columns AS d
+    CROSS JOIN LATERAL (
+        SELECT d.column_name UNION ALL
+        SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
+        WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place
+    ) AS n (name)
     WHERE d.path = '{}' AND (d.target IS NULL OR d.target = denied_columns.target
                              OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_columns.target) AS a (relid)))
 $$;
 COMMENT ON FUNCTION postrider.denied_columns(regclass) IS 'Names that no attachment of this table sends, whether it has such columns or not.';
 
 CREATE FUNCTION postrider.denied_paths(target regclass) RETURNS SETOF text[] LANGUAGE sql STABLE AS $$
-    SELECT DISTINCT d.column_name || d.path FROM postrider.webhook_denied_columns AS d
+    SELECT DISTINCT n.name || d.path FROM postrider.webhook_denied_columns AS d
+    CROSS JOIN LATERAL (
+        SELECT d.column_name UNION ALL
+        SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
+        WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place
+    ) AS n (name)
     WHERE d.path <> '{}' AND (d.target IS NULL OR d.target = denied_paths.target
                               OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_paths.target) AS a (relid)))
     ORDER BY 1
@@ -1956,6 +1974,8 @@ BEGIN
     a.condition := condition;
     a.columns := columns;
     a.except_columns := except_columns;
+    a.except_places := ARRAY(SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+                             WHERE c.attrelid = a.target AND c.attname = ANY (a.except_columns) ORDER BY c.attnum);
     a.sent_columns := postrider.attachment_columns(target, columns, except_columns);
     a.organization_id := organization_id;
     a.user_id := user_id;
@@ -1966,15 +1986,15 @@ BEGIN
     a.include_old := coalesce(include_old, false);
     PERFORM postrider.check_attachment(a);
     INSERT INTO postrider.webhook_attachments AS t (target, name, table_name, operations, event_type,
-        event_type_expression, condition, columns, except_columns, sent_columns, organization_id, user_id, record_id,
+        event_type_expression, condition, columns, except_columns, except_places, sent_columns, organization_id, user_id, record_id,
         ordering_key, priority, event_source, include_old)
     VALUES (a.target, a.name, a.table_name, a.operations, a.event_type, a.event_type_expression, a.condition, a.columns,
-        a.except_columns, a.sent_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority,
+        a.except_columns, a.except_places, a.sent_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority,
         a.event_source, a.include_old)
     ON CONFLICT ON CONSTRAINT one_attachment_of_a_name_per_table DO UPDATE SET
         table_name = a.table_name, operations = a.operations, event_type = a.event_type,
         event_type_expression = a.event_type_expression, condition = a.condition, columns = a.columns,
-        except_columns = a.except_columns, sent_columns = a.sent_columns, organization_id = a.organization_id,
+        except_columns = a.except_columns, except_places = a.except_places, sent_columns = a.sent_columns, organization_id = a.organization_id,
         user_id = a.user_id, record_id = a.record_id, ordering_key = a.ordering_key, priority = a.priority,
         event_source = a.event_source, include_old = a.include_old, updated_at = clock_timestamp()
     RETURNING t.* INTO a;
@@ -2046,9 +2066,15 @@ BEGIN
         END IF;
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
         -- A column that is gone cannot be sent any more and need not be left out any more; one that is denied may not be.
+        -- One that was renamed is not gone: by its old name alone it would be taken for a new one, and sent.
         IF a.except_columns IS NOT NULL THEN
-            a.except_columns := ARRAY(SELECT c FROM unnest(a.except_columns) AS c
-                                      WHERE c = ANY (postrider.column_names(a.target)));
+            a.except_columns := ARRAY(SELECT c.attname::text FROM pg_attribute AS c
+                                      WHERE c.attrelid = a.target AND c.attnum > 0 AND NOT c.attisdropped
+                                        AND (c.attname = ANY (a.except_columns)
+                                             OR format('%s.%s', c.attrelid, c.attnum) = ANY (a.except_places))
+                                      ORDER BY array_position(a.except_columns, c.attname::text), c.attnum);
+            a.except_places := ARRAY(SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+                                     WHERE c.attrelid = a.target AND c.attname = ANY (a.except_columns) ORDER BY c.attnum);
         ELSIF a.columns IS NOT NULL THEN
             a.columns := ARRAY(SELECT c FROM unnest(a.columns) AS c WHERE c = ANY (postrider.column_names(a.target))
                                                                       AND c <> ALL (postrider.denied_columns(a.target)));
@@ -2056,7 +2082,7 @@ BEGIN
         UPDATE postrider.webhook_attachments AS t
         SET table_name = (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
                           JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = a.target),
-            columns = a.columns, except_columns = a.except_columns,
+            columns = a.columns, except_columns = a.except_columns, except_places = a.except_places,
             sent_columns = postrider.attachment_columns(a.target, a.columns, a.except_columns),
             updated_at = clock_timestamp()
         WHERE t.id = a.id RETURNING t.* INTO a;
@@ -2110,7 +2136,9 @@ BEGIN
             HINT = format('It has: %s. Give NULL for the table to deny a name for every table.', array_to_string(postrider.column_names(target), ', '));
     END IF;
     PERFORM pg_advisory_xact_lock(7745, 1);
-    INSERT INTO postrider.webhook_denied_columns (target, column_name, path) VALUES (target, column_name, path)
+    INSERT INTO postrider.webhook_denied_columns (target, column_name, path, place)
+    VALUES (target, column_name, path, (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+                                        WHERE c.attrelid = target AND c.attname = column_name))
     ON CONFLICT ON CONSTRAINT denied_once DO NOTHING;
     RETURN postrider.rebuild_for_denied(target, column_name);
 END
@@ -4287,7 +4315,7 @@ COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.'
 COMMENT ON COLUMN postrider.webhook_replays.created_by IS 'The login that ordered it.';
 COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end.';
 COMMENT ON COLUMN postrider.webhook_replays.what IS
-    'deliveries: that were attempted. dead_letters: that are not archived. backfill: events that one destination never got.';
+    'deliveries: that were attempted, archived dead letters among them only when they are named. dead_letters: that are not archived. backfill: events that one destination never got.';
 COMMENT ON COLUMN postrider.webhook_replays.criteria IS 'What was asked for, see postrider.replay_plan.';
 COMMENT ON COLUMN postrider.webhook_replays.destination_id IS 'Only this destination; null for all.';
 COMMENT ON COLUMN postrider.webhook_replays.from_id IS 'The first event that is looked at.';
@@ -4363,6 +4391,15 @@ BEGIN
     ELSIF criteria ->> 'status' NOT IN ('success', 'failed') THEN
         RAISE EXCEPTION 'the status of a replay is success or failed: what is pending is sent anyway'
             USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ->> 'what' = 'dead_letters' AND criteria ->> 'status' = 'success' THEN
+        RAISE EXCEPTION 'dead letters were not delivered: their status is failed' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ->> 'what' <> 'dead_letters' AND (criteria ->> 'critical')::boolean THEN
+        RAISE EXCEPTION 'critical is of dead_letters' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ? 'delivery' AND criteria ?| '{event,endpoint}' THEN
+        RAISE EXCEPTION 'a delivery is of one event and one endpoint: name it alone' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF criteria ?| '{delivery,event}' AND criteria ?| '{since,since_s,until,until_s}' THEN
+        RAISE EXCEPTION 'a delivery or event that is named has a time of its own: no since or until'
+            USING ERRCODE = 'invalid_parameter_value';
     ELSIF criteria ->> 'what' = 'backfill' AND criteria ->> 'endpoint' IS NULL THEN
         RAISE EXCEPTION 'a backfill needs an endpoint' USING ERRCODE = 'invalid_parameter_value';
     ELSIF criteria ->> 'what' = 'backfill' AND coalesce(criteria ->> 'delivery', criteria ->> 'status', criteria ->> 'failure') IS NOT NULL THEN
@@ -4424,7 +4461,8 @@ $$;
 COMMENT ON FUNCTION postrider.replay_plan(jsonb) IS
 'A replay that is not stored yet, of a JSON object. what: deliveries, dead_letters or backfill (events that an endpoint never got although it would take them now).
 delivery, event, endpoint (id or name): ids; since, until: times of the event, or since_s, until_s: seconds ago (default: always, until now).
-type (a type or pattern), organization_id, user_id, status (success, failed), failure (a class), critical (true: dead letters only); rate: deliveries a second, default 100.';
+type (a type or pattern), organization_id, user_id, status (success, failed), failure (a class), critical (true: those alone; of dead_letters); rate: deliveries a second, default 100.
+All of them must hold. A delivery is named without event and endpoint, a delivery or an event without times.';
 
 -- Candidates are read in one snapshot, and an event moves between queue, claims, attempts, retries and dead letters within
 -- a transaction, so it is found in at least one place. One function with three statements, each with a plan of its own.
@@ -4453,9 +4491,15 @@ BEGIN
           AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
           AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
           AND (r.criteria ->> 'status' IS NULL
-               OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' ELSE 'failed' END
+               -- What a transform dropped (outcome 4) did not fail.
+               OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
                   AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
                                   WHERE t.event_id = p.event_id AND t.destination_id = p.destination_id))
+          -- Archived dead letters are sent when they are named. A scalar subquery, since NOT EXISTS may become a join that
+          -- reads all dead letters.
+          AND (p.outcome = 0 OR r.criteria ?| '{delivery,event}'
+               OR (SELECT l.archived_at FROM postrider.webhook_dead_letters AS l
+                   WHERE l.event_id = p.event_id AND l.destination_id = p.destination_id) IS NULL)
           AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
           AND (p.event_id, p.destination_id) NOT IN (
               SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
@@ -6784,7 +6828,8 @@ FROM (
     FROM postrider.webhook_attempts AS a WHERE a.event_id = :'event_id'
     UNION ALL
     SELECT r.due_at, CASE WHEN r.is_replay THEN 'replay' ELSE 'attempt ' || r.attempt_number END || ' is due',
-           r.destination_id, CASE WHEN r.due_at = 'infinity' THEN 'parked until the destination is active' END
+           r.destination_id, CASE WHEN r.ordering_key IS NOT NULL THEN 'waits behind an earlier event of its ordering key'
+                                  WHEN r.due_at = 'infinity' THEN 'parked until the destination is active' END
     FROM postrider.webhook_retries AS r WHERE r.event_id = :'event_id'
     UNION ALL
     SELECT l.dead_at, 'dead letter', l.destination_id, format('after %s attempts: %s', l.attempts, l.error_message)
@@ -6886,7 +6931,8 @@ SELECT 'deliveries parked', count(*), postrider.event_id_time(min(r.event_id::te
        format('%s is inactive: %s', d.name, coalesce(d.inactive_reason, 'no reason given'))
 FROM postrider.webhook_retries AS r
 JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id
-WHERE r.due_at = 'infinity'
+-- What waits behind an earlier event of its ordering key is not parked.
+WHERE r.due_at = 'infinity' AND r.ordering_key IS NULL
 GROUP BY d.id
 UNION ALL
 SELECT 'attachment at fault', count(*), NULL, format('%s: %s; %s', table_name, problem, cure)

@@ -30,6 +30,12 @@ struct ReplayOptions: ParsableArguments {
         if let status, !["success", "failed"].contains(status) {
             throw ValidationError("--status is success or failed: what is pending is sent anyway")
         }
+        if delivery != nil, event != nil || endpoint != nil {
+            throw ValidationError("--delivery is of one event and one endpoint: no --event or --endpoint")
+        }
+        if delivery != nil || event != nil, since != nil || until != nil {
+            throw ValidationError("--delivery and --event have a time of their own: no --since or --until")
+        }
         try FailureClass.check(failure)
     }
 
@@ -42,7 +48,8 @@ struct ReplayOptions: ParsableArguments {
     ///
     /// - Throws: ``CommandFailure`` for ids that are none.
     func criteria(of what: String) throws -> Document {
-        let since = since ?? (what == "dead_letters" ? nil : .day)
+        let isAlways = what == "dead_letters" || delivery != nil || event != nil
+        let since = since ?? (isAlways ? nil : .day)
         return [
             "what": what, "delivery": try delivery.map(Identifier.check), "event": try event.map(Identifier.check),
             "endpoint": endpoint, "type": type, "organization_id": organization, "user_id": user, "status": status,

@@ -154,6 +154,21 @@ import Testing
         }
     }
 
+    @Test func whatWaitsForItsTurnIsNotCalledParked() async throws {
+        try await withDatabase { db in
+            let morning = try await Morning(db)
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, ordering_key)
+                VALUES ('\(morning.dead)', 'infinity', \(morning.sales), 1, 'k')
+                """)
+            let stuck = try await ask(5, db, ["seconds": "0"]).lines("what", "count", "why").filter { $0.hasPrefix("deliveries parked") }
+            #expect(stuck == ["deliveries parked|1|parked is inactive: disabled by hand"])
+            let timeline = try await ask(2, db, ["event_id": "\(morning.dead)"]).lines("step", "destination", "detail")
+            #expect(timeline.contains("attempt 1 is due|sales|waits behind an earlier event of its ordering key"), "\(timeline)")
+        }
+    }
+
     @Test func questionsAboutEventTypesAndDestinations() async throws {
         try await withDatabase { db in
             _ = try await Morning(db)

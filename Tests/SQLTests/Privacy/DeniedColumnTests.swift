@@ -59,6 +59,27 @@ import Testing
         }
     }
 
+    /// The old name tells nothing any more, and the cure of what failed by it must not send the column.
+    @Test func columnThatIsRenamedStaysDenied() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                \(users)
+                SELECT postrider.deny_column('users', 'password_hash'); SELECT postrider.deny_column('users', 'profile', 'ssn');
+                SELECT postrider.attach('users', 'u');
+                ALTER TABLE users RENAME COLUMN password_hash TO pw;
+                ALTER TABLE users RENAME COLUMN profile TO about;
+                SELECT postrider.refresh_attachments();
+                INSERT INTO users VALUES (1, 'a@b', 'hash', '{"ssn": 2, "x": 3}')
+                """)
+            #expect(try await db.events("data") == [#"{"id": 1, "about": {"x": 3}, "email": "a@b"}"#])
+            #expect(try await db.count("postrider.webhook_attachment_check") == 0)
+            #expect(
+                try await db.refusal("SELECT postrider.attach('users', 'v', columns => '{pw}')").message
+                    == "column pw of public.users may not be sent: it is denied")
+        }
+    }
+
     @Test func membersOfJSONColumnsAreLeftOutWhereverTheyAre() async throws {
         try await withRollback { db in
             try await db.run("\(users) SELECT postrider.attach('users', 'u', columns => '{profile}')")

@@ -70,6 +70,16 @@ import Testing
         }
     }
 
+    @Test func renamedColumnIsStillLeftOut() async throws {
+        try await withRollback { db in
+            try await table(db, "'t.created', except_columns => '{secret,v}'")
+            try await db.run("ALTER TABLE t RENAME COLUMN secret TO hidden; \(refresh) INSERT INTO t (id, hidden) VALUES (1, 'x')")
+            #expect(try await db.events("data") == [#"{"n": null, "id": 1}"#])
+            #expect(try await db.lines("SELECT except_columns FROM postrider.webhook_attachments") == ["{v,hidden}"])
+            #expect(try await db.lines(problems) == [])
+        }
+    }
+
     @Test func droppedColumnOfAConditionIsReportedAndCannotBeRefreshed() async throws {
         try await withRollback { db in
             try await table(db, "'t.updated', '{update}', 'NEW.n > OLD.n'")

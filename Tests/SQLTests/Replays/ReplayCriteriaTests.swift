@@ -14,6 +14,16 @@ import Testing
         (#"{"what": "deliveries", "since_s": 10, "until_s": 20}"#, "since must be before until"),
         (#"{"what": "deliveries", "endpoint": "nobody"}"#, "there is no endpoint or workflow nobody"),
         (#"{"what": "deliveries", "endpoint": "twice"}"#, "2 endpoints and workflows have the name twice"),
+        (
+            #"{"what": "deliveries", "delivery": "01900000-0000-7000-8000-000000000001", "endpoint": "twice"}"#,
+            "a delivery is of one event and one endpoint: name it alone"
+        ),
+        (
+            #"{"what": "deliveries", "event": "01900000-0000-7000-8000-000000000001", "since_s": 60}"#,
+            "a delivery or event that is named has a time of its own: no since or until"
+        ),
+        (#"{"what": "deliveries", "type": "*", "critical": true}"#, "critical is of dead_letters"),
+        (#"{"what": "dead_letters", "status": "success"}"#, "dead letters were not delivered: their status is failed"),
         (#"{"what": "deliveries", "event": "01900000-0000-7000-8000-000000000001"}"#, "there is no event 01900000-0000-7000-8000-000000000001"),
         (#"{"what": "deliveries", "delivery": "01900000-0000-7000-8000-000000000001"}"#, "there is no delivery 01900000-0000-7000-8000-000000000001"),
     ]) func wrongCriteriaAreNamed(criteria: String, fault: String) async throws {
