@@ -28,7 +28,7 @@ extension DispatchState {
         }
         let verdict = judge(outcome)
         report(verdict, at: place, now)
-        let refused = refusedItems(of: destination, verdict, ended)
+        let refused = refusedItems(of: flight, destination, verdict, ended)
         var ended = ended
         if destination.kind == .n8n, let status = ended.status, !(200...299).contains(status),
             let answer = N8nAnswer(status: status, body: ended.body)
@@ -37,16 +37,18 @@ extension DispatchState {
         }
         for delivery in flight.deliveries {
             payloadBytes -= delivery.parcel.event.data.count
-            let isRefused = !refused.isEmpty && refused.contains(delivery.parcel.event.id.description)
+            let isRefused = !refused.isEmpty && refused.contains(delivery.parcel.event.id)
             apply(isRefused ? judge(.refusedItem) : verdict, to: delivery, ended, kept: kept, now: now)
             leave(claim: delivery.parcel.claim)
         }
     }
 
     /// The events that a receiver refused of a batch which it took.
-    private func refusedItems(of destination: Destination, _ verdict: Verdict, _ ended: EndedExchange) -> Set<String> {
+    private func refusedItems(
+        of flight: Flight, _ destination: Destination, _ verdict: Verdict, _ ended: EndedExchange
+    ) -> Set<EventID> {
         guard destination.batch != nil, case .delivered = verdict.action else { return [] }
-        return BatchAnswer.refusedItems(ended.body)
+        return BatchAnswer.refused(ended.body) { Set(flight.deliveries.map(\.parcel.event.id)) }
     }
 
     private mutating func report(_ verdict: Verdict, at place: Int, _ now: Int64) {
