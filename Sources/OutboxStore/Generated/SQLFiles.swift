@@ -5439,7 +5439,7 @@ COMMENT ON COLUMN postrider.webhook_erasures.also_id IS 'True: the user''s id in
 COMMENT ON COLUMN postrider.webhook_erasures.requested_at IS 'When it was asked for.';
 COMMENT ON COLUMN postrider.webhook_erasures.requested_by IS 'Who asked for it (session_user).';
 COMMENT ON COLUMN postrider.webhook_erasures.horizon IS 'Transactions that began to write before this one may still commit events that have to be erased.';
-COMMENT ON COLUMN postrider.webhook_erasures.to_id IS 'Events made before this id are erased; later ones are not touched.';
+COMMENT ON COLUMN postrider.webhook_erasures.to_id IS 'Events before this id are erased, and later ones that were there when it was asked for; others are not touched.';
 COMMENT ON COLUMN postrider.webhook_erasures.done_to IS 'This pass has looked at all events from here up to to_id; null before it begins.';
 COMMENT ON COLUMN postrider.webhook_erasures.down_to IS 'Where this pass ends; null for the oldest event, in the first pass.';
 COMMENT ON COLUMN postrider.webhook_erasures.again_to IS 'How far down the next pass has to look; null when none is needed so far.';
@@ -5518,6 +5518,7 @@ DECLARE
     nothing   CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     e         postrider.webhook_erasures;
     is_sure   boolean;
+    is_first  boolean;
     lower_id  uuid;
     is_last   boolean;
     ids       uuid[];
@@ -5544,6 +5545,7 @@ BEGIN
         state := 'waits';
         RETURN;
     END IF;
+    is_first := e.done_to IS NULL;
     e.done_to := coalesce(e.done_to, e.to_id);
     lower_id := (SELECT l.id FROM postrider.webhook_event_log AS l WHERE l.id < e.done_to AND l.id >= coalesce(e.down_to, nothing)
                  ORDER BY l.id DESC OFFSET most - 1 LIMIT 1);
@@ -5553,6 +5555,14 @@ BEGIN
                  WHERE l.id >= lower_id AND l.id < e.done_to AND l.user_id IN (e.user_id, 'erased:' || e.subject)
                    AND (e.organization_id IS NULL OR l.organization_id = e.organization_id)
                  ORDER BY l.id);
+    -- An application may make ids of its own, by a clock that is ahead: what was there already is told by when it came.
+    IF is_first THEN
+        ids := ids || ARRAY(SELECT l.id FROM postrider.webhook_event_log AS l
+                            WHERE l.id >= e.to_id AND l.created_at <= e.requested_at
+                              AND l.user_id IN (e.user_id, 'erased:' || e.subject)
+                              AND (e.organization_id IS NULL OR l.organization_id = e.organization_id)
+                            ORDER BY l.id);
+    END IF;
     IF NOT is_sure THEN
         e.again_to := lower_id;
     END IF;

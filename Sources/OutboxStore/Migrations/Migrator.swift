@@ -28,6 +28,8 @@ public struct Migrator: Sendable {
     public static let lockTimeout = "900ms"
     /// How often it tries; 40.
     public static let attempts = 40
+    /// How long a migration may take, and wait for other migrators; a day. It holds up nobody who waits for a shorter time.
+    private static let deadline = Duration.seconds(86_400)
 
     private let connection: Connection
 
@@ -117,13 +119,14 @@ public struct Migrator: Sendable {
     private func changeOnce(_ migration: Migration, sql: (Int) -> String?) async throws -> Bool {
         let name = "migration \(migration.version) \(migration.name)"
         _ = try await connection.script(
-            "BEGIN; SELECT pg_advisory_xact_lock(7740, 1); SET LOCAL lock_timeout = '\(Self.lockTimeout)'", name: name)
+            "BEGIN; SELECT pg_advisory_xact_lock(7740, 1); SET LOCAL lock_timeout = '\(Self.lockTimeout)'", name: name,
+            timeout: Self.deadline)
         do {
             guard let sql = sql(try await version()) else {
                 _ = try await connection.script("ROLLBACK", name: name)
                 return false
             }
-            _ = try await connection.script(sql, name: name)
+            _ = try await connection.script(sql, name: name, timeout: Self.deadline)
             _ = try await connection.script("COMMIT", name: name)
             return true
         } catch {
