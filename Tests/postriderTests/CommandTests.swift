@@ -288,9 +288,13 @@ func postrider(
         try await Migrator(connection: connection).up()
         let writer = try await Connection.open(settings)
         _ = try await writer.script("BEGIN; SELECT postrider.emit('a.b', '{}')", name: "write")
-        let answers = try await AdminStore.run(.diagnosis, Array("{}".utf8), on: connection)
-        let record = try Record(try #require(answers.first))
-        #expect(record.number("oldest_xmin_pid") == Double(writer.processID))
+        func diagnosis() async throws -> Record {
+            try Record(try #require(try await AdminStore.run(.diagnosis, Array("{}".utf8), on: connection).first))
+        }
+        #expect(try await diagnosis().record("oldest_transaction").number("pid") == Double(writer.processID))
+        #expect(try await diagnosis().isTrue("sees_sessions"))
+        _ = try await connection.script("SET ROLE postrider_auditor", name: "role")
+        #expect(try await !diagnosis().isTrue("sees_sessions"))
         await writer.close()
         await connection.close()
         #expect(try await cluster.crash())
