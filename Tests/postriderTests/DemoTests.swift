@@ -1,6 +1,7 @@
 // `postrider demo` as a process on a real Postgres.
 
 import Foundation
+import OutboxStore
 import Postgres
 import TestSupport
 import Testing
@@ -41,6 +42,20 @@ import Testing
         #expect(status == 1)
         #expect(output.contains("has a schema agentes already"))
         #expect(try await schemas(url) == ["agentes"])
+    }
+
+    @Test func schemaWithNothingButAListOfColumnsIsInUse() async throws {
+        let url = try await TestCluster.freshDatabase()
+        let connection = try await Connection.open(ConnectionSettings(url: url))
+        try await Migrator(connection: connection).up()
+        _ = try await connection.script("SELECT postrider.deny_column(NULL, 'password_hash')", name: "test")
+        let (status, output, _) = try ProgramRun(["demo"], environment: ["DATABASE_URL": url]).finish()
+        #expect(status == 1)
+        #expect(output.contains("is in use (webhook_audit_log, webhook_denied_columns)"), "\(output)")
+        let rows = try await connection.query(
+            Statement(name: "test", sql: "SELECT count(*) FROM postrider.webhook_denied_columns", prepare: false))
+        #expect(try rows[0].int(0) == 1)
+        await connection.close()
     }
 
     private static let exampleIsThere = Statement(

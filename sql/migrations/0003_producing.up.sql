@@ -867,6 +867,8 @@ COMMENT ON FUNCTION postrider.rebuild_for_denied(regclass, text) IS
 CREATE FUNCTION postrider.deny_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
+DECLARE
+    place text;
 BEGIN
     IF coalesce(column_name, '') = '' OR path IS NULL OR array_position(path, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a column to deny needs a name' USING ERRCODE = 'invalid_parameter_value';
@@ -874,10 +876,14 @@ BEGIN
         RAISE EXCEPTION '% has no column %', target, quote_ident(column_name) USING ERRCODE = 'undefined_column',
             HINT = format('It has: %s. Give NULL for the table to deny a name for every table.', array_to_string(postrider.column_names(target), ', '));
     END IF;
+    place := (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+              WHERE c.attrelid = target AND c.attname = column_name);
     PERFORM pg_advisory_xact_lock(7745, 1);
+    -- After a restore the place of before means nothing.
+    DELETE FROM postrider.webhook_denied_columns AS d
+    WHERE d.target = target AND d.column_name = column_name AND d.path = path AND d.place IS DISTINCT FROM place;
     INSERT INTO postrider.webhook_denied_columns (target, column_name, path, place)
-    VALUES (target, column_name, path, (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
-                                        WHERE c.attrelid = target AND c.attname = column_name))
+    VALUES (target, column_name, path, place)
     ON CONFLICT ON CONSTRAINT denied_once DO NOTHING;
     RETURN postrider.rebuild_for_denied(target, column_name);
 END
@@ -888,15 +894,21 @@ COMMENT ON FUNCTION postrider.deny_column(regclass, text, text[]) IS
 CREATE FUNCTION postrider.allow_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
+DECLARE
+    place text;
 BEGIN
     PERFORM pg_advisory_xact_lock(7745, 1);
     DELETE FROM postrider.webhook_denied_columns AS d
-    WHERE d.target IS NOT DISTINCT FROM target AND d.column_name = column_name AND d.path = path;
+    WHERE d.target IS NOT DISTINCT FROM target AND d.column_name = column_name AND d.path = path
+    RETURNING d.place INTO place;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'column % is not denied for %', quote_ident(column_name), coalesce(target::text, 'every table')
             USING ERRCODE = 'undefined_object', HINT = 'SELECT * FROM postrider.webhook_denied_columns lists what is.';
     END IF;
-    RETURN postrider.rebuild_for_denied(target, column_name);
+    -- Denied under the name that it had, and rebuilt under the one that it has.
+    RETURN postrider.rebuild_for_denied(target, coalesce(
+        (SELECT c.attname::text FROM pg_attribute AS c
+         WHERE c.attrelid = target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = place), column_name));
 END
 $$;
 COMMENT ON FUNCTION postrider.allow_column(regclass, text, text[]) IS

@@ -145,7 +145,9 @@ BEGIN
             RETURN format('the header %s is set by the sender itself', name);
         ELSIF jsonb_typeof(value) <> 'string' OR (value #>> '{}') COLLATE "C" ~ '[\x01-\x08\x0a-\x1f\x7f]' THEN
             RETURN format('the value of header %s must be a string without line breaks', name);
-        ELSIF octet_length(value #>> '{}') > 8192 OR (value #>> '{}') ~ '^[ \t]|[ \t]$' THEN
+        -- Sealed, a value is a third longer and a little more.
+        ELSIF octet_length(value #>> '{}') > (CASE WHEN starts_with(value #>> '{}', 'sealed:') THEN 12288 ELSE 8192 END)
+              OR (value #>> '{}') ~ '^[ \t]|[ \t]$' THEN
             RETURN format('the value of header %s must not begin or end with a blank, nor exceed 8192 bytes', name);
         ELSIF NOT postrider.names_settings(value #>> '{}') THEN
             RETURN format('the value of header %s holds ${ without a name behind it: write ${NAME}, or one more $ before it for ${ itself', name);

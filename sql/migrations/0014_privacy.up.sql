@@ -269,6 +269,8 @@ CREATE TABLE postrider.webhook_erasures (
     done_to         uuid,
     down_to         uuid,
     again_to        uuid,
+    ahead_ids       uuid[]      NOT NULL DEFAULT '{}',
+    has_ahead_ids   boolean     NOT NULL DEFAULT false,
     look_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     events          bigint      NOT NULL DEFAULT 0,
     attempts        bigint      NOT NULL DEFAULT 0,
@@ -292,6 +294,8 @@ COMMENT ON COLUMN postrider.webhook_erasures.to_id IS 'Events before this id are
 COMMENT ON COLUMN postrider.webhook_erasures.done_to IS 'This pass has looked at all events from here up to to_id; null before it begins.';
 COMMENT ON COLUMN postrider.webhook_erasures.down_to IS 'Where this pass ends; null for the oldest event, in the first pass.';
 COMMENT ON COLUMN postrider.webhook_erasures.again_to IS 'How far down the next pass has to look; null when none is needed so far.';
+COMMENT ON COLUMN postrider.webhook_erasures.ahead_ids IS 'Events with later ids that were there when it was asked for: of applications whose clock is ahead.';
+COMMENT ON COLUMN postrider.webhook_erasures.has_ahead_ids IS 'No more of them can come: they were looked for after the transactions of that time had ended.';
 COMMENT ON COLUMN postrider.webhook_erasures.look_at IS 'When upkeep goes on with it.';
 COMMENT ON COLUMN postrider.webhook_erasures.events IS 'Events whose payload was erased.';
 COMMENT ON COLUMN postrider.webhook_erasures.attempts IS 'Attempts whose response body and error message were erased.';
@@ -405,12 +409,17 @@ BEGIN
                    AND (e.organization_id IS NULL OR l.organization_id = e.organization_id)
                  ORDER BY l.id);
     -- An application may make ids of its own, by a clock that is ahead: what was there already is told by when it came.
+    -- Reads all events that came since, so twice at most: now, and when no transaction of that time is left.
+    IF is_first AND NOT e.has_ahead_ids THEN
+        e.has_ahead_ids := is_sure;
+        e.ahead_ids := ARRAY(SELECT l.id FROM postrider.webhook_event_log AS l
+                             WHERE l.id >= e.to_id AND l.created_at <= e.requested_at
+                               AND l.user_id IN (e.user_id, 'erased:' || e.subject)
+                               AND (e.organization_id IS NULL OR l.organization_id = e.organization_id)
+                             ORDER BY l.id);
+    END IF;
     IF is_first THEN
-        ids := ids || ARRAY(SELECT l.id FROM postrider.webhook_event_log AS l
-                            WHERE l.id >= e.to_id AND l.created_at <= e.requested_at
-                              AND l.user_id IN (e.user_id, 'erased:' || e.subject)
-                              AND (e.organization_id IS NULL OR l.organization_id = e.organization_id)
-                            ORDER BY l.id);
+        ids := ids || e.ahead_ids;
     END IF;
     IF NOT is_sure THEN
         e.again_to := lower_id;
@@ -431,6 +440,7 @@ BEGIN
         done_to = CASE WHEN NOT is_last THEN lower_id END,
         down_to = CASE WHEN state = 'waits' THEN e.again_to ELSE e.down_to END,
         again_to = CASE WHEN state <> 'waits' THEN e.again_to END,
+        ahead_ids = e.ahead_ids, has_ahead_ids = e.has_ahead_ids,
         look_at = CASE WHEN state = 'waits' THEN clock_timestamp() + interval '10 seconds' ELSE t.look_at END,
         user_id = CASE WHEN state <> 'finished' THEN t.user_id END,
         finished_at = CASE WHEN state = 'finished' THEN clock_timestamp() END

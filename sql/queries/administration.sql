@@ -268,12 +268,12 @@ SELECT jsonb_build_object(
                       AND c.relname !~ '_(earlier|later)$'),
     'workers_alive', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until > clock_timestamp()),
     'workers_silent', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until <= clock_timestamp()),
-    -- Of this database: those of others hold back nothing here. One that has written and waits has no snapshot, and its own
-    -- id holds vacuum back all the same.
+    -- A snapshot of another database holds back nothing here. Whoever has written does, in whatever database: its id stands
+    -- in every snapshot, also when it has none of its own.
     'oldest_transaction', (SELECT jsonb_build_object('pid', a.pid, 'age_s', extract(epoch FROM clock_timestamp() - a.xact_start))
                            FROM pg_catalog.pg_stat_activity AS a
                            WHERE num_nonnulls(a.backend_xmin, a.backend_xid) > 0 AND a.pid <> pg_backend_pid()
-                             AND a.backend_type = 'client backend' AND a.datname = current_database()
+                             AND a.backend_type = 'client backend' AND (a.backend_xid IS NOT NULL OR a.datname = current_database())
                            ORDER BY a.xact_start LIMIT 1),
     'sees_sessions', pg_has_role('pg_read_all_stats', 'USAGE'),
     'role', (SELECT jsonb_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypasses', r.rolbypassrls,
@@ -294,7 +294,7 @@ SELECT jsonb_build_object(
                                           - coalesce(postrider.event_id_time(t.sealed_to), t.created_at)))
                                       FROM postrider.webhook_sealed_types AS t))
                 FROM postrider.webhook_erasures AS e WHERE e.finished_at IS NULL),
-    'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()),
+    'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots
                        WHERE NOT active AND num_nonnulls(xmin, catalog_xmin) > 0),
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations

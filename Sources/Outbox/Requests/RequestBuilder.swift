@@ -35,7 +35,7 @@ public struct RequestBuilder: Sendable, CustomStringConvertible, CustomReflectab
     private static let smallBody = 4_096
 
     private let capacity: Int
-    private var prepared: [ObjectIdentifier: PreparedDestination] = [:]
+    private var prepared: [Int32: PreparedDestination] = [:]
     private var event: Event?
     private var eventID: [UInt8] = []
     private var bodies: [Body] = []
@@ -140,13 +140,13 @@ public struct RequestBuilder: Sendable, CustomStringConvertible, CustomReflectab
     // MARK: What is remembered
 
     private mutating func prepare(_ destination: Destination) throws(RequestError) -> PreparedDestination {
-        let identity = ObjectIdentifier(destination)
-        if let known = prepared[identity] { return known }
+        // What was loaded again takes the place of what it was: its credentials are not kept beside the new ones.
+        if let known = prepared[destination.id], known.destination === destination { return known }
         // Rare: more destinations are in use than fit. Starting over is cheaper than to keep an order of use.
         if prepared.count >= capacity { prepared.removeAll(keepingCapacity: true) }
         do {
             let target = try PreparedDestination(destination)
-            prepared[identity] = target
+            prepared[destination.id] = target
             return target
         } catch {
             throw .signing

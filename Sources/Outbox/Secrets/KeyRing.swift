@@ -4,7 +4,8 @@ import Crypto
 
 /// Named keys of AES-256-GCM: the first seals, all open. Every textual view shows the names alone.
 ///
-/// A rotation adds a new key at the front, re-seals everything with it (`postrider keys rotate`) and then drops the old.
+/// A rotation adds a new key at the front, re-seals all secrets with it (`postrider keys rotate`) and drops the
+/// old when no payload needs it any more.
 public struct KeyRing: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// The longest name; shorter than any form of a key, so that a key in the place of a name is never printed.
     public static let longestName = 32

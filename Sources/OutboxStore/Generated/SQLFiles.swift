@@ -2128,6 +2128,8 @@ COMMENT ON FUNCTION postrider.rebuild_for_denied(regclass, text) IS
 CREATE FUNCTION postrider.deny_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
+DECLARE
+    place text;
 BEGIN
     IF coalesce(column_name, '') = '' OR path IS NULL OR array_position(path, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a column to deny needs a name' USING ERRCODE = 'invalid_parameter_value';
@@ -2135,10 +2137,14 @@ BEGIN
         RAISE EXCEPTION '% has no column %', target, quote_ident(column_name) USING ERRCODE = 'undefined_column',
             HINT = format('It has: %s. Give NULL for the table to deny a name for every table.', array_to_string(postrider.column_names(target), ', '));
     END IF;
+    place := (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+              WHERE c.attrelid = target AND c.attname = column_name);
     PERFORM pg_advisory_xact_lock(7745, 1);
+    -- After a restore the place of before means nothing.
+    DELETE FROM postrider.webhook_denied_columns AS d
+    WHERE d.target = target AND d.column_name = column_name AND d.path = path AND d.place IS DISTINCT FROM place;
     INSERT INTO postrider.webhook_denied_columns (target, column_name, path, place)
-    VALUES (target, column_name, path, (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
-                                        WHERE c.attrelid = target AND c.attname = column_name))
+    VALUES (target, column_name, path, place)
     ON CONFLICT ON CONSTRAINT denied_once DO NOTHING;
     RETURN postrider.rebuild_for_denied(target, column_name);
 END
@@ -2149,15 +2155,21 @@ COMMENT ON FUNCTION postrider.deny_column(regclass, text, text[]) IS
 CREATE FUNCTION postrider.allow_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
+DECLARE
+    place text;
 BEGIN
     PERFORM pg_advisory_xact_lock(7745, 1);
     DELETE FROM postrider.webhook_denied_columns AS d
-    WHERE d.target IS NOT DISTINCT FROM target AND d.column_name = column_name AND d.path = path;
+    WHERE d.target IS NOT DISTINCT FROM target AND d.column_name = column_name AND d.path = path
+    RETURNING d.place INTO place;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'column % is not denied for %', quote_ident(column_name), coalesce(target::text, 'every table')
             USING ERRCODE = 'undefined_object', HINT = 'SELECT * FROM postrider.webhook_denied_columns lists what is.';
     END IF;
-    RETURN postrider.rebuild_for_denied(target, column_name);
+    -- Denied under the name that it had, and rebuilt under the one that it has.
+    RETURN postrider.rebuild_for_denied(target, coalesce(
+        (SELECT c.attname::text FROM pg_attribute AS c
+         WHERE c.attrelid = target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = place), column_name));
 END
 $$;
 COMMENT ON FUNCTION postrider.allow_column(regclass, text, text[]) IS
@@ -3198,7 +3210,9 @@ BEGIN
             RETURN format('the header %s is set by the sender itself', name);
         ELSIF jsonb_typeof(value) <> 'string' OR (value #>> '{}') COLLATE "C" ~ '[\x01-\x08\x0a-\x1f\x7f]' THEN
             RETURN format('the value of header %s must be a string without line breaks', name);
-        ELSIF octet_length(value #>> '{}') > 8192 OR (value #>> '{}') ~ '^[ \t]|[ \t]$' THEN
+        -- Sealed, a value is a third longer and a little more.
+        ELSIF octet_length(value #>> '{}') > (CASE WHEN starts_with(value #>> '{}', 'sealed:') THEN 12288 ELSE 8192 END)
+              OR (value #>> '{}') ~ '^[ \t]|[ \t]$' THEN
             RETURN format('the value of header %s must not begin or end with a blank, nor exceed 8192 bytes', name);
         ELSIF NOT postrider.names_settings(value #>> '{}') THEN
             RETURN format('the value of header %s holds ${ without a name behind it: write ${NAME}, or one more $ before it for ${ itself', name);
@@ -5420,6 +5434,8 @@ CREATE TABLE postrider.webhook_erasures (
     done_to         uuid,
     down_to         uuid,
     again_to        uuid,
+    ahead_ids       uuid[]      NOT NULL DEFAULT '{}',
+    has_ahead_ids   boolean     NOT NULL DEFAULT false,
     look_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     events          bigint      NOT NULL DEFAULT 0,
     attempts        bigint      NOT NULL DEFAULT 0,
@@ -5443,6 +5459,8 @@ COMMENT ON COLUMN postrider.webhook_erasures.to_id IS 'Events before this id are
 COMMENT ON COLUMN postrider.webhook_erasures.done_to IS 'This pass has looked at all events from here up to to_id; null before it begins.';
 COMMENT ON COLUMN postrider.webhook_erasures.down_to IS 'Where this pass ends; null for the oldest event, in the first pass.';
 COMMENT ON COLUMN postrider.webhook_erasures.again_to IS 'How far down the next pass has to look; null when none is needed so far.';
+COMMENT ON COLUMN postrider.webhook_erasures.ahead_ids IS 'Events with later ids that were there when it was asked for: of applications whose clock is ahead.';
+COMMENT ON COLUMN postrider.webhook_erasures.has_ahead_ids IS 'No more of them can come: they were looked for after the transactions of that time had ended.';
 COMMENT ON COLUMN postrider.webhook_erasures.look_at IS 'When upkeep goes on with it.';
 COMMENT ON COLUMN postrider.webhook_erasures.events IS 'Events whose payload was erased.';
 COMMENT ON COLUMN postrider.webhook_erasures.attempts IS 'Attempts whose response body and error message were erased.';
@@ -5556,12 +5574,17 @@ BEGIN
                    AND (e.organization_id IS NULL OR l.organization_id = e.organization_id)
                  ORDER BY l.id);
     -- An application may make ids of its own, by a clock that is ahead: what was there already is told by when it came.
+    -- Reads all events that came since, so twice at most: now, and when no transaction of that time is left.
+    IF is_first AND NOT e.has_ahead_ids THEN
+        e.has_ahead_ids := is_sure;
+        e.ahead_ids := ARRAY(SELECT l.id FROM postrider.webhook_event_log AS l
+                             WHERE l.id >= e.to_id AND l.created_at <= e.requested_at
+                               AND l.user_id IN (e.user_id, 'erased:' || e.subject)
+                               AND (e.organization_id IS NULL OR l.organization_id = e.organization_id)
+                             ORDER BY l.id);
+    END IF;
     IF is_first THEN
-        ids := ids || ARRAY(SELECT l.id FROM postrider.webhook_event_log AS l
-                            WHERE l.id >= e.to_id AND l.created_at <= e.requested_at
-                              AND l.user_id IN (e.user_id, 'erased:' || e.subject)
-                              AND (e.organization_id IS NULL OR l.organization_id = e.organization_id)
-                            ORDER BY l.id);
+        ids := ids || e.ahead_ids;
     END IF;
     IF NOT is_sure THEN
         e.again_to := lower_id;
@@ -5582,6 +5605,7 @@ BEGIN
         done_to = CASE WHEN NOT is_last THEN lower_id END,
         down_to = CASE WHEN state = 'waits' THEN e.again_to ELSE e.down_to END,
         again_to = CASE WHEN state <> 'waits' THEN e.again_to END,
+        ahead_ids = e.ahead_ids, has_ahead_ids = e.has_ahead_ids,
         look_at = CASE WHEN state = 'waits' THEN clock_timestamp() + interval '10 seconds' ELSE t.look_at END,
         user_id = CASE WHEN state <> 'finished' THEN t.user_id END,
         finished_at = CASE WHEN state = 'finished' THEN clock_timestamp() END
@@ -7749,12 +7773,12 @@ SELECT jsonb_build_object(
                       AND c.relname !~ '_(earlier|later)$'),
     'workers_alive', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until > clock_timestamp()),
     'workers_silent', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until <= clock_timestamp()),
-    -- Of this database: those of others hold back nothing here. One that has written and waits has no snapshot, and its own
-    -- id holds vacuum back all the same.
+    -- A snapshot of another database holds back nothing here. Whoever has written does, in whatever database: its id stands
+    -- in every snapshot, also when it has none of its own.
     'oldest_transaction', (SELECT jsonb_build_object('pid', a.pid, 'age_s', extract(epoch FROM clock_timestamp() - a.xact_start))
                            FROM pg_catalog.pg_stat_activity AS a
                            WHERE num_nonnulls(a.backend_xmin, a.backend_xid) > 0 AND a.pid <> pg_backend_pid()
-                             AND a.backend_type = 'client backend' AND a.datname = current_database()
+                             AND a.backend_type = 'client backend' AND (a.backend_xid IS NOT NULL OR a.datname = current_database())
                            ORDER BY a.xact_start LIMIT 1),
     'sees_sessions', pg_has_role('pg_read_all_stats', 'USAGE'),
     'role', (SELECT jsonb_build_object('name', r.rolname, 'superuser', r.rolsuper, 'bypasses', r.rolbypassrls,
@@ -7775,7 +7799,7 @@ SELECT jsonb_build_object(
                                           - coalesce(postrider.event_id_time(t.sealed_to), t.created_at)))
                                       FROM postrider.webhook_sealed_types AS t))
                 FROM postrider.webhook_erasures AS e WHERE e.finished_at IS NULL),
-    'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()),
+    'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots
                        WHERE NOT active AND num_nonnulls(xmin, catalog_xmin) > 0),
     'plain_http', (SELECT count(*) FROM postrider.webhook_destinations

@@ -91,10 +91,15 @@ enum DemoSQL {
         "UPDATE postrider.n8n_workflows SET base_delay_ms = 500, jitter = 0 WHERE name = 'whatsapp-connected'")
 
     static let isThere = text("schema", "SELECT to_regnamespace($1) IS NOT NULL")
-    static let holdsAnything = text(
+    /// The tables that hold what somebody put there, whatever the schema's version; null for none.
+    static let used = text(
         "contents",
         """
-        SELECT EXISTS (SELECT FROM postrider.webhook_event_log) OR EXISTS (SELECT FROM postrider.webhook_destinations)
+        SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = to_regnamespace('postrider') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+          AND c.relname <> ALL ('{webhook_migrations,webhook_grants,webhook_routing,webhook_routing_changes,webhook_retention,
+              webhook_retention_progress,webhook_settlements,webhook_workers}')
+          AND query_to_xml(format('SELECT 1 AS x FROM postrider.%I LIMIT 1', c.relname), false, false, '')::text LIKE '%<row%'
         """)
     static let workersAlive = text("workers", "SELECT count(*) FROM postrider.webhook_workers WHERE alive AND has_lock")
     static let waiting = text(

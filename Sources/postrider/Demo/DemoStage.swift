@@ -151,13 +151,11 @@ final class DemoStage: Sendable {
             version = 0
         } else if hasExample {
             throw DemoError("the database has a schema agentes already, which the demo would make: give it another one")
-        } else if version > 0 {
-            try await migrator.up()
-            guard try await !connection.query(DemoSQL.holdsAnything).one().bool(0) else {
-                throw DemoError("the database's schema postrider is in use: give the demo another database")
-            }
+        } else if version > 0, let tables = try await connection.query(DemoSQL.used).one().stringOrNil(0) {
+            throw DemoError("the database's schema postrider is in use (\(tables)): give the demo another database")
         }
         state.withLock { $0.versionBefore = version }
+        if version > 0 { try await migrator.up() }
     }
 
     private func install() async throws {

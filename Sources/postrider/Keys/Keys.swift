@@ -12,8 +12,8 @@ struct Keys: AsyncParsableCommand {
         discussion: """
             POSTRIDER_SECRET_KEYS (name:base64, several with commas) or POSTRIDER_SECRET_KEYS_FILE (one a line) hold the
             keys: the first seals, all open. To change keys, put a new one in front everywhere, restart the workers one
-            after the other, run 'postrider keys rotate', and take the old one away when 'postrider keys status' shows
-            nothing of it.
+            after the other, run 'postrider keys rotate', and take the old one away when neither 'postrider keys status' nor
+            'postrider sealed-types keys' shows anything of it: payloads stay sealed with the key of their day.
             """,
         subcommands: [Generate.self, Status.self, Rotate.self])
 
@@ -68,7 +68,7 @@ struct Keys: AsyncParsableCommand {
     /// `postrider keys rotate`.
     struct Rotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Seal everything with the first key: what stands readable, and what other keys sealed.",
+            abstract: "Seal every secret with the first key: what stands readable, and what other keys sealed.",
             discussion: """
                 Workers go on meanwhile and need not load anything. Stopped half-way, it goes on where it stopped when it
                 is run again. Exit status 1 when a secret that signs cannot be opened with the keys there are.

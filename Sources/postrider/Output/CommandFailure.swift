@@ -71,7 +71,7 @@ struct CommandFailure: Error, CustomStringConvertible {
     /// undefined_table, undefined_function, invalid_schema_name, undefined_column of our own schema.
     private static func isMissingSchema(_ error: PostgresError) -> Bool {
         guard let state = error.sqlState, ["42P01", "42883", "3F000"].contains(state) else { return false }
-        // Not of a schema whose name only begins like ours.
-        return ["postrider.", "\"postrider\""].contains { error.message.contains($0) }
+        // In whatever language and quotes, but not of a schema whose name only begins like ours.
+        return error.message.split { !($0.isLetter || $0.isNumber || $0 == "_") }.contains("postrider")
     }
 }

@@ -77,6 +77,9 @@ import Testing
             #expect(
                 try await db.refusal("SELECT postrider.attach('users', 'v', columns => '{pw}')").message
                     == "column pw of public.users may not be sent: it is denied")
+            #expect(try await db.line("SELECT postrider.allow_column('users', 'password_hash')") == "1")
+            try await db.run(#"INSERT INTO users VALUES (2, 'a@b', 'hash', '{"ssn": 2}')"#)
+            #expect(try await db.events("data").last == #"{"id": 2, "pw": "hash", "about": {}, "email": "a@b"}"#)
         }
     }
 
