@@ -74,10 +74,10 @@ extension Scenarios {
             let victim = try WorkerProcess(outpost, environment: ["DATABASE_URL": pooler.url("victim")])
             let survivor = try WorkerProcess(outpost, environment: ["DATABASE_URL": pooler.url("survivor")])
             try await eventually("two workers") { try await outpost.count("postrider.webhook_workers WHERE alive") == 2 }
-            try await insert(outpost, 2000)
-            try await receiver.wait(for: 300)
             #expect(try await outpost.count("postrider.webhook_workers WHERE has_lock") == 0, "no lock in a shared session")
             #expect(try await outpost.count(Self.workerLocks) == 0)
+            try await insert(outpost, 2000)
+            try await eventually("work in the victim's hands") { try await outpost.claims(of: victim) > 0 }
             kill(victim.id, SIGSTOP)
             let held = try await outpost.claims(of: victim)
             #expect(victim.killAndWait(), "the fault was injected")
