@@ -68,7 +68,7 @@ struct CommandFailure: Error, CustomStringConvertible {
     /// insufficient_privilege.
     private static let insufficientPrivilege = "42501"
 
-    /// undefined_table, undefined_function, invalid_schema_name, undefined_column of our own schema.
+    /// undefined_table, undefined_function, invalid_schema_name of our own schema.
     private static func isMissingSchema(_ error: PostgresError) -> Bool {
         guard let state = error.sqlState, ["42P01", "42883", "3F000"].contains(state) else { return false }
         // In whatever language and quotes, but not of a schema whose name only begins like ours.

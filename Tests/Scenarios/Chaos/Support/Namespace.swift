@@ -23,7 +23,8 @@ final class Namespace: Sendable {
             return "unshare (util-linux) is missing"
         }
         // A look of some milliseconds, once for the whole run.
-        while child.end == nil { usleep(1000) }
+        let deadline = ContinuousClock.now + .seconds(30)
+        while child.end == nil, ContinuousClock.now < deadline { usleep(1000) }
         return child.end == .exited(0) ? nil : "unshare -n or a veth link is not permitted, or ip (iproute2) is missing"
     }()
 
