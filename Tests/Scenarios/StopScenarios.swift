@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import Postgres
 import Synchronization
 import TestSupport
 import Testing
@@ -62,6 +63,63 @@ extension Scenarios {
             #expect(worker.status == status)
             #expect(try !hasSaid("worker stopped", worker))
             try await deliverTheRest(outpost, answers)
+        }
+
+        /// A server, a worker and a receiver that has got one request; the server goes away then, before the receiver answers
+        /// or after the answer is recorded.
+        private func orphan(
+            beforeAnswer isWaiting: Bool
+        ) async throws -> (cluster: CrashableCluster, worker: WorkerProcess, receiver: Receiver, answers: Latch) {
+            let cluster = try CrashableCluster()
+            try cluster.start()
+            _ = try await accepts(cluster.url)
+            let outpost = try await Outpost(empty: cluster.url)
+            let answers = Latch()
+            if !isWaiting { answers.open() }
+            let receiver = try Receiver { _, _ in
+                // The thread of the connection.
+                while !answers.isOpen { usleep(1_000) }
+                return .ok
+            }
+            try await outpost.endpoint(receiver.url())
+            let worker = try WorkerProcess(outpost)
+            try await outpost.emit("a.b")
+            try await receiver.wait(for: 1)
+            if !isWaiting { try await outpost.settled() }
+            // Claims commit asynchronously: this one is to survive.
+            try await outpost.sql("CHECKPOINT")
+            await outpost.connection.close()
+            #expect(try await cluster.crash())
+            try await eventually("the worker to notice") { try hasSaid("no connection to Postgres", worker) }
+            return (cluster, worker, receiver, answers)
+        }
+
+        @Test func withNothingToRecordItEndsWithoutItsServer() async throws {
+            let (cluster, worker, receiver, _) = try await orphan(beforeAnswer: false)
+            #expect(worker.stop() == 0)
+            #expect(try hasSaid("no farewell", worker))
+            #expect(receiver.received.count == 1)
+            try cluster.start()
+            _ = try await accepts(cluster.url)
+            let outpost = try await Outpost(migrated: cluster.url)
+            #expect(try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 1)
+            await outpost.connection.close()
+        }
+
+        @Test func whatWasAnsweredIsRecordedBeforeItEnds() async throws {
+            let (cluster, worker, receiver, answers) = try await orphan(beforeAnswer: true)
+            worker.signal(SIGTERM)
+            try await eventually("the signal to be heard") { try hasSaid("worker stopping", worker) }
+            answers.open()
+            try cluster.start()
+            _ = try await accepts(cluster.url)
+            try await eventually("the worker to end") { !worker.isRunning }
+            #expect(worker.status == 0)
+            let outpost = try await Outpost(migrated: cluster.url)
+            #expect(try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 1)
+            #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == 1)
+            #expect(receiver.received.count == 1)
+            await outpost.connection.close()
         }
     }
 }

@@ -30,6 +30,9 @@ public struct Settlement: Sendable {
     /// How many attempts and snoozes it holds.
     public var count: Int { delivered.events.count + failed.events.count + snoozed.events.count }
 
+    /// Whether it tells of attempts, which nobody else knows of.
+    public var hasAttempts: Bool { !delivered.events.isEmpty || !failed.events.isEmpty }
+
     /// Adds an attempt that delivered.
     public mutating func deliver(_ attempt: FinishedAttempt, status: Int16) {
         delivered.events.append(attempt.event.uuid)

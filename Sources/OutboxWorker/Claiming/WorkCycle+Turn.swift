@@ -24,6 +24,20 @@ extension WorkCycle {
         /// True after a turn whose answer was lost: it may have claimed something.
         var isInDoubt = false
 
+        /// The longest wait between looks at the queue of a worker that hears notifications; 100 ms. It finds what rang while
+        /// a worker was awake and was committed when it slept: transactions that last longer than a worker stays awake.
+        private static let hearingPoll = Duration.milliseconds(100)
+        /// The same once it is calm, when only transactions can have rung before that last longer still; 250 ms.
+        private static let calmPoll = Duration.milliseconds(250)
+
+        /// The first turn of a worker with these looks at the queue; one that hears needs fewer.
+        init(floorPoll: Duration, isDeaf: Bool) {
+            let poll = isDeaf ? floorPoll : max(floorPoll, Self.hearingPoll)
+            let calm = isDeaf ? floorPoll : max(floorPoll, Self.calmPoll)
+            pacer = Pacer(
+                floorPoll: poll.microseconds, calmPoll: calm.microseconds, windowShare: Double.random(in: 0.8...1.2))
+        }
+
         /// High before normal before low, and now and then another one first, so that none waits forever.
         mutating func nextPriorities() -> [Int16] {
             claims += 1

@@ -17,11 +17,6 @@ final class WorkCycle: Sendable {
     static let reliefInterval: Int64 = 100_000
     /// The longest rest without any work; 1 s.
     static let idleInterval: Int64 = 1_000_000
-    /// The longest wait between looks at the queue of a worker that hears notifications; 100 ms. It finds what rang while a
-    /// worker was awake and was committed when it slept: transactions that last longer than a worker stays awake.
-    static let hearingPoll = Duration.milliseconds(100)
-    /// The same once it is calm, when only transactions can have rung before that last longer still; 250 ms.
-    static let calmPoll = Duration.milliseconds(250)
     /// How often a pipeline may be refused by a working server before the life is given up; 5.
     static let patience = 5
     /// How long the server may take for a turn before its link is not trusted any more; 3 s, doubled by each turn that
@@ -75,16 +70,11 @@ final class WorkCycle: Sendable {
     /// - Throws: `CancellationError` when cancelled; `PostgresError` when the server refused the same settlement
     ///   ``patience`` times. A lost connection is no reason: it is opened again, and nothing is forgotten meanwhile.
     func run() async throws {
-        let floor = context.settings.floorPoll
-        let poll = context.links.isDeaf ? floor : max(floor, Self.hearingPoll)
-        let calm = context.links.isDeaf ? floor : max(floor, Self.calmPoll)
-        let share = Double.random(in: 0.8...1.2)
-        let pacer = Pacer(floorPoll: poll.microseconds, calmPoll: calm.microseconds, windowShare: share)
-        var turn = Turn(pacer: pacer)
+        var turn = Turn(floorPoll: context.settings.floorPoll, isDeaf: context.links.isDeaf)
         var trouble = Trouble()
         while true {
             try Task.checkCancellation()
-            let connection = try await context.links.work()
+            guard let connection = try await connection(for: turn) else { return }
             do {
                 if try await self.turn(&turn, connection) { return }
                 if let lasted = trouble.end() {
@@ -105,6 +95,32 @@ final class WorkCycle: Sendable {
                 await signal.wait(atMost: trouble.pause)
             }
         }
+    }
+
+    /// The connection for a turn; nil when the worker is to stop, the server is away and there is nothing to tell it.
+    private func connection(for turn: Turn) async throws -> Connection? {
+        if let connection = context.links.openWork { return connection }
+        return try await withThrowingTaskGroup(of: Connection?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await self.context.links.work() }
+            group.addTask {
+                while !self.mayEndUnheard(turn) {
+                    try Task.checkCancellation()
+                    await self.signal.wait(atMost: .microseconds(Self.reliefInterval))
+                }
+                return nil
+            }
+            return try await group.next() ?? nil
+        }
+    }
+
+    /// Whether the worker is to stop and no attempt would be forgotten. What it holds otherwise is taken over when its lease
+    /// has run out.
+    private func mayEndUnheard(_ turn: Turn) -> Bool {
+        guard isStopping.load(ordering: .acquiring), !turn.settlement.hasAttempts else { return false }
+        context.dispatcher.relieve()
+        let gauge = context.dispatcher.gauge()
+        return gauge.outstanding == 0 && !gauge.hasAttempts
     }
 
     /// Records what is known of requests that were made, when this life has ended before its time and ``run()`` with it.

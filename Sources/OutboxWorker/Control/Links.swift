@@ -93,11 +93,14 @@ final class Links: Sendable {
         return database
     }
 
+    /// The work connection, unless it has to be opened.
+    var openWork: Connection? { current.withLock { $0 }.flatMap { $0.isOpen ? $0 : nil } }
+
     /// The work connection, opened again when it is lost, by attempts as ``Redialer`` makes them.
     ///
     /// - Throws: `CancellationError`.
     func work() async throws -> Connection {
-        if let connection = current.withLock({ $0 }), connection.isOpen { return connection }
+        if let openWork { return openWork }
         let connection = try await Redialer(use: "work", logger: logger).dial { [self] in
             var database = Self.bounded(settings.database, queryTimeout: Self.connectDeadline)
             database.prepares = database.prepares && !isPooled

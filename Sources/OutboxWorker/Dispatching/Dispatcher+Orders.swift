@@ -17,6 +17,8 @@ extension Dispatcher {
         var unrecordedSince: Int64?
         /// True when something waits to be written, finished claims included.
         var hasSettlement: Bool
+        /// True when attempts wait to be recorded.
+        var hasAttempts: Bool
         /// True when something waits behind what is to be recorded.
         var releasesOrder: Bool
         var openClaims: Int
@@ -40,8 +42,8 @@ extension Dispatcher {
                 room: isFull ? 0 : max(0, maxOutstanding - state.outstanding), inFlight: state.inFlight,
                 outstanding: state.outstanding, unrecorded: state.settlement.count,
                 unrecordedSince: state.unrecordedSince,
-                hasSettlement: !state.settlement.isEmpty, releasesOrder: state.settlement.releasesOrder,
-                openClaims: state.openClaimCount,
+                hasSettlement: !state.settlement.isEmpty, hasAttempts: state.settlement.hasAttempts,
+                releasesOrder: state.settlement.releasesOrder, openClaims: state.openClaimCount,
                 nextTimed: state.timedLanes.isEmpty ? .max : state.nextTimed(at: MonotonicTime.now()))
         }
     }
