@@ -65,7 +65,9 @@ extension Scenarios {
                 #expect(worker.stop() == 0)
                 let lines = try String(contentsOf: worker.log, encoding: .utf8).split(separator: "\n")
                 #expect(lines.last?.contains("worker stopped") == true)
-                #expect(!lines.contains { $0.contains("connection lost") })
+                // While eight start at once a heartbeat may be late, and its connection be given up.
+                let ending = lines.drop { !$0.contains("worker stopping") }
+                #expect(!ending.contains { $0.contains("connection lost") }, "\(ending)")
             }
         }
 

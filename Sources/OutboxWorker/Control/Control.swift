@@ -34,6 +34,9 @@ struct Control: Sendable {
             let start = ContinuousClock.now
             do {
                 try await serve(connection, isFirst: isFirst)
+            } catch is PostgresError where Task.isCancelled {
+                await connection.close()
+                throw CancellationError()
             } catch let error as PostgresError {
                 // A new trouble after a good time is worth a line again.
                 if ContinuousClock.now - start > Self.patience { _ = trouble.end() }
@@ -152,6 +155,8 @@ struct Control: Sendable {
             _ = trouble.end()
             return isSuspicious
         } catch {
+            // A worker that stops breaks off what it asks; that is no news.
+            guard !Task.isCancelled else { return false }
             if trouble.isNews(error) { context.logger.warning("sweep failed", metadata: ["error": "\(error)"]) }
             return false
         }

@@ -39,6 +39,7 @@ struct Upkeep: Sendable {
             } catch let error as SealingError {
                 context.logger.error("payloads not sealed", metadata: ["error": "\(error)"])
             } catch let error as PostgresError {
+                try Task.checkCancellation()
                 if trouble.isNews(error) { context.logger.warning("upkeep failed", metadata: ["error": "\(error)"]) }
             }
         }

@@ -24,6 +24,7 @@ struct BreakerKeeper: Sendable {
                 try await round()
                 _ = trouble.end()
             } catch let error as PostgresError {
+                try Task.checkCancellation()
                 if trouble.isNews(error) {
                     context.logger.warning("breakers not exchanged", metadata: ["error": "\(error)"])
                 }
