@@ -126,14 +126,14 @@ extension Scenarios {
                 try await outpost.endpoint(receiver.url(), secret: secret)
                 try await outpost.sql(
                     #"UPDATE postrider.webhook_endpoints SET headers = '{"Authorization": "Bearer marker", "X-Team": "a"}'"#)
-                try await eventually("the secret to be sealed", within: .seconds(5)) {
+                try await eventually("the secret to be sealed") {
                     try await outpost.secrets(sealedWith: "first") == 1
                 }
                 try await outpost.sql("SELECT postrider.rotate_secret(id, $1) FROM postrider.webhook_endpoints", [.text(next)])
-                try await eventually("the next to be sealed", within: .seconds(5)) {
+                try await eventually("the next to be sealed") {
                     try await outpost.secrets(sealedWith: "first") == 2
                 }
-                try await eventually("the header to be sealed", within: .seconds(5)) {
+                try await eventually("the header to be sealed") {
                     try await outpost.text("SELECT headers ->> 'Authorization' FROM postrider.webhook_endpoints")
                         .hasPrefix("sealed:v1:first:")
                 }

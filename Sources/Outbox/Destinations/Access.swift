@@ -81,6 +81,8 @@ public struct TLSIdentity: Sendable, CustomReflectable {
         _ option: IdentityOption, _ scope: SettingScope, _ book: SettingBook,
         _ value: (String) throws(SettingFault) -> String
     ) throws(SettingFault) {
+        // Each file once: one that is replaced meanwhile must not give the certificate of one and the key of another.
+        var files: [String: String] = [:]
         func read(_ source: IdentityOption.Source?, _ kind: String) throws(SettingFault) -> String? {
             guard let source else { return nil }
             let text: String
@@ -91,7 +93,8 @@ public struct TLSIdentity: Sendable, CustomReflectable {
                 guard scope.isOperators else {
                     throw SettingFault("option tls: files are for destinations without organization and user")
                 }
-                text = try book.grants.readFile(name)
+                text = if let known = files[name] { known } else { try book.grants.readFile(name) }
+                files[name] = text
             }
             guard text.firstRange(of: "-----BEGIN ") != nil, text.firstRange(of: " \(kind)-----") != nil else {
                 throw SettingFault("option tls: what should be a \(kind.lowercased()) is not one in PEM")

@@ -23,6 +23,7 @@ actor RoutingKeeper {
     private var secretEndsAt: ContinuousClock.Instant?
     private var dispatcher: Dispatcher?
     private var isSealing = false
+    private var mustSeal = false
     /// What is being loaded.
     private var loading: Task<Void, any Error>?
     /// What was told of destinations that wait for something this worker lacks, so that it is told once and not with every
@@ -202,20 +203,28 @@ actor RoutingKeeper {
     /// Seals what stands readable: it came through plain SQL, or from before there were keys. Beside the road of events,
     /// since what was loaded signs as it is; what fails is tried again with the next load.
     private func sealPlain() {
-        guard let keys, !isSealing else { return }
+        guard let keys else { return }
+        mustSeal = true
+        guard !isSealing else { return }
         isSealing = true
         Task {
-            do {
-                let done = try await links.aside { try await SecretStore.seal(.plain, with: keys, on: $0) }
-                if done.sealed > 0 {
-                    logger.info(
-                        "sealed secrets that stood readable",
-                        metadata: ["secrets": "\(done.sealed)", "key": "\(keys.first)"])
-                }
-            } catch {
-                logger.warning("secrets not sealed", metadata: ["error": "\(error)"])
+            // Once more for what was loaded meanwhile.
+            while mustSeal {
+                mustSeal = false
+                await sealPlain(with: keys)
             }
             isSealing = false
+        }
+    }
+
+    private func sealPlain(with keys: KeyRing) async {
+        do {
+            let done = try await links.aside { try await SecretStore.seal(.plain, with: keys, on: $0) }
+            guard done.sealed > 0 else { return }
+            logger.info(
+                "sealed secrets that stood readable", metadata: ["secrets": "\(done.sealed)", "key": "\(keys.first)"])
+        } catch {
+            logger.warning("secrets not sealed", metadata: ["error": "\(error)"])
         }
     }
 }
