@@ -6,7 +6,8 @@ DECLARE
     target text;
     event  text;
 BEGIN
-    FOREACH target IN ARRAY ARRAY['destinations', 'secrets', 'attachments', 'denied_columns', 'retention', 'sealed_types', 'profiles'] LOOP
+    FOREACH target IN ARRAY ARRAY['destinations', 'secrets', 'attachments', 'denied_columns', 'retention', 'sealed_types', 'profiles', 'settings',
+        'transforms'] LOOP
         FOREACH event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
             EXECUTE format('DROP TRIGGER %I ON postrider.%I', 'webhook_audited_' || event, 'webhook_' || target);
         END LOOP;
@@ -17,7 +18,7 @@ DROP TRIGGER webhook_audited_insert ON postrider.webhook_replays;
 DROP FUNCTION postrider.forget_user(text, text, boolean), postrider.erase_batch(integer, integer), postrider.is_over(xid8),
     postrider.erase_events(uuid[], text), postrider.prune_audit_log(integer),
     postrider.record_change(text, text, text, jsonb), postrider.webhook_audited(), postrider.audited_object(text, jsonb),
-    postrider.redacted(jsonb, boolean);
+    postrider.audited_values(text, jsonb), postrider.redacted(jsonb, boolean);
 DROP FUNCTION postrider.seal_payloads(text, uuid, text, uuid[], text[]), postrider.payloads_to_seal(text, uuid, integer),
     postrider.types_to_seal(), postrider.unseal_type(text), postrider.seal_type(text), postrider.is_sealed(jsonb);
 DROP TABLE postrider.webhook_payload_keys, postrider.webhook_sealed_types, postrider.webhook_erasures, postrider.webhook_audit_log;

@@ -294,6 +294,9 @@ SELECT jsonb_build_object(
                                           - coalesce(postrider.event_id_time(t.sealed_to), t.created_at)))
                                       FROM postrider.webhook_sealed_types AS t))
                 FROM postrider.webhook_erasures AS e WHERE e.finished_at IS NULL),
+    'payload_keys', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', k.key_name, 'payloads', k.payloads) ORDER BY k.first_id), '[]')
+                     FROM postrider.webhook_payload_keys AS k
+                     WHERE EXISTS (SELECT FROM postrider.webhook_event_log AS e WHERE e.id BETWEEN k.first_id AND k.last_id)),
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots
                        WHERE NOT active AND num_nonnulls(xmin, catalog_xmin) > 0),

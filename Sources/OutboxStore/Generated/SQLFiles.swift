@@ -5196,9 +5196,9 @@ COMMENT ON COLUMN postrider.webhook_audit_log.login IS 'Who was logged in (sessi
 COMMENT ON COLUMN postrider.webhook_audit_log.role_name IS 'The role that the session had set; the login when none.';
 COMMENT ON COLUMN postrider.webhook_audit_log.application IS 'application_name of the session; null when empty.';
 COMMENT ON COLUMN postrider.webhook_audit_log.actor IS 'What the session said of itself: SET postrider.actor. worker: a worker did it by itself. Null when it said nothing.';
-COMMENT ON COLUMN postrider.webhook_audit_log.action IS 'create, update, enable, disable, delete, truncate; of secrets rotate, expire, seal; of users forget, forgotten; or what record_change was told.';
-COMMENT ON COLUMN postrider.webhook_audit_log.object_kind IS 'endpoint, n8n, secret, attachment, retention, denied column, sealed type, profile, replay, user, or what record_change was told.';
-COMMENT ON COLUMN postrider.webhook_audit_log.object_id IS 'Id of an endpoint or workflow, also of its secrets; table of an attachment or denied column; pattern of a sealed type; name of a profile; id of a replay; SHA-256 of a user''s id.';
+COMMENT ON COLUMN postrider.webhook_audit_log.action IS 'create, update, enable, disable, delete, truncate; of secrets rotate, expire, seal; of settings seal; of users forget, forgotten; or what record_change was told.';
+COMMENT ON COLUMN postrider.webhook_audit_log.object_kind IS 'endpoint, n8n, secret, attachment, retention, denied column, sealed type, profile, setting, transform, replay, user, or what record_change was told.';
+COMMENT ON COLUMN postrider.webhook_audit_log.object_id IS 'Id of an endpoint or workflow, also of its secrets; table of an attachment or denied column; pattern of a sealed type; name of a profile; name of a setting, behind its organization and a slash; function of a transform; id of a replay; SHA-256 of a user''s id.';
 COMMENT ON COLUMN postrider.webhook_audit_log.object_name IS 'Its name at that time.';
 COMMENT ON COLUMN postrider.webhook_audit_log.before IS 'What was changed, as it was; null when it was created. •••• stands for credentials.';
 COMMENT ON COLUMN postrider.webhook_audit_log.after IS 'What was changed, as it became; null when it was deleted. •••• stands for credentials.';
@@ -5289,12 +5289,25 @@ BEGIN
     WHEN 'sealed type' THEN
         object_id := doc ->> 'pattern';
         object_name := doc ->> 'pattern';
+    WHEN 'setting' THEN
+        object_id := concat_ws('/', doc ->> 'organization_id', doc ->> 'name');
+        object_name := doc ->> 'name';
+    WHEN 'transform' THEN
+        object_id := doc ->> 'function';
+        object_name := doc ->> 'function';
     ELSE
         NULL;
     END CASE;
 END
 $$;
 COMMENT ON FUNCTION postrider.audited_object(text, jsonb) IS 'Part of the audit log: what a changed row is called there.';
+
+CREATE FUNCTION postrider.audited_values(kind text, doc jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT postrider.redacted(CASE WHEN kind = 'setting' AND doc ? 'value' THEN doc || '{"value": "••••"}' ELSE doc END)
+$$;
+COMMENT ON FUNCTION postrider.audited_values(text, jsonb) IS
+    'Part of the audit log: what a line shows of a row. The value of a setting is a credential whatever its name.';
 
 -- The nth old row belongs to the nth new one: both transition tables are filled side by side. Nested loops and the compiler
 -- are off for the reason told in build_attachment: a plan made for one row must not meet 100,000.
@@ -5304,11 +5317,11 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO postrider.webhook_audit_log (action, object_kind, object_id, object_name, after)
         SELECT CASE WHEN TG_ARGV[0] = 'secret' AND (r.doc ->> 'version')::integer > 1 THEN 'rotate' ELSE 'create' END,
-               o.object_kind, o.object_id, o.object_name, postrider.redacted(jsonb_strip_nulls(r.doc))
+               o.object_kind, o.object_id, o.object_name, postrider.audited_values(TG_ARGV[0], jsonb_strip_nulls(r.doc))
         FROM (SELECT to_jsonb(a) AS doc FROM after_rows AS a) AS r, LATERAL postrider.audited_object(TG_ARGV[0], r.doc) AS o;
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO postrider.webhook_audit_log (action, object_kind, object_id, object_name, before)
-        SELECT 'delete', o.object_kind, o.object_id, o.object_name, postrider.redacted(jsonb_strip_nulls(r.doc))
+        SELECT 'delete', o.object_kind, o.object_id, o.object_name, postrider.audited_values(TG_ARGV[0], jsonb_strip_nulls(r.doc))
         FROM (SELECT to_jsonb(b) AS doc FROM before_rows AS b) AS r, LATERAL postrider.audited_object(TG_ARGV[0], r.doc) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         INSERT INTO postrider.webhook_audit_log (action, object_kind) VALUES ('truncate', TG_ARGV[0]);
@@ -5319,8 +5332,12 @@ BEGIN
                     WHEN c.after ->> 'is_active' = 'false' THEN 'disable'
                     WHEN TG_ARGV[0] = 'secret' AND c.after ? 'expires_at' THEN 'expire'
                     WHEN TG_ARGV[0] = 'secret' AND starts_with(c.after ->> 'secret', 'sealed:') THEN 'seal'
+                    -- Somebody who sets it sets its date too.
+                    WHEN TG_ARGV[0] = 'setting' AND starts_with(c.after ->> 'value', 'sealed:')
+                        AND a.doc -> 'updated_at' = b.doc -> 'updated_at' THEN 'seal'
                     ELSE 'update' END,
-               o.object_kind, o.object_id, o.object_name, postrider.redacted(c.before), postrider.redacted(c.after)
+               o.object_kind, o.object_id, o.object_name, postrider.audited_values(TG_ARGV[0], c.before),
+               postrider.audited_values(TG_ARGV[0], c.after)
         FROM (SELECT row_number() OVER () AS place, to_jsonb(b) AS doc FROM before_rows AS b) AS b
         JOIN (SELECT row_number() OVER () AS place, to_jsonb(a) AS doc FROM after_rows AS a) AS a ON a.place = b.place
         CROSS JOIN LATERAL (
@@ -5374,7 +5391,8 @@ DECLARE
 BEGIN
     FOR target, kind IN VALUES ('webhook_destinations', 'destination'), ('webhook_secrets', 'secret'),
         ('webhook_attachments', 'attachment'), ('webhook_denied_columns', 'denied column'), ('webhook_retention', 'retention'),
-        ('webhook_sealed_types', 'sealed type'), ('webhook_profiles', 'profile') LOOP
+        ('webhook_sealed_types', 'sealed type'), ('webhook_profiles', 'profile'), ('webhook_settings', 'setting'),
+        ('webhook_transforms', 'transform') LOOP
         EXECUTE format('CREATE TRIGGER webhook_audited_insert AFTER INSERT ON postrider.%I REFERENCING NEW TABLE AS after_rows'
                        ' FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_audited(%L)', target, kind);
         EXECUTE format('CREATE TRIGGER webhook_audited_update AFTER UPDATE ON postrider.%I REFERENCING OLD TABLE AS before_rows'
@@ -5742,7 +5760,7 @@ COMMENT ON FUNCTION postrider.seal_payloads(text, uuid, text, uuid[], text[]) IS
 REVOKE ALL ON FUNCTION postrider.is_sealed(jsonb), postrider.seal_type(text), postrider.unseal_type(text), postrider.types_to_seal(),
     postrider.payloads_to_seal(text, uuid, integer), postrider.seal_payloads(text, uuid, text, uuid[], text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION postrider.webhook_audit_guard(), postrider.redacted(jsonb, boolean), postrider.audited_object(text, jsonb),
-    postrider.webhook_audited(), postrider.record_change(text, text, text, jsonb), postrider.prune_audit_log(integer),
+    postrider.audited_values(text, jsonb), postrider.webhook_audited(), postrider.record_change(text, text, text, jsonb), postrider.prune_audit_log(integer),
     postrider.erase_events(uuid[], text), postrider.is_over(xid8), postrider.erase_batch(integer, integer),
     postrider.forget_user(text, text, boolean) FROM PUBLIC;
 
@@ -5780,7 +5798,8 @@ DECLARE
     target text;
     event  text;
 BEGIN
-    FOREACH target IN ARRAY ARRAY['destinations', 'secrets', 'attachments', 'denied_columns', 'retention', 'sealed_types', 'profiles'] LOOP
+    FOREACH target IN ARRAY ARRAY['destinations', 'secrets', 'attachments', 'denied_columns', 'retention', 'sealed_types', 'profiles', 'settings',
+        'transforms'] LOOP
         FOREACH event IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
             EXECUTE format('DROP TRIGGER %I ON postrider.%I', 'webhook_audited_' || event, 'webhook_' || target);
         END LOOP;
@@ -5791,7 +5810,7 @@ DROP TRIGGER webhook_audited_insert ON postrider.webhook_replays;
 DROP FUNCTION postrider.forget_user(text, text, boolean), postrider.erase_batch(integer, integer), postrider.is_over(xid8),
     postrider.erase_events(uuid[], text), postrider.prune_audit_log(integer),
     postrider.record_change(text, text, text, jsonb), postrider.webhook_audited(), postrider.audited_object(text, jsonb),
-    postrider.redacted(jsonb, boolean);
+    postrider.audited_values(text, jsonb), postrider.redacted(jsonb, boolean);
 DROP FUNCTION postrider.seal_payloads(text, uuid, text, uuid[], text[]), postrider.payloads_to_seal(text, uuid, integer),
     postrider.types_to_seal(), postrider.unseal_type(text), postrider.seal_type(text), postrider.is_sealed(jsonb);
 DROP TABLE postrider.webhook_payload_keys, postrider.webhook_sealed_types, postrider.webhook_erasures, postrider.webhook_audit_log;
@@ -7799,6 +7818,9 @@ SELECT jsonb_build_object(
                                           - coalesce(postrider.event_id_time(t.sealed_to), t.created_at)))
                                       FROM postrider.webhook_sealed_types AS t))
                 FROM postrider.webhook_erasures AS e WHERE e.finished_at IS NULL),
+    'payload_keys', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', k.key_name, 'payloads', k.payloads) ORDER BY k.first_id), '[]')
+                     FROM postrider.webhook_payload_keys AS k
+                     WHERE EXISTS (SELECT FROM postrider.webhook_event_log AS e WHERE e.id BETWEEN k.first_id AND k.last_id)),
     'prepared_transactions', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'inactive_slots', (SELECT count(*) FROM pg_catalog.pg_replication_slots
                        WHERE NOT active AND num_nonnulls(xmin, catalog_xmin) > 0),

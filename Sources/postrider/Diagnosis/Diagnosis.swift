@@ -1,6 +1,7 @@
 // From what the database tells about itself to findings. Pure; used by `postrider doctor`.
 
 internal import FoundationEssentials
+internal import Outbox
 internal import OutboxWorker
 
 /// The answer to the question `Diagnosis`, judged.
@@ -203,7 +204,26 @@ struct Diagnosis {
                         "start a worker with POSTRIDER_SECRET_KEYS")
                     : Finding(.ok, "sealed types", "sealed to \(Int(lag)) s ago"))
         }
-        return findings
+        return findings + payloadKeys()
+    }
+
+    /// A worker without the key leaves a sealed payload to others, and without any of them it waits.
+    private func payloadKeys() -> [Finding] {
+        let needed = record.records("payload_keys")
+        guard !needed.isEmpty else { return [] }
+        guard let ring = settings.worker.secretKeys else {
+            let names = needed.map { "'\($0["name"])'" }.joined(separator: ", ")
+            return [Finding(.ok, "payload keys", "workers need \(names); there are no keys here to compare")]
+        }
+        let missing = needed.filter { !ring.contains($0["name"]) }
+        return missing.isEmpty
+            ? [Finding(.ok, "payload keys", "all that payloads are sealed with are here")]
+            : missing.map {
+                Finding(
+                    .warn, "payload keys",
+                    "\($0["payloads"]) payloads are sealed with key '\($0["name"])', which is not among the keys here",
+                    "POSTRIDER_SECRET_KEYS with that key, here and for every worker, while sealed-types keys names it")
+            }
     }
 
     private func attachments() -> [Finding] {

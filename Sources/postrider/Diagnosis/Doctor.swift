@@ -132,7 +132,7 @@ enum Hearing {
                 return false
             }
             group.addTask {
-                try? await Task.sleep(for: .milliseconds(1000))
+                try? await Task.sleep(for: .seconds(3))
                 return false
             }
             defer { group.cancelAll() }

@@ -72,6 +72,32 @@ import Testing
         }
     }
 
+    @Test func settingsAndTransformsAreThereWithoutValues() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_settings (organization_id, name, value) VALUES ('acme', 'LEVEL', 'plain-1');
+                UPDATE postrider.webhook_settings SET value = 'sealed:v1:k1:AAAA';
+                UPDATE postrider.webhook_settings SET value = 'sealed:v1:k1:BBBB', updated_at = clock_timestamp();
+                UPDATE postrider.webhook_settings SET value = 'plain-2', updated_at = clock_timestamp();
+                DELETE FROM postrider.webhook_settings;
+                CREATE FUNCTION public.shorten(data jsonb, context jsonb) RETURNS jsonb LANGUAGE sql SECURITY DEFINER
+                    SET search_path = pg_catalog, pg_temp RETURN data;
+                SELECT postrider.allow_transform('public.shorten');
+                SELECT postrider.forbid_transform('public.shorten')
+                """)
+            #expect(
+                try await lines("action, object_kind, object_id, before ->> 'value', after ->> 'value'", db) == [
+                    "create|setting|acme/LEVEL|∅|••••", "seal|setting|acme/LEVEL|••••|••••", "update|setting|acme/LEVEL|••••|••••",
+                    "update|setting|acme/LEVEL|••••|••••", "delete|setting|acme/LEVEL|••••|∅",
+                    "create|transform|public.shorten|∅|∅", "delete|transform|public.shorten|∅|∅",
+                ])
+            #expect(
+                try await db.count(
+                    "(SELECT to_jsonb(l)::text AS t FROM postrider.webhook_audit_log AS l) AS x WHERE t ~ 'plain|sealed:'") == 0)
+        }
+    }
+
     @Test func whoDidItIsTheLoginWithTheRoleThatItHadSet() async throws {
         try await withMembers { db, members in
             let admin = try await members.connect(.admin)
