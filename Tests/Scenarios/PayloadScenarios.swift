@@ -225,8 +225,11 @@ extension Scenarios {
             let slow = try await endpoint(outpost, receiver, "/slow", #"{"transform_function": "shapes.slow"}"#)
             try await outpost.withWorkers {
                 try await outpost.emit("a.b", count: 5)
+                try await eventually("all to be claimed") { try await outpost.count("postrider.webhook_queue") == 0 }
                 try await eventually("a call of the function") {
-                    try await outpost.count("pg_stat_activity WHERE query ~ 'call_transform' AND state = 'active' AND pid <> pg_backend_pid()") > 0
+                    try await outpost.count(
+                        "pg_stat_activity WHERE datname = current_database() AND query ~ 'call_transform' AND state = 'active' AND pid <> pg_backend_pid()"
+                    ) > 0
                 }
             }
             #expect(try await outpost.count("postrider.webhook_claims") == 0)

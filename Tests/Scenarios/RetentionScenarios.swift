@@ -29,7 +29,7 @@ extension Scenarios {
             try await outpost.sql("UPDATE postrider.webhook_retention SET keep_events = '90 days'")
             try await outpost.withWorkers(2) {
                 let fresh = try await outpost.emit("a.b", count: 50)
-                try await eventually("the settled event to go") {
+                try await eventually("the settled event to go", within: .seconds(90)) {
                     try await outpost.sql(gone, [.text(old[1])])[0].bool(0)
                 }
                 try await outpost.sql("UPDATE postrider.webhook_retries SET due_at = clock_timestamp()")

@@ -155,7 +155,7 @@ extension Scenarios {
                 try await outpost.withWorkers(1, { $0.database = staff.settings("worker") }) {
                     try await receiver.wait(for: 1)
                     try await outpost.settled()
-                    try await eventually("the missing week to be made") {
+                    try await eventually("the missing week to be made", within: .seconds(90)) {
                         try await outpost.count("pg_inherits AS i WHERE i.inhparent = 'postrider.webhook_event_log'::regclass") == before + 1
                     }
                 }

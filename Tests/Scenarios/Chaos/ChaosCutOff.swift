@@ -23,7 +23,7 @@ extension Scenarios {
             var bar = Bar(
                 "worker cut off from Postgres (dropped packets in a namespace of the test's own)",
                 goal: "taken over ≤ 3 s; no duplicate state")
-            let stage = try await Stage(address: Namespace.receiverAddress) { _, _ in .status(200, afterMilliseconds: 60) }
+            let stage = try await Stage(address: Namespace.receiverAddress) { _, _ in .status(200, afterMilliseconds: 300) }
             try await stage.outpost.connection.script(Witness.hands, name: "hands")
             let relay = try Relay(to: stage.outpost.url, on: Namespace.databaseAddress)
             let space = try await Namespace("cut-off", url: relay.url, links: links)

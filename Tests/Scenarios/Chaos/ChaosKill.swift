@@ -29,9 +29,11 @@ extension Scenarios {
                 try await MonotonicClock.pause(until: start + UInt64(kill) * slot + UInt64.random(in: 0..<slot / 2))
                 let place = kill % 3
                 lives[place] = try await stage.lives(of: [replicas[place]])[0]
+                // Counted while it stands still: the others may take over before anybody could count after the kill.
+                replicas[place].signal(SIGSTOP)
+                inFlight += try await stage.inFlight(of: lives[place])
                 injected += try await replicas[place].kill() ? 1 : 0
                 try await stage.sessionsEnd(of: replicas[place].name)
-                inFlight += try await stage.inFlight(of: lives[place])
                 replicas[place] = try stage.replica("replica-\(place)-\(kill)")
             }
             try await MonotonicClock.pause(until: start + UInt64(kills) * slot)

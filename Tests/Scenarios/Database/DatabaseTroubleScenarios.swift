@@ -57,7 +57,8 @@ extension Scenarios {
             try await accepts(cluster.url)
             let outpost = try await Outpost(url: cluster.url)
             let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 20) }
-            try await outpost.endpoint(receiver.url())
+            // All of them take longer than the setting to come into force.
+            try await outpost.endpoint(receiver.url(), settings: "max_concurrency = 3")
             try await outpost.withWorkers {
                 try await insert(outpost, 300)
                 try await receiver.wait(for: 50)

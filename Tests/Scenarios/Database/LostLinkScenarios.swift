@@ -227,7 +227,7 @@ extension Scenarios {
             var settings = try before.settings()
             settings.database = ConnectionSettings(url: pair.url)
             // So long that what arrives was rung for.
-            settings.floorPoll = .seconds(30)
+            settings.floorPoll = .seconds(300)
             try await before.withWorkers {
                 $0 = settings
             } _: {
@@ -250,7 +250,7 @@ extension Scenarios {
                     // Longer than the looks that follow a claim.
                     try await Task.sleep(for: .milliseconds(200))
                     try await after.emit("a.b")
-                    try await receiver.wait(for: turn, within: .seconds(5))
+                    try await receiver.wait(for: turn)
                 }
                 try await after.settled()
                 #expect(try await after.count("postrider.webhook_workers") == 1, "the worker lives its first life")

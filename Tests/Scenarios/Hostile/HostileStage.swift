@@ -8,6 +8,8 @@ final class HostileStage: Sendable {
     let cast: [Hostility]
     let receiver: ScriptedReceiver
     let tls: TLSHost
+    /// Nobody listens there, nor gets its port.
+    private let closed: LoopbackSocket
     private let urls: [String]
 
     /// Starts them.
@@ -31,7 +33,7 @@ final class HostileStage: Sendable {
         }
         receiver = try ScriptedReceiver(places: cast.count, deaf: Set(deaf), isModest: isModest) { place, _ in scripts[place] }
         tls = try TLSHost(isModest: isModest)
-        let closed = try Sockets.closedPort()
+        let closed = try LoopbackSocket(isListening: false)
         var urls: [String] = []
         for (place, hostility) in cast.enumerated() {
             switch hostility.place {
@@ -39,10 +41,11 @@ final class HostileStage: Sendable {
             case .plainUnderTLS: urls.append(receiver.url(place, scheme: "https"))
             case .certificate(let kind): urls.append(tls.url(kind))
             case .url(let url): urls.append(url)
-            case .closedPort: urls.append("http://127.0.0.1:\(closed)/hook")
+            case .closedPort: urls.append("http://127.0.0.1:\(closed.port)/hook")
             }
         }
         self.urls = urls
+        self.closed = closed
     }
 
     /// What a worker needs to know to work with these receivers.

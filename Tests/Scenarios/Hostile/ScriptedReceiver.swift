@@ -167,13 +167,6 @@ enum Sockets {
         guard isReady, Glibc.listen(listener, 1024) == 0 else { throw Timeout(what: "port \(port): \(errno)") }
         return listener
     }
-
-    /// A port on which nobody listens.
-    static func closedPort() throws -> UInt16 {
-        let socket = try ListeningSocket()
-        defer { close(socket.descriptor) }
-        return socket.port
-    }
 }
 
 /// Threads that nobody joins.

@@ -68,7 +68,7 @@ struct Outpost: Sendable {
     }
 
     /// Waits until nothing waits, is in flight or is going to be retried.
-    func settled(within limit: Duration = .seconds(30)) async throws {
+    func settled(within limit: Duration = .seconds(60)) async throws {
         try await eventually("everything to be settled", within: limit) {
             try await sql(
                 """
