@@ -6,7 +6,7 @@ import Testing
 
 /// The time that an exchange with a receiver that hangs may take. It must be long enough to get as far as the test means
 /// beside all the others, which a sanitizer slows down.
-private let seconds = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"] == nil ? 2 : 15
+private let seconds = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"] == nil ? 5 : 15
 
 @Suite(.timeLimit(.minutes(10))) struct HostileReceiverTests {
     @Test func refusedConnectionIsConnect() async throws {

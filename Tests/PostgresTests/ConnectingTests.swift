@@ -4,7 +4,7 @@ import Postgres
 import TestSupport
 import Testing
 
-@Suite struct ConnectingTests {
+@Suite(.fewAtOnce) struct ConnectingTests {
     @Test func openConnectionKnowsItsServer() async throws {
         let connection = try await connect { $0.parameters["application_name"] = "known" }
         #expect(connection.isOpen)

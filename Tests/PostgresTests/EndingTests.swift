@@ -3,7 +3,7 @@
 import Postgres
 import Testing
 
-@Suite struct EndingTests {
+@Suite(.fewAtOnce) struct EndingTests {
     @Test func terminatedWhileIdleIsNoticedAtOnce() async throws {
         let connection = try await connect()
         let killer = try await connect()

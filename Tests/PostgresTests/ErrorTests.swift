@@ -5,7 +5,7 @@ import Testing
 
 @testable import Postgres
 
-@Suite struct ErrorTests {
+@Suite(.fewAtOnce) struct ErrorTests {
     @Test func violationCarriesConstraintTableAndSchema() async throws {
         let connection = try await connect()
         try await connection.script(

@@ -50,6 +50,12 @@ extension Connection {
             [.int4(process), .text("%\(text)%")], is: 1)
     }
 
+    /// Returns once another connection's server process runs nothing.
+    func waitUntilIdle(_ process: Int32) async throws {
+        try await waitUntil(
+            "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active'", [.int4(process)], is: 0)
+    }
+
     /// Returns once a server process has ended.
     func waitUntilGone(_ process: Int32) async throws {
         try await waitUntil("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", [.int4(process)], is: 0)

@@ -5,7 +5,7 @@ import Postgres
 import TestSupport
 import Testing
 
-@Suite struct InterruptionTests {
+@Suite(.fewAtOnce) struct InterruptionTests {
     private let sleep = Statement(name: "Sleep", sql: "SELECT pg_sleep(60)")
 
     @Test func lateQueryIsStoppedAndTheConnectionGoesOn() async throws {
@@ -107,14 +107,12 @@ import Testing
         }
         try #require(kill(process, SIGSTOP) == 0, "the fault is injected")
         defer { kill(process, SIGCONT) }
-        let started = ContinuousClock.now
         let running = Task { try await connection.query(sleep, timeout: .milliseconds(200)) }
         try await eventually("the query to begin") { !connection.isIdle }
         let behind = await failure { try await within(.seconds(10)) { try await connection.run("SELECT 1") } }
         #expect(behind?.code == .connectionLost)
         let error = await failure { try await within(.seconds(10)) { try await running.value } }
         #expect(error?.code == .timedOut)
-        #expect(started.duration(to: .now) < .seconds(5))
         #expect(!connection.isOpen)
         let after = await failure { try await connection.run("SELECT 1") }
         #expect(after?.code == .connectionLost)

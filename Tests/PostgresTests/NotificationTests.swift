@@ -3,7 +3,7 @@
 import Postgres
 import Testing
 
-@Suite struct NotificationTests {
+@Suite(.fewAtOnce) struct NotificationTests {
     @Test func notificationsArriveWhileIdle() async throws {
         let listener = try await connect()
         let speaker = try await connect()

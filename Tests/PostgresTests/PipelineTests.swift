@@ -3,7 +3,7 @@
 import Postgres
 import Testing
 
-@Suite struct PipelineTests {
+@Suite(.fewAtOnce) struct PipelineTests {
     @Test func errorInSecondStepUndoesTheFirst() async throws {
         let connection = try await connect()
         try await connection.script("CREATE TEMP TABLE t (n int PRIMARY KEY)", name: "setup")

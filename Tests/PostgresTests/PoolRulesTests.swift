@@ -4,7 +4,7 @@ import Postgres
 import TestSupport
 import Testing
 
-@Suite struct PoolRulesTests {
+@Suite(.fewAtOnce) struct PoolRulesTests {
     private func pool(size: Int, wait: Duration = .seconds(10)) throws -> Pool {
         Pool(ConnectionSettings(url: try TestCluster.url()), maximumSize: size, waitTimeout: wait)
     }

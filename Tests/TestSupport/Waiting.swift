@@ -45,15 +45,18 @@ public func withDeadline<Value: Sendable>(
     return value
 }
 
-/// Asks again and again until the answer is yes: for state that only SQL can see.
+/// Asks again and again until the answer is yes: for state that only SQL can see. Twenty times at least, however late: where
+/// many tests share two threads, each turn of this one may take seconds.
 ///
 /// - Throws: ``Timeout``, or what `condition` throws.
 public func eventually(
     _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit * slowness
-    while ContinuousClock.now < end {
+    var looks = 0
+    while ContinuousClock.now < end || looks < 20 {
         if try await condition() { return }
+        looks += 1
         try await Task.sleep(for: .milliseconds(10))
     }
     throw Timeout(what: what)

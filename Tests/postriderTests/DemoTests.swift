@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite(.serialized) struct DemoTests {
-    @Test(.timeLimit(.minutes(5))) func demoShowsTheMainJobAndLeavesNothingBehind() async throws {
+    @Test(.timeLimit(.minutes(20))) func demoShowsTheMainJobAndLeavesNothingBehind() async throws {
         let url = try await TestCluster.freshDatabase()
         let (status, output, errors) = try ProgramRun(["demo"], environment: ["DATABASE_URL": url]).finish(within: .seconds(240))
         #expect(status == 0, "\(output)\(errors)")
@@ -20,11 +20,13 @@ import Testing
         #expect(try await schemas(url) == [])
     }
 
-    @Test(.timeLimit(.minutes(5))) func interruptedDemoCleansUp() async throws {
+    @Test(.timeLimit(.minutes(20))) func interruptedDemoCleansUp() async throws {
         let url = try await TestCluster.freshDatabase()
         let run = try ProgramRun(["demo"], environment: ["DATABASE_URL": url])
         let connection = try await Connection.open(ConnectionSettings(url: url))
-        while try await connection.query(Self.exampleIsThere).one().bool(0) == false { await Task.yield() }
+        try await eventually("the example to be there", within: .seconds(120)) {
+            try await connection.query(Self.exampleIsThere).one().bool(0)
+        }
         await connection.close()
         run.signal(SIGINT)
         let (status, output, _) = run.finish()

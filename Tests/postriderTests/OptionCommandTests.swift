@@ -42,9 +42,16 @@ import Testing
         let other = try await Connection.open(ConnectionSettings(url: database))
         _ = try await other.script(
             #"BEGIN; UPDATE postrider.webhook_endpoints SET options = options || '{"order": true}'"#, name: "other")
-        async let changed = Task.detached {
-            try postrider(["endpoints", "update", "billing", "--option", "critical=true"], database: database)
-        }.value
+        // On a thread of its own: it blocks until the COMMIT below, which needs one too.
+        async let changed = withCheckedThrowingContinuation { continuation in
+            DispatchQueue(label: "changes").async {
+                continuation.resume(
+                    with: Result {
+                        try postrider(
+                            ["endpoints", "update", "billing", "--option", "critical=true"], database: database)
+                    })
+            }
+        }
         try await eventually("the command to wait") {
             try await other.script(
                 "SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid", name: "waiting"

@@ -208,12 +208,12 @@ private final class Client {
         }
     }
 
-    /// Reads until so many answers are there, or for two seconds; gives how many came.
+    /// Reads until so many answers are there, or none comes for twenty seconds; gives how many came.
     func answers(_ wanted: Int) throws -> Int {
         var text = ""
         var poll = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
         while text.split(separator: "HTTP/1.1 200 OK").count < wanted || !text.hasSuffix("\r\n\r\n"),
-            Glibc.poll(&poll, 1, 2000) > 0
+            Glibc.poll(&poll, 1, 20_000) > 0
         {
             var buffer = [UInt8](repeating: 0, count: 4096)
             let count = recv(socket, &buffer, buffer.count, 0)

@@ -11,10 +11,10 @@ struct DemoError: Error, CustomStringConvertible {
 ///
 /// - Parameters:
 ///   - what: what is waited for, told when it does not come.
-///   - limit: the longest wait; default 10 s.
+///   - limit: the longest wait; default 60 s.
 ///   - condition: looks.
 /// - Throws: ``DemoError`` after the limit; `CancellationError`; what `condition` throws.
-func demoWait(for what: String, within limit: Duration = .seconds(10), until condition: () async throws -> Bool)
+func demoWait(for what: String, within limit: Duration = .seconds(60), until condition: () async throws -> Bool)
     async throws
 {
     let end = ContinuousClock.now + limit

@@ -209,7 +209,7 @@ struct DemoScenes {
     private func finish(_ what: String) async throws {
         let count = expectedDeliveries
         // Generous, for machines that are busy with other things.
-        try await demoWait(for: "webhooks of: \(what)", within: .seconds(20)) { [stage] in
+        try await demoWait(for: "webhooks of: \(what)", within: .seconds(60)) { [stage] in
             guard stage.workers.contains(where: \.isRunning) else { throw DemoError("both workers have ended") }
             return stage.ledger.delivered >= count
         }

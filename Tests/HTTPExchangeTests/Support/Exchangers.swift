@@ -54,7 +54,8 @@ extension Request {
     /// A POST to loopback with a deadline that a healthy test never meets.
     static func post(_ url: String, _ body: String = "", headers: [String] = [], token: UInt64 = 1) -> Request {
         Request(
-            token: token, url: url, headers: headers, body: Array(body.utf8), timeout: .seconds(20), allowsHTTP: true)
+            token: token, url: url, headers: headers, body: Array(body.utf8), timeout: .seconds(120), connectTimeout: .seconds(30),
+            allowsHTTP: true)
     }
 
     /// The same with another deadline.
@@ -67,7 +68,7 @@ extension Request {
 
 /// One exchange with a receiver that serves every connection the same way.
 func exchange(
-    _ settings: ExchangerSettings = .loopback, timeout: Duration = .seconds(20), body: String = "{}",
+    _ settings: ExchangerSettings = .loopback, timeout: Duration = .seconds(120), body: String = "{}",
     with serve: @escaping @Sendable (Connection) -> Void
 ) async throws -> Exchange {
     let receiver = try Receiver(serve: serve)
@@ -78,7 +79,7 @@ func exchange(
 }
 
 /// One exchange with a receiver that reads the request, writes this and then waits for us to close.
-func exchange(answered answer: String, timeout: Duration = .seconds(20)) async throws -> Exchange {
+func exchange(answered answer: String, timeout: Duration = .seconds(120)) async throws -> Exchange {
     try await exchange(timeout: timeout) { connection in
         guard connection.readRequest() != nil else { return }
         connection.write(answer)

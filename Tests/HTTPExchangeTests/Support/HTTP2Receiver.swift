@@ -11,15 +11,29 @@ final class HTTP2Receiver {
     init() throws {
         guard let path = Self.program else { throw SupportError("nghttpd is not installed") }
         let file = try Certificates.shared.get().file(.valid)
-        port = try Self.freePort()
-        process = try Program([path, "--echo-upload", "-a", "127.0.0.1", "\(port)", file, file])
-        // It says nothing when it is ready, so it is asked.
-        var left = 2_000
-        while !Receiver.accepts(port: port) {
-            left -= 1
-            guard left > 0, process.isRunning else { throw SupportError("nghttpd does not listen") }
+        for _ in 1...5 {
+            let port = try Self.freePort()
+            let process = try Program([path, "--echo-upload", "-a", "127.0.0.1", "\(port)", file, file])
+            guard Self.isReady(process, port) else { continue }
+            (self.port, self.process) = (port, process)
+            return
+        }
+        throw SupportError("nghttpd does not listen")
+    }
+
+    /// Whether it listens in the end. Somebody else may have got the port meanwhile: then it ends, and another is tried. It
+    /// says nothing when it is ready, so it is asked.
+    private static func isReady(_ process: Program, _ port: Int) -> Bool {
+        for _ in 1...2_000 {
+            if Receiver.accepts(port: port) {
+                // One that could not have it needs a moment to end.
+                Connection.pause(milliseconds: 50)
+                return process.isRunning
+            }
+            guard process.isRunning else { return false }
             Connection.pause(milliseconds: 5)
         }
+        return false
     }
 
     /// Where nghttpd lies; nil without it.

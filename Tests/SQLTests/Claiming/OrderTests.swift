@@ -50,9 +50,9 @@ import Testing
 
     @Test func headOfWhichNothingIsLeftIsSweptAfterAMinute() async throws {
         try await withRollback { db in
-            let ids = try await line(db, headedAgo: "59 s")
+            let ids = try await line(db, headedAgo: "30 s")
             #expect(try await db.line("SELECT postrider.sweep_keys()") == "0", "its claim may be on its way")
-            try await db.run("UPDATE postrider.webhook_keys SET headed_at = headed_at - interval '2 s'")
+            try await db.run("UPDATE postrider.webhook_keys SET headed_at = headed_at - interval '31 s'")
             #expect(try await db.line("SELECT postrider.sweep_keys()") == "1")
             #expect(try await due(db) == [ids[1]])
         }

@@ -152,14 +152,20 @@ import Testing
             let rescuer = try await db.worker("rescuer")
             try await db.run(
                 """
-                CREATE FUNCTION public.slowly() RETURNS boolean LANGUAGE plpgsql AS
-                    $$ BEGIN PERFORM pg_sleep(0.004); RETURN true; END $$;
+                -- Once for each statement that reads events, however many.
+                CREATE FUNCTION public.slowly() RETURNS boolean LANGUAGE plpgsql AS $$
+                BEGIN
+                    IF current_setting('slow.at', true) IS DISTINCT FROM statement_timestamp()::text THEN
+                        PERFORM set_config('slow.at', statement_timestamp()::text, true), pg_sleep(1.5);
+                    END IF;
+                    RETURN true;
+                END $$;
                 CREATE POLICY slow ON postrider.webhook_event_log AS RESTRICTIVE USING (public.slowly());
                 SET LOCAL ROLE postrider_worker
                 """)
             let suspect = SuspectedWorker(id: worker, epoch: 1)
             let seized = try await RescueStore.seize(worker: rescuer, dead: suspect, most: 9, on: db.connection)
-            let (holder, timeout) = (Rescuer(), Duration.seconds(2.5))
+            let (holder, timeout) = (Rescuer(), Duration.seconds(5))
             let lasted = try await ContinuousClock().measure {
                 try await RescueStore.load(seized, into: holder, on: db.connection, timeout: timeout)
             }

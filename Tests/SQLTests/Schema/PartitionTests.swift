@@ -156,11 +156,9 @@ import Testing
         try await withDatabase { db in
             let producer = try await db.connect()
             try await producer.run("BEGIN; SELECT postrider.emit('a.b', '{}')")
-            let clock = ContinuousClock()
-            let start = clock.now
+            // Otherwise it would wait until the producer ends, that is for ever.
             let error = try await db.refusal("SELECT postrider.ensure_partitions(20)")
             #expect(error.sqlState == "55P03")
-            #expect(clock.now - start < .seconds(3))
             // Nothing is locked where there is nothing to make, so upkeep goes on.
             #expect(try await db.line("SELECT postrider.ensure_partitions(8)") == "0")
             try await WorkerStore.maintain(on: db.connection)
