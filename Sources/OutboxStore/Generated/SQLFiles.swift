@@ -8301,7 +8301,10 @@ WITH told AS (
         open_until = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp()
                           THEN greatest(excluded.open_until, clock_timestamp() + postrider.breaker_wait(b.trips + 1))
                           ELSE greatest(b.open_until, excluded.open_until) END,
-        failure = excluded.failure, probe_worker_id = NULL, probe_until = NULL
+        failure = excluded.failure,
+        -- A pause that another delivery was asked for does not end the probe of a worker.
+        probe_worker_id = CASE WHEN excluded.trips = 0 THEN b.probe_worker_id END,
+        probe_until = CASE WHEN excluded.trips = 0 THEN b.probe_until END
     RETURNING destination_id, failing_since, trips, open_until
 )
 SELECT told.destination_id,
@@ -8330,10 +8333,16 @@ RETURNING d.id
     /// `BreakerClose`; rows: none
     /// - params: $1 destinations int[]
     /// - index: webhook_breakers_pkey
+    /// - A pause that the receiver asked for holds all the same: what succeeded had been sent before.
     static let breakerClose = Statement(
         name: "BreakerClose",
         sql: #"""
-DELETE FROM postrider.webhook_breakers WHERE destination_id = ANY ($1)
+WITH paused AS (
+    UPDATE postrider.webhook_breakers SET failing_since = clock_timestamp()
+    WHERE destination_id = ANY ($1) AND trips = 0 AND open_until > statement_timestamp()
+)
+DELETE FROM postrider.webhook_breakers
+WHERE destination_id = ANY ($1) AND NOT (trips = 0 AND open_until > statement_timestamp())
 """#)
 
     /// `BreakerLook`; rows: all breakers: how long each is closed to deliveries, its trips, whether this worker may probe it

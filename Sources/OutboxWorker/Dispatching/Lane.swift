@@ -212,7 +212,8 @@ struct Lane: Sendable {
     ///
     /// - Parameter nextIn: when there will be another one, in milliseconds.
     mutating func grant(_ permits: Int, nextIn milliseconds: Int64, at now: Int64) {
-        valve.grant(permits, askAt: now + milliseconds * 1000)
+        let isShut = now < pausedUntil || breaker.state == .open
+        valve.grant(isShut ? 0 : permits, askAt: now + milliseconds * 1000)
     }
 
     /// When something that is held back may go: a batch that has waited long enough, or the next permit.
@@ -239,7 +240,11 @@ struct Lane: Sendable {
     mutating func judge(_ verdict: Verdict, at now: Int64) -> Breaker.Report? {
         if case .delivered = verdict.action { return breaker.succeed(limit: destination.maxConcurrency) }
         guard let failure = verdict.failure else { return nil }
-        if verdict.blamesDestination { return breaker.fail(strains: failure.isStrain, at: now) }
+        if verdict.blamesDestination {
+            let report = breaker.fail(strains: failure.isStrain, at: now)
+            if report == .opened { valve.forfeit() }
+            return report
+        }
         return failure.isBlamelessAnswer ? breaker.answer() : nil
     }
 
@@ -250,11 +255,16 @@ struct Lane: Sendable {
         guard breaker.openedAt <= askedAt else { return }
         guard let row else { return breaker.learnRecovery() }
         breaker.learn(isOpen: row.isOpen, mayProbe: row.mayProbe)
+        if breaker.state == .open { valve.forfeit() }
         if row.pause > .zero, !row.isOpen { pause(until: askedAt + row.pause.microseconds) }
     }
 
     /// Sends nothing for a time, because the receiver asked for it.
-    mutating func pause(until time: Int64) { pausedUntil = max(pausedUntil, time) }
+    mutating func pause(until time: Int64) {
+        guard time > pausedUntil else { return }
+        pausedUntil = time
+        valve.forfeit()
+    }
 
     /// Takes out what should not wait here any longer: all of it when `all`, else what overflows. Retries go first, then
     /// the youngest.

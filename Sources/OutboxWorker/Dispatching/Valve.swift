@@ -15,6 +15,9 @@ struct Valve: Sendable {
 
     mutating func spend() { permits -= 1 }
 
+    /// Permits that cannot be used now would go out later beside those of that time.
+    mutating func forfeit() { permits = 0 }
+
     mutating func grant(_ count: Int, askAt time: Int64) {
         permits += count
         askAt = time

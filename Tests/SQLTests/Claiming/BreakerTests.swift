@@ -109,6 +109,45 @@ import Testing
         }
     }
 
+    /// What succeeds after a pause was asked for had been sent before.
+    @Test func successDoesNotEndAPause() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let worker = try await db.worker()
+            _ = try await report(db, id, opens: false, pause: .seconds(20), failingFor: .seconds(900))
+            try await BreakerStore.close([id], on: db.connection)
+            let row = try #require(try await BreakerStore.look(worker: worker, on: db.connection).first)
+            #expect(!row.isOpen && row.pause > .zero)
+            #expect(try await db.line("SELECT failing_since > now() - interval '10 minutes' FROM postrider.webhook_breakers") == "t")
+            try await db.run("UPDATE postrider.webhook_breakers SET open_until = clock_timestamp()")
+            try await BreakerStore.close([id], on: db.connection)
+            #expect(try await db.count("postrider.webhook_breakers") == 0)
+            // One that is open because of failures closes with the first success.
+            _ = try await report(db, id)
+            try await BreakerStore.close([id], on: db.connection)
+            #expect(try await db.count("postrider.webhook_breakers") == 0)
+        }
+    }
+
+    @Test func pauseAskedForBesideAProbeLeavesItToItsWorker() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let (first, second) = (try await db.worker(), try await db.worker())
+            _ = try await report(db, id)
+            try await parked(db, id, due: "clock_timestamp()")
+            let expire = "UPDATE postrider.webhook_breakers SET open_until = clock_timestamp()"
+            try await db.run(expire)
+            #expect(try await BreakerStore.look(worker: first, on: db.connection).map(\.mayProbe) == [true])
+            _ = try await report(db, id, opens: false, pause: .milliseconds(1))
+            try await db.run(expire)
+            #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.mayProbe) == [false])
+            // The probe failed.
+            _ = try await report(db, id)
+            try await db.run(expire)
+            #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.mayProbe) == [true])
+        }
+    }
+
     @Test func destinationIsDisabledAfterItsTimeOfFailure() async throws {
         try await withRollback { db in
             let patient = try await db.endpoint("patient", settings: "disable_after_s = 0")

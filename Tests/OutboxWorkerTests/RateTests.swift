@@ -1,0 +1,60 @@
+// What a lane does with permits of its rate: decisions without a clock.
+
+import Outbox
+import Testing
+
+@testable import OutboxStore
+@testable import OutboxWorker
+
+@Suite struct RateTests: DispatchFixture {
+    private func ratedState() throws -> DispatchState {
+        state([try destination(1, options: DeliveryOptions(parsing: Array(#"{"rate": {"per_second": 10, "burst": 5}}"#.utf8)))])
+    }
+
+    private func grant(_ state: inout DispatchState, _ permits: Int32, at now: Int64) {
+        state.grant([RateGrant(destination: 1, permits: permits, nextIn: 0)], at: now)
+    }
+
+    @Test func nothingGoesWithoutAPermit() throws {
+        var state = try ratedState()
+        add(&state, claim: 1, (0..<8).map { work($0) })
+        #expect(state.depart(at: 0).isEmpty)
+        #expect(state.ratesWanted(at: 0).map(\.wanted) == [8])
+        grant(&state, 3, at: 0)
+        #expect(state.depart(at: 0).count == 3)
+        #expect(state.ratesWanted(at: 0).map(\.wanted) == [5])
+    }
+
+    /// They would go out after the pause beside those that the bucket has gathered meanwhile.
+    @Test func permitsOfBeforeAPauseAreForfeited() throws {
+        var state = try ratedState()
+        add(&state, claim: 1, (0..<8).map { work($0) })
+        grant(&state, 2, at: 0)
+        let departures = state.depart(at: 0)
+        #expect(departures.count == 2)
+        grant(&state, 4, at: 1)
+        let place = try #require(state.lanes.place(of: 1))
+        state.lanes.all[place].pause(until: 1_000_000)
+        // Asked for before the pause, given after its begin.
+        grant(&state, 1, at: 2)
+        #expect(state.depart(at: 3).isEmpty)
+        #expect(state.ratesWanted(at: 3).isEmpty)
+        #expect(state.depart(at: 1_000_001).isEmpty)
+        #expect(state.ratesWanted(at: 1_000_001).map(\.wanted) == [6])
+        grant(&state, 6, at: 1_000_001)
+        #expect(state.depart(at: 1_000_001).count == 6)
+    }
+
+    @Test func permitsOfBeforeTheBreakerOpenedAreForfeited() throws {
+        var state = try ratedState()
+        add(&state, claim: 1, (0..<8).map { work($0) })
+        grant(&state, 4, at: 0)
+        _ = state.learn([BreakerRow(destination: 1, pause: .zero, isOpen: true, mayProbe: false)], askedAt: 1)
+        grant(&state, 4, at: 2)
+        _ = state.learn([BreakerRow(destination: 1, pause: .zero, isOpen: true, mayProbe: true)], askedAt: 3)
+        #expect(state.depart(at: 4).isEmpty)
+        #expect(state.ratesWanted(at: 4).map(\.wanted) == [1])
+        grant(&state, 1, at: 5)
+        #expect(state.depart(at: 5).count == 1)
+    }
+}
