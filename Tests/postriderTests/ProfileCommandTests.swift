@@ -55,7 +55,8 @@ import Testing
         #expect(moved.status == 0 && moved.errors.isEmpty, "\(moved.errors)")
         #expect(try postrider(["profiles", "remove", "own"], database: database).text == "own")
         #expect(try postrider(["profiles", "remove", "own"], database: database).status == 3)
-        #expect(try postrider(["endpoints", "update", "e", "--profile", "own"], database: database).status == 1)
+        #expect(try postrider(["endpoints", "update", "e", "--profile", "own"], database: database).status == 3)
+        #expect(try postrider(["profiles", "show", "own"], database: database).status == 3)
     }
 
     @Test func profileThatReadsSecretsOtherwiseIsToldOf() async throws {

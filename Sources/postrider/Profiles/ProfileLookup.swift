@@ -12,6 +12,7 @@ extension Session {
         do {
             return try await ProfileStore.load(on: raw).profile(name)
         } catch let error as ProfileCatalogError {
+            if case .unknown = error { throw CommandFailure.notFound(error.description) }
             throw CommandFailure.failed(error.description)
         }
     }
