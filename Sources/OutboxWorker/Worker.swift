@@ -8,7 +8,8 @@ internal import Synchronization
 /// Claims events, sends them and records what became of them, until its service group shuts down gracefully.
 ///
 /// Any number of workers may run on one database, in one process or in many. After a graceful shutdown everything that
-/// was sent is recorded and everything else is back in Postgres. Cancelling its task ends it at once: what was in flight
+/// was sent is recorded and everything else is back in Postgres; when the server is away at the end, the rest is taken over
+/// once the lease has run out. Cancelling its task ends it at once: what was in flight
 /// is sent again by another worker.
 public struct Worker: Service {
     private let settings: WorkerSettings

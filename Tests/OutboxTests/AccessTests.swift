@@ -1,6 +1,7 @@
 // The options auth, tls and proxy: what may stand in them, and what becomes of them.
 
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -33,6 +34,26 @@ import Testing
             id: 1, uuid: Fixture.destinationID, name: "d", url: DestinationURL("https://example.org/"),
             patterns: [EventPattern("*")], profile: Fixture.profile(profile), access: access(options, values))
         return try Fixture.request(Fixture.event(), destination)
+    }
+
+    /// One that is replaced between two reads would give the certificate of one and the key of another.
+    @Test func fileOfCertificateAndKeyIsReadOnce() throws {
+        let reads = Mutex(0)
+        let book = SettingBook(
+            grants: ProcessGrants(proxies: [:]) { name throws(SettingFault) in
+                let count = reads.withLock { count in
+                    count += 1
+                    return count
+                }
+                return "-----BEGIN CERTIFICATE----- \(name) \(count) -----BEGIN PRIVATE KEY-----"
+            })
+        let options = #"{"tls": {"certificate": "file:client.pem", "key": "file:client.pem", "ca": "file:ca.pem"}}"#
+        let access = try DeliveryOptions(parsing: Array(options.utf8)).access(
+            for: SettingScope(organization: nil, user: nil), from: book)
+        let identity = try #require(access?.identity)
+        #expect(identity.certificate == identity.key && identity.certificate?.contains("client.pem 1") == true)
+        #expect(identity.authority?.contains("ca.pem 2") == true)
+        #expect(reads.withLock { $0 } == 2)
     }
 
     // MARK: What may stand in options

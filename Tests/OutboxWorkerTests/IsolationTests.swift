@@ -47,6 +47,31 @@ import Testing
         #expect(state.retryRoom(of: 1, at: 20) == 2)
     }
 
+    /// A row of failures that opened no breaker, or of a pause that has passed, is no reason to leave retries where they are: a
+    /// worker that has just been started knows nothing else of the destination.
+    @Test func rowThatShutsNothingLetsRetriesThrough() throws {
+        var state = state([try destination(1), try destination(2), try destination(3)])
+        _ = state.learn([row(1, isOpen: false), row(2, pause: .seconds(5), isOpen: false), row(3)], askedAt: 0)
+        #expect([1, 2, 3].map { state.retryRoom(of: $0, at: 1) } == [Breaker.firstLimit, 0, 0])
+        _ = state.learn([row(1, isOpen: false), row(2, isOpen: false), row(3)], askedAt: 10)
+        #expect([1, 2, 3].map { state.retryRoom(of: $0, at: 11) } == [Breaker.firstLimit, Breaker.firstLimit, 0])
+    }
+
+    /// Both are told, the success first: the destination has not failed for as long as its row says.
+    @Test func successIsToldBesideAFailureThatFollows() throws {
+        var state = state([try destination(1)])
+        _ = state.learn([row(1, isOpen: false)], askedAt: 0)
+        add(&state, claim: 1, (0..<2).map { work($0) })
+        let departures = state.depart(at: 1)
+        answer(&state, departures[0].token, status: 200)
+        let ended = EndedExchange(duration: 5, status: 429, body: [], message: "")
+        let throttled = Answer(status: 429, retryAfter: .seconds(60))
+        state.settle(token: departures[1].token, .answered(throttled), ended, random: 0, now: 20)
+        let (failing, recovered) = state.breakers.take()
+        #expect(recovered == [1])
+        #expect(failing.map(\.destination) == [1] && failing[0].pause > .seconds(50))
+    }
+
     /// A receiver that refuses this payload lives, though nothing is held against it.
     @Test(arguments: [413, 415]) func probeThatIsRefusedWithoutBlameLetsMoreThrough(_ status: Int) throws {
         var state = state([try destination(1)])

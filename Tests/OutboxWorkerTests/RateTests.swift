@@ -32,6 +32,7 @@ import Testing
         grant(&state, 2, at: 0)
         let departures = state.depart(at: 0)
         #expect(departures.count == 2)
+        for departure in departures { answer(&state, departure.token, status: 200, now: 1) }
         grant(&state, 4, at: 1)
         let place = try #require(state.lanes.place(of: 1))
         state.lanes.all[place].pause(until: 1_000_000)

@@ -3,7 +3,7 @@
 import Postgres
 import Testing
 
-@Suite struct DecodingTests {
+@Suite(.fewAtOnce) struct DecodingTests {
     @Test func mismatchNamesQueryAndColumnButNotTheValue() async throws {
         let connection = try await connect()
         let rows = try await connection.query(

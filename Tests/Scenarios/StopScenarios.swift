@@ -65,6 +65,23 @@ extension Scenarios {
             try await deliverTheRest(outpost, answers)
         }
 
+        /// Sessions end and the server is there: what the worker holds is given back, and nobody has to rescue it.
+        @Test func lostSessionsAreNoServerThatIsAway() async throws {
+            let (worker, outpost, _, answers) = try await busyWorker(["POSTRIDER_SHUTDOWN_GRACE": "0s"])
+            let ended = try await outpost.sql(
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+                """)
+            #expect(ended.count >= 2, "the fault is injected")
+            worker.signal(SIGTERM)
+            try await eventually("the worker to end") { !worker.isRunning }
+            #expect(worker.status == 0)
+            #expect(try await outpost.count("postrider.webhook_claims") == 0)
+            #expect(try await outpost.count("postrider.webhook_retries") == 8)
+            try await deliverTheRest(outpost, answers)
+        }
+
         /// A server, a worker and a receiver that has got one request; the server goes away then, before the receiver answers
         /// or after the answer is recorded.
         private func orphan(

@@ -56,8 +56,8 @@ let listenSenderScript = ##"""
         tell(profile, "good", post(port, good, body))
         tell(profile, "tampered", post(port, good, body.replace(b"1.50", b"1.51")))
         tell(profile, "stranger", post(port, headers(profile, "d3Jvbmc=", body, now), body))
-        tell(profile, "old", post(port, headers(profile, secret, body, now - 3600), body))
-        tell(profile, "early", post(port, headers(profile, secret, body, now + 3600), body))
+        tell(profile, "old", post(port, headers(profile, secret, body, now - 600), body))
+        tell(profile, "early", post(port, headers(profile, secret, body, now + 600), body))
         unsigned = {name: value for name, value in good.items() if "signature" not in name.lower() or "Version" in name}
         tell(profile, "unsigned", post(port, unsigned, body))
     """##

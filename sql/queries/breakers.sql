@@ -50,13 +50,7 @@ RETURNING d.id;
 -- name: BreakerClose   rows: none
 -- params: $1 destinations int[]
 -- index: webhook_breakers_pkey
--- A pause that the receiver asked for holds all the same: what succeeded had been sent before.
-WITH paused AS (
-    UPDATE postrider.webhook_breakers SET failing_since = clock_timestamp()
-    WHERE destination_id = ANY ($1) AND trips = 0 AND open_until > statement_timestamp()
-)
-DELETE FROM postrider.webhook_breakers
-WHERE destination_id = ANY ($1) AND NOT (trips = 0 AND open_until > statement_timestamp());
+DELETE FROM postrider.webhook_breakers WHERE destination_id = ANY ($1);
 
 -- name: BreakerLook   rows: all breakers: how long each is closed to deliveries, its trips, whether this worker may probe it
 -- params: $1 worker bigint

@@ -184,8 +184,11 @@ SET event_ids = rest.events, destination_ids = rest.destinations, attempt_number
 FROM (SELECT f.claim_id, array_agg(f.event_id ORDER BY f.place) AS events,
              array_agg(f.destination_id ORDER BY f.place) AS destinations,
              array_agg(f.number ORDER BY f.place) AS numbers, array_agg(f.is_replay ORDER BY f.place) AS replays
-      FROM unnest($2::bigint[], $3::uuid[], $4::integer[], $5::smallint[], $6::boolean[]) WITH ORDINALITY
-           AS f (claim_id, event_id, destination_id, number, is_replay, place)
+      -- While the server was away a claim may have been cut down more than once.
+      FROM (SELECT DISTINCT ON (u.claim_id, u.event_id, u.destination_id) u.*
+            FROM unnest($2::bigint[], $3::uuid[], $4::integer[], $5::smallint[], $6::boolean[]) WITH ORDINALITY
+                 AS u (claim_id, event_id, destination_id, number, is_replay, place)
+            ORDER BY u.claim_id, u.event_id, u.destination_id, u.place) AS f
       GROUP BY f.claim_id) AS rest
 WHERE c.id = rest.claim_id AND c.id = ANY ($2) AND c.worker_id = $1;
 

@@ -6,7 +6,8 @@ internal import OutboxStore
 internal import Postgres
 internal import Synchronization
 
-/// Records and claims until it is told to stop and everything in memory is recorded.
+/// Records and claims until it is told to stop and everything in memory is recorded, or at least every attempt when the
+/// server is away.
 ///
 /// A turn sends the settlement of what ended and the next claim through one pipeline: one round trip and one commit for
 /// hundreds of events. Run by one task.
@@ -17,6 +18,8 @@ final class WorkCycle: Sendable {
     static let reliefInterval: Int64 = 100_000
     /// The longest rest without any work; 1 s.
     static let idleInterval: Int64 = 1_000_000
+    /// A server that could not be reached for so long is away; 1 s. One lost session is no absence.
+    static let absence = Duration.seconds(1)
     /// How often a pipeline may be refused by a working server before the life is given up; 5.
     static let patience = 5
     /// How long the server may take for a turn before its link is not trusted any more; 3 s, doubled by each turn that
@@ -104,6 +107,7 @@ final class WorkCycle: Sendable {
             defer { group.cancelAll() }
             group.addTask { try await self.context.links.work() }
             group.addTask {
+                try await ConnectionThread.sleep(for: Self.absence)
                 while !self.mayEndUnheard(turn) {
                     try Task.checkCancellation()
                     await self.signal.wait(atMost: .microseconds(Self.reliefInterval))
@@ -118,7 +122,6 @@ final class WorkCycle: Sendable {
     /// has run out.
     private func mayEndUnheard(_ turn: Turn) -> Bool {
         guard isStopping.load(ordering: .acquiring), !turn.settlement.hasAttempts else { return false }
-        context.dispatcher.relieve()
         let gauge = context.dispatcher.gauge()
         return gauge.outstanding == 0 && !gauge.hasAttempts
     }
@@ -130,7 +133,7 @@ final class WorkCycle: Sendable {
     func recordFacts() async {
         let (sent, number) = unconfirmed.withLock { $0 }
         for (settlement, number) in [(sent, number), (context.dispatcher.takeSettlement(), number + 1)]
-        where !settlement.isEmpty {
+        where settlement.hasAttempts {
             do {
                 let connection = try await context.links.work()
                 let steps = settlement.steps(worker: context.worker, number: number, now: MonotonicTime.now())

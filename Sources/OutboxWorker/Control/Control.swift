@@ -117,6 +117,8 @@ struct Control: Sendable {
     private func rescue(_ suspect: SuspectedWorker) async {
         do {
             try await context.links.aside { try await rescue(suspect, on: $0) }
+        } catch let error as PostgresError where error.code == .closed {
+            // The worker stops; somebody else rescues.
         } catch {
             context.logger.error("rescue failed", metadata: ["error": "\(error)"])
         }

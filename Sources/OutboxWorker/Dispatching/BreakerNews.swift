@@ -27,7 +27,7 @@ struct BreakerNews: Sendable {
             reports[id] = nil
             recoveries.insert(id)
         } else if report != nil || pause > .zero {
-            recoveries.remove(id)
+            // A success since the last round stands: it is told first.
             let told = reports[id]
             // Of several answers since the last round the longest pause counts, as it does in the lane.
             reports[id] = BreakerReport(

@@ -96,7 +96,10 @@ extension DispatchState {
     func retryRoom(of id: Int32, at now: Int64) -> Int {
         guard let destination = routing[id], destination.isEnabled else { return 0 }
         if let place = lanes.place(of: id) { return lanes.all[place].retryRoom(at: now) }
-        return breakers.rows[id] == nil ? Breaker().limit(of: destination.maxConcurrency) : 0
+        // A row alone does not shut it: one of a pause that has passed, or of failures that open no breaker, stays until the
+        // next success.
+        if let row = breakers.rows[id], row.isOpen || row.pause > .zero { return 0 }
+        return Breaker().limit(of: destination.maxConcurrency)
     }
 
     /// Exchanges the routing; lanes of changed destinations follow.

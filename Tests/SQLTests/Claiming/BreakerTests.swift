@@ -109,26 +109,6 @@ import Testing
         }
     }
 
-    /// What succeeds after a pause was asked for had been sent before.
-    @Test func successDoesNotEndAPause() async throws {
-        try await withRollback { db in
-            let id = try await db.endpoint()
-            let worker = try await db.worker()
-            _ = try await report(db, id, opens: false, pause: .seconds(20), failingFor: .seconds(900))
-            try await BreakerStore.close([id], on: db.connection)
-            let row = try #require(try await BreakerStore.look(worker: worker, on: db.connection).first)
-            #expect(!row.isOpen && row.pause > .zero)
-            #expect(try await db.line("SELECT failing_since > now() - interval '10 minutes' FROM postrider.webhook_breakers") == "t")
-            try await db.run("UPDATE postrider.webhook_breakers SET open_until = clock_timestamp()")
-            try await BreakerStore.close([id], on: db.connection)
-            #expect(try await db.count("postrider.webhook_breakers") == 0)
-            // One that is open because of failures closes with the first success.
-            _ = try await report(db, id)
-            try await BreakerStore.close([id], on: db.connection)
-            #expect(try await db.count("postrider.webhook_breakers") == 0)
-        }
-    }
-
     @Test func pauseAskedForBesideAProbeLeavesItToItsWorker() async throws {
         try await withRollback { db in
             let id = try await db.endpoint()

@@ -49,7 +49,7 @@ extension Scenarios {
                 }
                 let delay = try #require(try await outpost.firstDelay(of: failed))
                 // The attempt itself and its recording take a while; jitter is a tenth at most.
-                #expect((pack.firstDelay...pack.firstDelay * 11 / 10 + 5000).contains(delay))
+                #expect((pack.firstDelay...pack.firstDelay * 11 / 10 + 2500).contains(delay))
                 #expect(try await (outpost.firstDelay(of: refused) == nil) == pack.refusalIsFinal)
                 let dead = try await outpost.count("postrider.webhook_dead_letters WHERE event_id = '\(refused)'")
                 #expect(dead == (pack.refusalIsFinal ? 1 : 0))
