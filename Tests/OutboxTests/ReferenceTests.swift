@@ -74,6 +74,23 @@ import Testing
         #expect(reason("BETA") == reason("NONE") && reason("TOP") == reason("NONE") && reason("ENV") == reason("NONE"))
     }
 
+    /// A setting of the operator's own helps no destination of an organization or a user.
+    @Test(
+        arguments: [
+            (nil, nil, "${X} has no value: postrider settings set X, or POSTRIDER_EXPOSE of the worker"),
+            (
+                "acme", nil,
+                #"${X} has no value for organization "acme": postrider settings set X with --organization "acme" or --shared, or X:shared in POSTRIDER_EXPOSE of the worker"#
+            ),
+            (nil, "u", "${X} has no value: postrider settings set X with --shared, or X:shared in POSTRIDER_EXPOSE of the worker"),
+        ] as [(String?, String?, String)])
+    func whatIsMissingIsToldWithACureForTheDestination(organization: String?, user: String?, told: String) {
+        let fault = #expect(throws: SettingFault.self) {
+            try book().value(of: "X", for: SettingScope(organization: organization, user: user))
+        }
+        #expect(fault?.description == told)
+    }
+
     @Test func nothingShowsValues() {
         let text = "\(book()) \(String(reflecting: book())) \(String(describing: book().grants))"
         for value in ["acme's", "operator's", "env\""] { #expect(!text.contains(value)) }

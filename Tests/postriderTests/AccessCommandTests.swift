@@ -111,6 +111,30 @@ import Testing
         await connection.close()
     }
 
+    @Test func doctorTellsWhoseSettingsAreMissingBesideWhatIsExposed() async throws {
+        let (database, connection) = try await migrated()
+        for (name, narrowing) in [("own", []), ("acmes", ["--organization", "acme"]), ("somebodys", ["--user", "u"])] {
+            let created = try postrider(
+                ["endpoints", "create", "--name", name, "--url", "https://example.com/", "--events", "*"]
+                    + ["--option", #"auth={"bearer": "${TOKEN}"}"#] + narrowing, database: database)
+            #expect(created.status == 0, "\(created.errors)")
+        }
+        func doctor(_ exposed: String) throws -> String {
+            try postrider(["doctor"], database: database, environment: ["POSTRIDER_EXPOSE": exposed, "TOKEN": "x"]).output
+        }
+        let missing = "warn  settings: options name what is no setting for them: TOKEN"
+        let (operators, others) = (missing + " → postrider settings set NAME, or", missing + " of organization acme, TOKEN of users → ")
+        let nothing = try doctor("")
+        #expect(nothing.contains(operators) && nothing.contains(others + "postrider settings set NAME with --organization or --shared"))
+        // What the worker's environment gives is not missing, where it may be used.
+        let own = try doctor("TOKEN")
+        #expect(!own.contains(operators) && own.contains(others), "\(own)")
+        #expect(try doctor("TOKEN:shared").contains("ok    settings"))
+        #expect(try postrider(["settings", "set", "TOKEN", "--shared", "--secret-stdin"], database: database, input: "x").status == 0)
+        #expect(try doctor("").contains("ok    settings"))
+        await connection.close()
+    }
+
     @Test(arguments: [
         (#"{"max_attempts":3,"backoff_type":"exponential","initial_delay":1000,"max_delay":30000}"#, "3 1000 2 30000 0 -"),
         (#"{"max_attempts":4,"backoff_type":"linear","initial_delay":1000,"max_delay":2500}"#, "4 1000 1 2500 0 {1000,2000,2500}"),

@@ -13,6 +13,13 @@ public struct SettingScope: Sendable, Equatable {
         self.organization = organization
         isOperators = organization == nil && user == nil
     }
+
+    /// What gives a name a value for the destinations of the scope.
+    func cure(for name: String) -> String {
+        if isOperators { return "postrider settings set \(name), or POSTRIDER_EXPOSE of the worker" }
+        let own = organization.map { "--organization \($0.debugDescription) or " } ?? ""
+        return "postrider settings set \(name) with \(own)--shared, or \(name):shared in POSTRIDER_EXPOSE of the worker"
+    }
 }
 
 /// What a process lets destinations use of its own: nothing, unless the operator says so.
@@ -54,6 +61,12 @@ public struct ProcessGrants: Sendable, CustomStringConvertible, CustomReflectabl
         throw SettingFault("it names a file, and POSTRIDER_TLS_FOLDER is not set")
     }
 
+    /// The value of a variable that destinations of a scope may name; nil for others.
+    public func value(of name: String, for scope: SettingScope) -> String? {
+        guard let variable = variables[name], scope.isOperators || variable.isShared else { return nil }
+        return variable.value
+    }
+
     /// The names alone.
     public var description: String {
         "ProcessGrants(\(variables.keys.sorted().joined(separator: ", ")))"
@@ -90,10 +103,9 @@ public struct SettingBook: Sendable, CustomStringConvertible, CustomReflectable 
     public func value(of name: String, for scope: SettingScope) throws(SettingFault) -> String {
         if let organization = scope.organization, let own = entries[organization]?[name] { return try own.value.get() }
         if let common = entries[nil]?[name], scope.isOperators || common.isShared { return try common.value.get() }
-        if let variable = grants.variables[name], scope.isOperators || variable.isShared { return variable.value }
+        if let granted = grants.value(of: name, for: scope) { return granted }
         let whose = scope.organization.map { " for organization \($0.debugDescription)" } ?? ""
-        throw SettingFault(
-            "${\(name)} has no value\(whose): postrider settings set \(name), or POSTRIDER_EXPOSE of the worker")
+        throw SettingFault("${\(name)} has no value\(whose): \(scope.cure(for: name))")
     }
 
     /// How many settings there are; none of them.

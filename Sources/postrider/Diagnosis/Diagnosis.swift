@@ -16,8 +16,8 @@ struct Diagnosis {
         [
             server(), clock(), rights(), roles(), producing(), partitions(), retention(), queue(), deadLetters(),
             replays(), order(), workers(),
-            snapshots(), plainHTTP(), testURLs(), references(),
-        ] + attachments() + privacy()
+            snapshots(), plainHTTP(), testURLs(),
+        ] + references() + attachments() + privacy()
     }
 
     private func server() -> Finding {
@@ -176,13 +176,43 @@ struct Diagnosis {
                 "postrider n8n update NAME --url …/webhook/…")
     }
 
-    private func references() -> Finding {
-        let names = record["unset"]
-        return names.isEmpty
-            ? Finding(.ok, "settings", "all that options name are there")
-            : Finding(
-                .warn, "settings", "options name what is no setting for them: \(names)",
-                "postrider settings set NAME, or POSTRIDER_EXPOSE for every worker")
+    /// The operator's own destinations may use more than those of organizations and users, which have another cure.
+    private func references() -> [Finding] {
+        let unset = record.records("unset").filter {
+            settings.worker.grants.value(of: $0["name"], for: scope(of: $0)) == nil
+        }
+        guard !unset.isEmpty else { return [Finding(.ok, "settings", "all that options name are there")] }
+        return missing(
+            unset.filter { scope(of: $0).isOperators },
+            "postrider settings set NAME, or POSTRIDER_EXPOSE for every worker")
+            + missing(
+                unset.filter { !scope(of: $0).isOperators },
+                "postrider settings set NAME with --organization or --shared, "
+                    + "or NAME:shared in POSTRIDER_EXPOSE for every worker")
+    }
+
+    private func missing(_ references: [Record], _ cure: String) -> [Finding] {
+        if references.isEmpty { return [] }
+        let text = "options name what is no setting for them: \(names(of: references))"
+        return [Finding(.warn, "settings", text, cure)]
+    }
+
+    /// Whose destination names a setting; of which user does not matter.
+    private func scope(of reference: Record) -> SettingScope {
+        SettingScope(
+            organization: reference.value("organization_id")?.string, user: reference.isTrue("of_user") ? "" : nil)
+    }
+
+    /// Names of settings, and of whom they are missed; ten at most.
+    private func names(of references: [Record]) -> String {
+        let names = Set(
+            references.map { reference in
+                let scope = scope(of: reference)
+                if scope.isOperators { return reference["name"] }
+                return reference["name"] + (scope.organization.map { " of organization \($0)" } ?? " of users")
+            }
+        ).sorted()
+        return names.prefix(10).joined(separator: ", ") + (names.count > 10 ? " and \(names.count - 10) more" : "")
     }
 
     /// What was promised about persons and is not kept yet; nothing when nothing was promised.
