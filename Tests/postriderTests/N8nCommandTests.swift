@@ -267,6 +267,23 @@ private final class FakeN8n {
         await town.connection.close()
     }
 
+    @Test func laterImportNarrowsToAnOrganization() async throws {
+        let town = try await Town()
+        let export = Self.workflow("7", "Orders", nodes: [Self.post("orders")])
+        for (organization, action, stored) in [
+            (nil, "create", nil), ("acme", "update", "acme"), ("acme", "same", "acme"), (nil, "same", "acme"), ("beta", "update", "beta"),
+        ] as [(String?, String, String?)] {
+            let done = try town.importing(
+                export, ["--events", "orders=order.created", "--json"] + (organization.map { ["--organization", $0] } ?? []))
+            #expect(done.status == 0, "\(done.errors)")
+            #expect(try Record(Array(done.text.utf8))["action"] == action, "\(done.output)")
+            let rows = try await town.connection.query(
+                Statement(name: "test", sql: "SELECT organization_id FROM postrider.webhook_destinations", prepare: false))
+            #expect(try rows.map { try $0.stringOrNil(0) } == [stored])
+        }
+        await town.connection.close()
+    }
+
     @Test func typesComeFromTagsPathsOrAFile() async throws {
         let town = try await Town()
         let tags = #"[{"id": "t", "name": "user.*"}, {"name": "production"}, "order.paid"]"#

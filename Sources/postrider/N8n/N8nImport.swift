@@ -33,7 +33,8 @@ struct N8nImport: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Types of one path; can be repeated.", valueName: "path=list")) var events: [String] = []
     @Option(help: ArgumentHelp("JSON object of paths and lists of types.", valueName: "file")) var map: String?
     @Option(help: "Where other types come from: map, tag or path.") var eventsFrom = Source.map
-    @Option(help: "Only events of this organization.") var organization: String?
+    @Option(help: "Only events of this organization, also for what is known already; without it that stays as it is.")
+    var organization: String?
     @Flag(help: "Tell what would be done, and do nothing.") var dryRun = false
     @OptionGroup var output: OutputOptions
 

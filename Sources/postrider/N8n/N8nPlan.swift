@@ -35,6 +35,7 @@ struct N8nPlan {
     let base: String
     /// Destinations of kind n8n as they are listed.
     let known: [Record]
+    /// Whose events alone; nil leaves it as it is, and a new destination those of all.
     let organization: String?
     /// Types by path, as they were given.
     let types: [String: [String]]
@@ -71,10 +72,10 @@ struct N8nPlan {
             return step
         }
         step.columns = ["name": name, "url": url, "events": step.events, "workflow_id": webhook.workflowID]
+        if let organization { step.columns["organization_id"] = organization }
         guard let existing else {
             step.action = .create
             if !webhook.isActive { step.columns.merge(["is_active": false, "inactive_reason": Self.inactive]) { $1 } }
-            if let organization { step.columns["organization_id"] = organization }
             return step
         }
         change(&step, webhook, existing)
@@ -86,6 +87,7 @@ struct N8nPlan {
         var isSame =
             existing["name"] == step.name && existing["url"] == step.columns["url"] as? String
             && existing["events"] == step.events.joined(separator: ",") && existing["workflow_id"] == webhook.workflowID
+        if let organization, existing["organization_id"] != organization { isSame = false }
         if existing.isTrue("is_active"), !webhook.isActive {
             step.columns.merge(["is_active": false, "inactive_reason": Self.inactive]) { $1 }
             isSame = false
