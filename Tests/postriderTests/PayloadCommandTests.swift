@@ -1,8 +1,12 @@
 // `postrider filters test`, `postrider transform test` and `postrider endpoints match`.
 
+import Foundation
+import Outbox
 import Postgres
 import TestSupport
 import Testing
+
+@testable import postrider
 
 @Suite struct PayloadCommandTests {
     /// Neither filters nor templates need a database.
@@ -81,5 +85,45 @@ import Testing
         #expect(forbidden.status == 1 && forbidden.errors.contains("is not allowed: SELECT postrider.allow_transform('public.none')"))
         #expect(try run("transform", "test", "--endpoint", "nobody", "--data", "{}").status == 3)
         await connection.close()
+    }
+
+    @Test func filtersAreAskedAboutSealedPayloadsWithTheirKeyAlone() async throws {
+        let database = try await TestCluster.freshDatabase()
+        func run(_ arguments: String..., keys: String = "") throws -> CommandResult {
+            try postrider(arguments, database: database, environment: ["POSTRIDER_SECRET_KEYS": keys])
+        }
+        _ = try run("migrate")
+        for (name, events, options) in [
+            ("all", "*", []), ("brazil", "*", ["--option", #"filter={"country": ["BR"]}"#]),
+            ("chile", "*", ["--option", #"filter={"country": ["CL"]}"#]), ("deals", "deal.*", ["--option", #"filter={"country": ["BR"]}"#]),
+        ] {
+            let create = ["endpoints", "create", "--name", name, "--url", "https://example.com/", "--events", events]
+            #expect(try postrider(create + options, database: database).status == 0)
+        }
+        let event = try run("emit", "lead.created", "--data", #"{"country": "BR"}"#).text
+        let id = try #require(EventID(event))
+        let own = "own:" + Data(repeating: 7, count: 32).base64EncodedString()
+        let other = "other:" + Data(repeating: 8, count: 32).base64EncodedString()
+        let sealed = try SealedSecret(sealing: #"{"country": "BR"}"#, for: .payload(id), with: KeyRing(list: own)).text
+        let connection = try await Connection.open(ConnectionSettings(url: database))
+        _ = try await connection.script(
+            "UPDATE postrider.webhook_event_log SET data = jsonb_build_object('postrider', '\(sealed)')", name: "seal")
+        await connection.close()
+        func answers(_ keys: String) throws -> [String] {
+            let matched = try run("endpoints", "match", event, "--json", keys: keys)
+            #expect(matched.status == 0, "\(matched)")
+            return try matched.text.split(separator: "\n").map { line in
+                let record = try Record(Array(line.utf8))
+                return "\(record["destination"]) \(record["gets_it"]) \(record["remark"])"
+            }
+        }
+        let others = "deals no wants deal.*"
+        #expect(try answers("\(other),\(own)") == ["all yes ", "brazil yes ", #"chile no filter: "country" does not hold"#, others])
+        let unknown = "filter: the payload is sealed with key 'own', which is not in POSTRIDER_SECRET_KEYS"
+        for keys in ["", other] {
+            #expect(try answers(keys) == ["all yes ", "brazil  \(unknown)", "chile  \(unknown)", others])
+        }
+        let wrong = other.replacing("other:", with: "own:")
+        #expect(try answers(wrong)[1] == "brazil  filter: the payload is sealed and does not open")
     }
 }

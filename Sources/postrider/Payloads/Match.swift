@@ -9,7 +9,8 @@ struct Match: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List who would get an event, and why others would not: endpoints and n8n workflows.",
         discussion: """
-            Nothing is written or sent.
+            Nothing is written or sent. A sealed payload is opened with the keys that are here (POSTRIDER_SECRET_KEYS); without
+            its key nobody can tell what filters make of it.
 
               postrider endpoints match --type lead.created --data '{"country": "BR"}' --organization acme
               postrider endpoints match 01a1fc61-5643-7ab4-82fb-36796572a704
@@ -33,19 +34,29 @@ struct Match: AsyncParsableCommand {
         if let type { try CommandFailure.naming("--type") { try EventType.validate(type) } }
         try await Session.with { session in
             let event = try await find(session)
-            let payload = try CommandFailure.naming("--data") { try ParsedPayload(parsing: event.data) }
+            let payload = try payload(of: event, session.keys)
             let answers = try await MatchedDestination.all(session).map { destination in
-                let refusal = destination.refusal(of: event, payload)
+                let answer = destination.answer(to: event, payload)
                 return Record([
                     "destination": destination.record["name"], "id": destination.record["id"],
-                    "kind": destination.kind.noun, "gets_it": refusal == nil,
-                    "remark": refusal ?? destination.treatment,
+                    "kind": destination.kind.noun, "gets_it": answer.getsIt, "remark": answer.remark,
                 ])
             }
+            let order: [JSONValue] = [.bool(true), .null, .bool(false)]
             Session.show(
-                answers.filter { $0.isTrue("gets_it") } + answers.filter { !$0.isTrue("gets_it") },
+                order.flatMap { getsIt in answers.filter { $0.value("gets_it") == getsIt } },
                 [("gets it", "gets_it"), ("destination", "destination"), ("kind", "kind"), ("remark", "remark")],
                 json: output.json)
+        }
+    }
+
+    /// The payload, opened when it is sealed, or why it does not open.
+    private func payload(of event: Event, _ keys: KeyRing?) throws -> Result<ParsedPayload, SealingError> {
+        do {
+            let data = try event.opened(with: keys).data
+            return .success(try CommandFailure.naming("--data") { try ParsedPayload(parsing: data) })
+        } catch let error as SealingError {
+            return .failure(error)
         }
     }
 
@@ -56,6 +67,7 @@ struct Match: AsyncParsableCommand {
             user: user, data: try data?.bytes() ?? Array("{}".utf8))
         guard let event else { return found }
         let record = try await session.record(.eventShow, id: event, "event")
+        found.id = EventID(event) ?? found.id
         found.type = record["event_type"]
         found.organization = record["organization_id"].isEmpty ? nil : record["organization_id"]
         found.user = record["user_id"].isEmpty ? nil : record["user_id"]

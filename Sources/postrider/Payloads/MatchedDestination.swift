@@ -39,8 +39,27 @@ struct MatchedDestination {
         return try DeliveryOptions(options)
     }
 
-    /// Why it would not get an event; nil when it would.
-    func refusal(of event: Event, _ payload: ParsedPayload) -> String? {
+    /// Whether it would get an event, nil when that cannot be told here, and what there is to say about it.
+    ///
+    /// - Parameter payload: what a filter is asked about, or why it cannot be.
+    func answer(
+        to event: Event, _ payload: Result<ParsedPayload, SealingError>
+    ) -> (getsIt: Bool?, remark: String) {
+        if let refusal = refusal(of: event) { return (false, refusal) }
+        guard let filter = try? options().filter else { return (true, treatment) }
+        switch payload {
+        case .success(let payload):
+            guard let place = filter.fault(of: payload) else { return (true, treatment) }
+            return (false, "filter: \(place) does not hold")
+        case .failure(.missingKey(let name)):
+            return (nil, "filter: the payload is sealed with key '\(name)', which is not in POSTRIDER_SECRET_KEYS")
+        case .failure:
+            return (nil, "filter: the payload is sealed and does not open")
+        }
+    }
+
+    /// Why it would not get an event whatever its payload; nil when it might.
+    private func refusal(of event: Event) -> String? {
         let patterns = record["events"].split(separator: ",").map(String.init)
         guard patterns.contains(where: { (try? EventPattern($0))?.matches(event.type) == true }) else {
             return "wants \(patterns.joined(separator: ", "))"
@@ -48,8 +67,7 @@ struct MatchedDestination {
         let (organization, user) = (record["organization_id"], record["user_id"])
         if !organization.isEmpty, organization != event.organization { return "only of organization \(organization)" }
         if !user.isEmpty, user != event.user { return "only of user \(user)" }
-        guard let filter = try? options().filter, let place = filter.fault(of: payload) else { return nil }
-        return "filter: \(place) does not hold"
+        return nil
     }
 
     /// What becomes of an event that it would get.
