@@ -133,6 +133,21 @@ import Testing
         #expect(try await past.count("postrider.webhook_retries") == 0)
     }
 
+    /// Nothing is taken back, and the help says so.
+    @Test(arguments: ["pause", "cancel"])
+    func whatIsScheduledIsSentAllTheSame(command: String) async throws {
+        let past = try await Past()
+        _ = try await past.connection.script(
+            """
+            SELECT postrider.start_replay('{"what": "deliveries", "endpoint": "billing", "rate": 100000}', 20);
+            SELECT postrider.replay_batch(1, 5)
+            """, name: "a driver")
+        #expect(try past.run("replay", command, "1").status == 0)
+        #expect(try await past.count("postrider.webhook_retries WHERE is_replay") == 5)
+        let help = try past.run("replay", command, "--help").output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        #expect(help.contains("what it has scheduled is still sent") && !help.contains("within a second"), "\(help)")
+    }
+
     @Test func deadLettersAreExplainedReplayedAndArchived() async throws {
         let past = try await Past(events: 30)
         let letters = try past.run("dead-letters", "--json").output.split(separator: "\n").map { try Record(Array($0.utf8)) }

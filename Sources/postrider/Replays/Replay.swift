@@ -77,7 +77,8 @@ struct Replay: AsyncParsableCommand {
     /// `postrider replay pause`.
     struct Pause: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Pause a replay, whoever drives it; what becomes due within a second is still sent.")
+            abstract: "Pause a replay, whoever drives it; what it has scheduled is still sent.",
+            discussion: Replay.whatIsScheduled)
         @Argument(help: "The replay's id.") var id: Int64
         @OptionGroup var output: OutputOptions
 
@@ -89,7 +90,8 @@ struct Replay: AsyncParsableCommand {
     /// `postrider replay cancel`.
     struct Cancel: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "End a replay for good; what becomes due within a second is still sent.")
+            abstract: "End a replay for good; what it has scheduled is still sent.",
+            discussion: Replay.whatIsScheduled)
         @Argument(help: "The replay's id.") var id: Int64
         @OptionGroup var output: OutputOptions
 
@@ -116,6 +118,12 @@ struct Replay: AsyncParsableCommand {
             }
         }
     }
+
+    /// What pausing and cancelling leave as it is.
+    static let whatIsScheduled = """
+        A replay schedules at most a second in advance. Where its rate is above what an endpoint takes, or an endpoint is
+        inactive, more of what it has scheduled waits for the endpoint, and is sent all the same.
+        """
 
     /// Prints replays.
     static func show(_ records: [Record], json: Bool) {
