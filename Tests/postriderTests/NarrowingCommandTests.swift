@@ -64,4 +64,11 @@ import Testing
         let third = try create(database, ["--organization", "acme"])
         #expect(third.errors.contains(#"note: 2 other endpoints have the name "billing""#), "\(third.errors)")
     }
+
+    /// What is parked becomes due when it is enabled, and new events are claimed at the same time.
+    @Test(arguments: ["endpoints", "n8n"])
+    func enablingPromisesNoOrderBeforeNewEvents(group: String) throws {
+        let help = try postrider([group, "enable", "--help"], database: "unused")
+        #expect(help.status == 0 && help.output.contains("Send again: what waited, oldest first, beside new events."), "\(help)")
+    }
 }

@@ -53,7 +53,8 @@ struct DisableDestination<Group: DestinationGroup>: AsyncParsableCommand {
 /// `enable`.
 struct EnableDestination<Group: DestinationGroup>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
-        CommandConfiguration(commandName: "enable", abstract: "Send again, what waited first.")
+        CommandConfiguration(
+            commandName: "enable", abstract: "Send again: what waited, oldest first, beside new events.")
     }
     @OptionGroup var chosen: ChosenDestination<Group>
 
