@@ -105,6 +105,43 @@ import Testing
         #expect(try await past.count("postrider.webhook_replays") == 0)
     }
 
+    /// What was named is an order; criteria are a question, which may have no answer.
+    @Test func whatWasNamedAndCannotBeSentIsAnError() async throws {
+        let past = try await Past(events: 10)
+        func event(_ number: Int, _ column: String = "id") async throws -> String {
+            try await past.text("SELECT (\(column))::text FROM postrider.webhook_event_log WHERE data = '{\"n\": \(number)}'")
+        }
+        func delivery(_ number: Int) async throws -> String { try await event(number, "postrider.delivery_id(id, 1)") }
+        func expect(_ words: [String], _ told: String) throws {
+            for more in [[], ["--dry-run"]] {
+                let result = try postrider(words + more, database: past.url)
+                #expect(result.status == 3 && result.errors.contains(told) && result.output.isEmpty, "\(words): \(result)")
+            }
+        }
+        let gone = try await delivery(4)
+        _ = try await past.connection.script(
+            """
+            DELETE FROM postrider.webhook_attempts WHERE event_id IN ('\(event(1))', '\(event(2))');
+            INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number) VALUES ('\(event(2))', 'infinity', 1, 1);
+            DELETE FROM postrider.webhook_event_log WHERE id = '\(event(4))'
+            """, name: "what went")
+        try expect(["replay", "--event", try await event(1)], "or its attempts are gone")
+        try expect(["replay", "--delivery", try await delivery(2)], "cannot be sent again: it is sent without a replay")
+        try expect(["replay", "--delivery", gone], "delivery \(gone) cannot be sent again: its event is gone")
+        let third = try await event(3)
+        try expect(["dead-letters", "replay", "--event", third], "has no dead letter to send")
+        try expect(["replay", "--backfill", "--endpoint", "billing", "--event", third], "the endpoint got it")
+        for words in [["--event", third, "--status", "failed"], ["--type", "nobody.sends"], ["--endpoint", "billing", "--until", "1h"]] {
+            let result = try postrider(["replay"] + words, database: past.url)
+            #expect(result.status == 0 && result.text == "0 deliveries would be sent", "\(words): \(result)")
+        }
+        #expect(try past.run("endpoints", "delete", "billing").status == 0)
+        let dead = try await delivery(10)
+        try expect(["replay", "--delivery", dead], "delivery \(dead) cannot be sent again: its endpoint is deleted")
+        #expect(try past.run("dead-letters", "explain", dead).output.contains("send it again: not possible, its endpoint is deleted"))
+        #expect(try await past.count("postrider.webhook_replays") == 0)
+    }
+
     @Test func pausedReplayGoesOnWhereItWas() async throws {
         let past = try await Past()
         _ = try await past.connection.script(

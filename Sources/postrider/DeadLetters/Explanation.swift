@@ -47,7 +47,8 @@ struct Explanation {
     }
 
     private var command: String {
-        letter.isTrue("has_payload")
+        if letter.isTrue("is_deleted") { return "not possible, its endpoint is deleted" }
+        return letter.isTrue("has_payload")
             ? "postrider replay --delivery \(letter["id"])" : "not possible, retention removed the payload"
     }
 

@@ -44,6 +44,12 @@ struct ReplayOptions: ParsableArguments {
         [delivery, event, endpoint, type, organization, user, status, failure].contains { $0 != nil }
     }
 
+    /// Whether a delivery or event is named, at most with its endpoint: other criteria may leave it out.
+    var namesOne: Bool {
+        let filters = [type, organization, user, status, failure]
+        return (delivery != nil || event != nil) && !critical && filters.allSatisfy { $0 == nil }
+    }
+
     /// The criteria of `postrider.replay_plan`.
     ///
     /// - Throws: ``CommandFailure`` for ids that are none.

@@ -10,7 +10,8 @@ struct ReplayOrder {
 
     /// Counts; without `--dry-run` asks, stores the replay and drives it to its end.
     ///
-    /// - Throws: ``CommandFailure`` when it is not wanted, or when there is nothing to send because payloads are gone.
+    /// - Throws: ``CommandFailure`` when it is not wanted, or when there is nothing to send because payloads are gone, or of
+    ///   a delivery or event that was named.
     func carryOut(_ output: OutputOptions) async throws {
         try await Session.with { session in
             guard let plan = try await session.run(.replayPlan, criteria).first else { return }
@@ -18,6 +19,9 @@ struct ReplayOrder {
             let lost = Int(plan.number("without_payload") ?? 0)
             if !options.dryRun, planned == 0, lost > 0 {
                 throw CommandFailure.failed("not sent: retention removed the payload")
+            }
+            if planned == 0, lost == 0, options.namesOne {
+                throw CommandFailure.notFound(try await refusal(session))
             }
             if lost > 0 { Session.remark("\(lost) left out: retention removed their payloads") }
             if plan.isTrue("is_inactive") {
