@@ -105,6 +105,29 @@ import Testing
         #expect(try await past.count("postrider.webhook_replays") == 0)
     }
 
+    /// Without its key nobody knows whether a sealed event is wanted: it is not left out without a word.
+    @Test func backfillAsksItsFilterAboutOpenedPayloads() async throws {
+        let past = try await Past(events: 3)
+        let create = ["endpoints", "create", "--name", "late", "--url", "https://example.com/", "--events", "*"]
+        #expect(try postrider(create + ["--option", #"filter={"n": [2]}"#], database: past.url).status == 0)
+        let keys = "own:" + Data(repeating: 7, count: 32).base64EncodedString()
+        for number in 1...3 {
+            let event = try await past.text("SELECT id::text FROM postrider.webhook_event_log ORDER BY id OFFSET \(number - 1) LIMIT 1")
+            let sealed = try SealedSecret(
+                sealing: #"{"n": \#(number)}"#, for: .payload(try #require(EventID(event))), with: KeyRing(list: keys))
+            _ = try await past.connection.script(
+                "UPDATE postrider.webhook_event_log SET data = jsonb_build_object('postrider', '\(sealed.text)') WHERE id = '\(event)'",
+                name: "seal")
+        }
+        let backfill = ["replay", "--backfill", "--endpoint", "late", "--yes"]
+        let refused = try postrider(backfill, database: past.url)
+        #expect(refused.status == 1 && refused.errors.contains("it is sealed with key 'own'"), "\(refused)")
+        #expect(try await past.count("postrider.webhook_retries") == 0)
+        let resumed = try postrider(["replay", "resume", "1"], database: past.url, environment: ["POSTRIDER_SECRET_KEYS": keys])
+        #expect(resumed.status == 0 && resumed.text.hasSuffix("1 deliveries scheduled"), "\(resumed)")
+        #expect(try await past.count("postrider.webhook_retries") == 1)
+    }
+
     /// What was named is an order; criteria are a question, which may have no answer.
     @Test func whatWasNamedAndCannotBeSentIsAnError() async throws {
         let past = try await Past(events: 10)
@@ -130,8 +153,11 @@ import Testing
         try expect(["replay", "--delivery", gone], "delivery \(gone) cannot be sent again: its event is gone")
         let third = try await event(3)
         try expect(["dead-letters", "replay", "--event", third], "has no dead letter to send")
-        try expect(["replay", "--backfill", "--endpoint", "billing", "--event", third], "the endpoint got it")
-        for words in [["--event", third, "--status", "failed"], ["--type", "nobody.sends"], ["--endpoint", "billing", "--until", "1h"]] {
+        // What is done already is no error: a backfill may be ordered twice.
+        for words in [
+            ["--backfill", "--endpoint", "billing", "--event", third], ["--event", third, "--status", "failed"],
+            ["--type", "nobody.sends"], ["--endpoint", "billing", "--until", "1h"],
+        ] {
             let result = try postrider(["replay"] + words, database: past.url)
             #expect(result.status == 0 && result.text == "0 deliveries would be sent", "\(words): \(result)")
         }

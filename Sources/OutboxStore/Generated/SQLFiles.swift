@@ -7828,7 +7828,8 @@ SELECT jsonb_build_object(
                    WHERE deleted_at IS NULL AND is_active AND url ILIKE 'http://%'),
     'test_urls', (SELECT coalesce(jsonb_agg(name ORDER BY name), '[]') FROM postrider.webhook_destinations
                   WHERE deleted_at IS NULL AND is_active AND url ~ '^[^?]*/webhook-test/'),
-    'unset', (SELECT coalesce(jsonb_agg(DISTINCT n.name ORDER BY n.name), '[]')
+    'unset', (SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('name', n.name, 'organization_id', d.organization_id,
+                                                                    'of_user', d.user_id IS NOT NULL)), '[]')
               FROM postrider.webhook_destinations AS d,
                    regexp_matches(replace(jsonb_build_array(d.options -> 'auth', d.options -> 'tls', d.options -> 'proxy')::text, '$${', ''), '\$\{([A-Za-z_][A-Za-z0-9_]*)\}', 'g') AS m,
                    LATERAL (SELECT m[1] AS name) AS n

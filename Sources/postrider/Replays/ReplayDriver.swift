@@ -56,7 +56,7 @@ struct ReplayDriver {
     /// Batches until the end; the state it ends in.
     private func batches(_ interruption: Interruption) async throws -> String {
         let record = try await Replay.find(id, session)
-        let admits = try ReplayFilter.admits(record["filter"])
+        let admits = try ReplayFilter.admits(record["filter"], keys: session.keys)
         var scheduled = Int(record.number("scheduled") ?? 0)
         var progress = ProgressLine(
             total: Int(record.number("planned") ?? 0), perSecond: record.number("rate") ?? 0)

@@ -7,9 +7,6 @@ extension ReplayOrder {
     func refusal(_ session: Session) async throws -> String {
         let name = options.delivery.map { "delivery \($0)" } ?? "event \(options.event ?? "")"
         let what = criteria["what"] as? String
-        if what == "backfill" {
-            return "nothing of \(name) to send: the endpoint got it, is about to get it, or does not want it"
-        }
         if what == "dead_letters" {
             return "\(name) has no dead letter to send: it was sent again, is archived, or its endpoint is deleted"
         }

@@ -20,7 +20,8 @@ struct ReplayOrder {
             if !options.dryRun, planned == 0, lost > 0 {
                 throw CommandFailure.failed("not sent: retention removed the payload")
             }
-            if planned == 0, lost == 0, options.namesOne {
+            // A backfill of what the endpoint has got is done already.
+            if planned == 0, lost == 0, options.namesOne, criteria["what"] as? String != "backfill" {
                 throw CommandFailure.notFound(try await refusal(session))
             }
             if lost > 0 { Session.remark("\(lost) left out: retention removed their payloads") }
@@ -31,7 +32,7 @@ struct ReplayOrder {
                 Session.remark("the payload filter of \(plan["endpoint"]) may leave out some")
             }
             if options.dryRun || planned == 0 { return tell(plan, planned, lost, json: output.json) }
-            _ = try ReplayFilter.admits(plan["filter"])
+            _ = try ReplayFilter.admits(plan["filter"], keys: session.keys)
             let isBulk = options.delivery == nil && planned > 1
             guard !isBulk || options.yes || Session.confirms(question(planned, plan)) else {
                 throw CommandFailure.failed("\(planned) deliveries not sent: add --yes")
