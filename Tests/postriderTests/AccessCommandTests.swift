@@ -181,6 +181,28 @@ import Testing
         await connection.close()
     }
 
+    @Test func waitsAreComparedWhenBothAreGiven() async throws {
+        let (database, connection) = try await migrated()
+        let url = ["--url", "https://example.com/", "--events", "*"]
+        #expect(try postrider(["endpoints", "create", "--name", "x", "--max-delay", "10s"] + url, database: database).status == 0)
+        let loaded = try await RoutingStore.load(on: connection)
+        #expect(loaded.faults.isEmpty && loaded.destinations.first?.retry.baseDelay == .seconds(10))
+        for options in [["--max-delay", "1d"], ["--base-delay", "2h"]] {
+            let result = try postrider(["endpoints", "update", "x"] + options, database: database)
+            #expect(result.status == 0, "\(result.errors)")
+        }
+        #expect(try await RoutingStore.load(on: connection).destinations.first?.retry.baseDelay == .seconds(7200))
+        for (options, reason) in [
+            (["--base-delay", "2h", "--max-delay", "1h"], "base_delay must not exceed max_delay"),
+            (["--delays", "1s,400d"], "0 s to 366 days"), (["--base-delay", "400d"], "0 s to 366 days"),
+            (["--factor", "101"], "1 to 100"),
+        ] {
+            let result = try postrider(["endpoints", "update", "x"] + options, database: database)
+            #expect(result.status == 1 && result.errors.contains(reason), "\(options): \(result.errors)")
+        }
+        await connection.close()
+    }
+
     @Test func workersExposeOnlyWhatTheyAreTold() async throws {
         let good = try await Settings.load(environment: [
             "POSTRIDER_EXPOSE": "TOKEN, OPEN:shared,NOWHERE", "TOKEN": "a", "OPEN": "b", "HIDDEN": "c",

@@ -327,8 +327,8 @@ COMMENT ON COLUMN postrider.webhook_destinations.is_active IS 'False: its delive
 COMMENT ON COLUMN postrider.webhook_destinations.inactive_reason IS 'Why it is inactive: disabled by hand, gone (410), …; null when active.';
 COMMENT ON COLUMN postrider.webhook_destinations.headers IS 'Extra request headers, a JSON object of names and strings.';
 COMMENT ON COLUMN postrider.webhook_destinations.max_attempts IS 'Attempts of one delivery in all, the first included; default 6.';
-COMMENT ON COLUMN postrider.webhook_destinations.base_delay_ms IS 'Wait before the second attempt, in milliseconds; default 30000.';
-COMMENT ON COLUMN postrider.webhook_destinations.delay_factor IS 'Each wait is the one before times this; default 2.';
+COMMENT ON COLUMN postrider.webhook_destinations.base_delay_ms IS 'Wait before the second attempt, in milliseconds, never longer than max_delay_ms; default 30000.';
+COMMENT ON COLUMN postrider.webhook_destinations.delay_factor IS 'Each wait is the one before times this, 1 to 100; default 2.';
 COMMENT ON COLUMN postrider.webhook_destinations.max_delay_ms IS 'No wait is longer than this, in milliseconds; default 3600000.';
 COMMENT ON COLUMN postrider.webhook_destinations.jitter IS 'Random part of each wait, as a fraction of it; default 0.1.';
 COMMENT ON COLUMN postrider.webhook_destinations.delays_ms IS 'The waits themselves, in milliseconds; when given, base, factor and maximum do not count.';

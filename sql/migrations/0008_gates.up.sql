@@ -1,7 +1,8 @@
--- Postrider 0008: gates. What a destination may be called, where it may point, what it may send along.
+-- Postrider 0008: gates. What a destination may be called, where it may point, what it may send along, and when it is tried
+-- again.
 --
--- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField): a test runs one list of cases
--- and thousands of random ones against both. A trigger asks for them, so that no way into the table goes around them, and
+-- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField, RetryPolicy, FinalStatuses): a test
+-- runs one list of cases and thousands of random ones against both. A trigger asks for them, so that no way into the table goes around them, and
 -- the program checks again before it sends: what was forced in regardless is parked and reported.
 --
 -- A trigger and not constraints: the privileges of a constraint's functions are those of whoever writes the row, so a
@@ -217,6 +218,34 @@ CREATE FUNCTION postrider.name_fault(name text) RETURNS text LANGUAGE sql IMMUTA
 $$;
 COMMENT ON FUNCTION postrider.name_fault(text) IS 'What is wrong with a destination''s name; null when nothing is.';
 
+-- Retries -------------------------------------------------------------------------------------------------------------
+
+-- What is below the limits is refused by constraints of the table.
+CREATE FUNCTION postrider.waits_fault(base_delay_ms bigint, max_delay_ms bigint, delay_factor float8, delays_ms bigint[])
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN array_ndims(delays_ms) > 1 THEN 'delays_ms must be a plain list of waits'
+        WHEN array_position(delays_ms, NULL) IS NOT NULL THEN 'delays_ms must not hold nulls'
+        WHEN cardinality(delays_ms) > 999 THEN 'delays_ms must hold at most 999 waits'
+        WHEN greatest(base_delay_ms, max_delay_ms, (SELECT max(w.wait) FROM unnest(delays_ms) AS w (wait))) > 31622400000
+            THEN 'base_delay_ms, max_delay_ms and delays_ms must be 0 s to 366 days'
+        WHEN delay_factor > 100 THEN 'delay_factor must be 1 to 100'
+    END
+$$;
+COMMENT ON FUNCTION postrider.waits_fault(bigint, bigint, float8, bigint[]) IS
+    'What is too much of a destination''s waits; null when nothing is.';
+
+CREATE FUNCTION postrider.statuses_fault(statuses text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT 'not a status from 400 to 599, a range of them, 4xx or 5xx: ' || quote_literal(left(p.part, 64))
+    FROM unnest(string_to_array(statuses, ',')) AS p (part),
+         LATERAL (SELECT regexp_match(replace(p.part, ' ', '') COLLATE "C",
+                                      '^!?(?:[45]xx|([45][0-9][0-9])(?:-([45][0-9][0-9]))?)$') AS ends) AS r
+    WHERE p.part <> '' AND (r.ends IS NULL OR r.ends[1]::integer > r.ends[2]::integer)
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION postrider.statuses_fault(text) IS
+    'Names the first part of a list of final statuses that cannot be read; null when there is none.';
+
 -- The gate ------------------------------------------------------------------------------------------------------------
 
 -- Runs as its owner, so that whoever may write destinations needs no rights on the functions above.
@@ -256,6 +285,16 @@ BEGIN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'options', HINT = 'docs/options.md lists them.';
     END IF;
+    fault := postrider.waits_fault(d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Waits are milliseconds: 3600000 is an hour.';
+    END IF;
+    fault := postrider.statuses_fault(d.final_statuses);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'final_statuses', HINT = 'For example 4xx, or 400-407,410.';
+    END IF;
 END
 $$;
 
@@ -267,9 +306,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_destination_gate() IS
-    'Trigger: refuses a destination whose name, URL, patterns, headers or options are not valid, whoever writes it.';
+    'Trigger: refuses a destination whose name, URL, patterns, headers, options, waits or final statuses are not valid, whoever writes it.';
 CREATE TRIGGER webhook_destination_gate
-    BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options ON postrider.webhook_destinations
+    BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options, base_delay_ms, delay_factor, max_delay_ms, delays_ms,
+        final_statuses ON postrider.webhook_destinations
     FOR EACH ROW EXECUTE FUNCTION postrider.webhook_destination_gate();
 
 -- Transform functions -------------------------------------------------------------------------------------------------
@@ -388,6 +428,7 @@ SELECT postrider.grant_roles();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
     postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate(),
-    postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]) FROM PUBLIC;
+    postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
+    postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text) FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');

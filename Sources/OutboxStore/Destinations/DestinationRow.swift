@@ -118,13 +118,14 @@ struct DestinationRow {
             profile: standard, isEnabled: false)
     }
 
+    /// The retry policy. No wait is longer than the longest: not the first one either.
     private func retryPolicy() throws -> RetryPolicy {
         if let explicit = delays.explicit {
             return try RetryPolicy(delays: explicit.map { .milliseconds($0) }, jitter: delays.jitter)
         }
         return try RetryPolicy(
-            maxAttempts: maxAttempts, growth: .exponential(factor: delays.factor), baseDelay: delays.base,
-            maxDelay: delays.longest, jitter: delays.jitter)
+            maxAttempts: maxAttempts, growth: .exponential(factor: delays.factor),
+            baseDelay: min(delays.base, delays.longest), maxDelay: delays.longest, jitter: delays.jitter)
     }
 }
 

@@ -14,8 +14,8 @@ struct DestinationOptions: ParsableArguments {
     var header: [String] = []
     @Option(help: "Attempts in all, the first included, 1 to 1000 (6).") var maxAttempts: Int?
     @Option(help: "Wait before the second attempt: 500ms, 30s (30s).") var baseDelay: TimeArgument?
-    @Option(help: "Each wait is the one before times this (2).") var factor: Double?
-    @Option(help: "No wait is longer: 10m, 1d (1h).") var maxDelay: TimeArgument?
+    @Option(help: "Each wait is the one before times this, 1 to 100 (2).") var factor: Double?
+    @Option(help: "No wait is longer, the first one included: 10m, 1d (1h).") var maxDelay: TimeArgument?
     @Option(help: "Random part of each wait, 0 to 1 (0.1).") var jitter: Double?
     @Option(
         help: ArgumentHelp(
@@ -70,13 +70,18 @@ struct DestinationOptions: ParsableArguments {
         if let disableAfter { columns["disable_after_s"] = (disableAfter.milliseconds + 999) / 1000 }
         if !option.isEmpty { columns["options"] = try options() }
         if let retryPolicy { try columns.merge(policy(retryPolicy)) { $1 } }
+        try checkPolicy()
+        return columns
+    }
+
+    /// The waits are compared only when both are given: what the other one is in the row is not known here.
+    private func checkPolicy() throws {
         try check("retry policy") {
             _ = try RetryPolicy(
                 maxAttempts: maxAttempts ?? 6, growth: .exponential(factor: factor ?? 2),
-                baseDelay: baseDelay?.duration ?? .zero, maxDelay: maxDelay?.duration ?? .seconds(3600),
+                baseDelay: baseDelay?.duration ?? .zero, maxDelay: maxDelay?.duration ?? baseDelay?.duration ?? .zero,
                 jitter: jitter ?? 0.1)
         }
-        return columns
     }
 
     private func headers() throws -> [String: String] {
@@ -149,12 +154,14 @@ struct DestinationOptions: ParsableArguments {
         guard !parts.isEmpty else {
             throw CommandFailure.failed("--delays needs at least one time; --retry-policy takes the waits away")
         }
-        return try parts.map { part in
-            guard let time = TimeArgument(argument: String(part)) else {
+        let times = try parts.map { part in
+            guard let time = TimeArgument(argument: part) else {
                 throw CommandFailure.failed("--delays: \(part.debugDescription) is no time such as 30s")
             }
-            return time.milliseconds
+            return time
         }
+        try check("--delays") { _ = try RetryPolicy(delays: times.map(\.duration)) }
+        return times.map(\.milliseconds)
     }
 
     private func check(_ what: String, _ body: () throws -> Void) throws {

@@ -35,6 +35,18 @@ import Testing
         }
     }
 
+    /// No wait is longer than the longest: not the first one either, whose default is 30 s.
+    @Test func maximumBelowTheFirstWaitShortensIt() async throws {
+        try await withRollback { db in
+            try await db.endpoint(settings: "max_delay_ms = 10000, jitter = 0")
+            let routing = try await load(db)
+            #expect(routing.faults.isEmpty)
+            let retry = try #require(routing.destinations.first).retry
+            let waits = (1...5).compactMap { retry.delay(afterAttempt: $0, random: 0.5) }
+            #expect(waits == Array(repeating: Duration.seconds(10), count: 5))
+        }
+    }
+
     @Test func workflowsAreDestinationsBesideEndpoints() async throws {
         try await withRollback { db in
             try await db.run(
