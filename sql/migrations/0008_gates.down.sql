@@ -53,6 +53,7 @@ DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'cal
 DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text), postrider.names_settings(text),
     postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
-    postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text);
+    postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text),
+    postrider.sent_header_fault(jsonb, jsonb);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 8;

@@ -208,6 +208,19 @@ $$;
 COMMENT ON FUNCTION postrider.option_fault(jsonb) IS
     'What is wrong with a destination''s options; null when nothing is. docs/options.md lists them.';
 
+-- What else a profile sends only the program knows: the command line asks it, and workers park what it refuses.
+CREATE FUNCTION postrider.sent_header_fault(headers jsonb, options jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(
+        (SELECT format('the header %s is sent by every profile itself', n.name)
+         FROM (SELECT jsonb_object_keys(headers) AS name UNION ALL SELECT options #>> '{auth,jwt,header}') AS n
+         WHERE lower(n.name) IN ('content-type', 'user-agent') LIMIT 1),
+        (SELECT format('the header %s is sent by the option auth already', h.name)
+         FROM jsonb_object_keys(headers) AS h (name)
+         WHERE options ? 'auth' AND lower(h.name) = lower(coalesce(options #>> '{auth,jwt,header}', 'authorization')) LIMIT 1))
+$$;
+COMMENT ON FUNCTION postrider.sent_header_fault(jsonb, jsonb) IS
+    'Names an extra header that every profile sends, or that the option auth sends; null when there is none.';
+
 -- C0, DEL, C1, and what breaks or turns lines in terminals and browsers.
 CREATE FUNCTION postrider.name_fault(name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -284,6 +297,11 @@ BEGIN
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'options', HINT = 'docs/options.md lists them.';
+    END IF;
+    fault := postrider.sent_header_fault(coalesce(d.headers, '{}'), coalesce(d.options, '{}'));
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'Leave it out: no header is sent twice.';
     END IF;
     fault := postrider.waits_fault(d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms);
     IF fault IS NOT NULL THEN
@@ -429,6 +447,7 @@ SELECT postrider.grant_roles();
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
     postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate(),
     postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
-    postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text) FROM PUBLIC;
+    postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text),
+    postrider.sent_header_fault(jsonb, jsonb) FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');

@@ -160,6 +160,15 @@ public struct EgressProxy: Sendable, CustomReflectable {
 }
 
 extension DeliveryOptions {
+    /// Name of the header that carries the credentials of the option `auth`; nil without it.
+    public var authenticationHeader: String? {
+        switch accessOptions?.authentication {
+        case .basic, .bearer: "Authorization"
+        case .token(let option): option.header
+        case nil: nil
+        }
+    }
+
     /// How the destination is reached; nil when no option says anything about it.
     ///
     /// - Throws: ``SettingFault``, for what this process cannot use.

@@ -101,7 +101,7 @@ public final class Destination: Sendable, Identifiable {
         options: DeliveryOptions = .none,
         access: Access? = nil
     ) throws(DestinationError) {
-        try Self.check(headers, authentication: access?.headerName, profile: profile)
+        try Self.checkHeaders(headers.map(\.name) + (access?.headerName.map { [$0] } ?? []), of: profile)
         try Self.check(secrets, profile: profile)
         guard timeout > .zero else { throw .timeout }
         guard maxConcurrency > 0 else { throw .concurrency }
@@ -127,10 +127,10 @@ public final class Destination: Sendable, Identifiable {
         self.access = access
     }
 
-    private static func check(
-        _ headers: [HeaderField], authentication: String?, profile: Profile
-    ) throws(DestinationError) {
-        let names = headers.map(\.name) + (authentication.map { [$0] } ?? [])
+    /// Checks that headers, custom ones and the one of the option `auth`, can be sent beside those of a profile.
+    ///
+    /// - Throws: `DestinationError`: the profile sends one of them itself, or one is there twice.
+    public static func checkHeaders(_ names: [String], of profile: Profile) throws(DestinationError) {
         if names.isEmpty { return }
         let own = profile.headerNames
         var seen: Set<String> = []
@@ -165,7 +165,8 @@ public enum DestinationError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .headerOfProfile(let name, let profile):
             "header \(name.debugDescription) is sent by profile \(profile.debugDescription) itself"
-        case .repeatedHeader(let name): "header \(name.debugDescription) is there twice"
+        case .repeatedHeader(let name):
+            "header \(name.debugDescription) is there twice, among the headers or beside that of option auth"
         case .asymmetricSecret(let profile): "profile \(profile.debugDescription) has no Ed25519 signatures (whsk_)"
         case .timeout: "the timeout must be positive"
         case .concurrency: "the concurrency must be positive"

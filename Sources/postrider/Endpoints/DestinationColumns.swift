@@ -32,6 +32,7 @@ struct CreationOptions<Group: DestinationGroup>: ParsableArguments {
         let document = columns
         try await Session.with { session in
             let known = try await session.profile(profile)
+            try DestinationHeaders.check(document, for: known)
             let secret = try newSecretOptions.secret(given: secretOptions.secret(for: known), for: known)
             let record = try await SecretWriter(session).create(Group.kind.create, document, secret, known)
             try await Group.kind.remarkNamesakes(of: record, session)
@@ -79,6 +80,7 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
     ) async throws {
         try await Session.with { session in
             let found = try await Group.kind.find(chosen.name, session)
+            try await DestinationHeaders.check(columns, of: found, session)
             try await before(found, session)
             for record in try await SecretWriter(session).update(Group.kind.update, columns, of: found) {
                 print(record["id"])

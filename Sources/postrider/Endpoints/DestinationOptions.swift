@@ -10,7 +10,8 @@ struct DestinationOptions: ParsableArguments {
     @Option(help: "Only events of this user (those of all).") var user: String?
     @Option(
         help: ArgumentHelp(
-            "Request header; can be repeated. All of them replace what is there.", valueName: "name=value"))
+            "Request header that the profile does not send itself; can be repeated. All of them replace what is there.",
+            valueName: "name=value"))
     var header: [String] = []
     @Option(help: "Attempts in all, the first included, 1 to 1000 (6).") var maxAttempts: Int?
     @Option(help: "Wait before the second attempt: 500ms, 30s (30s).") var baseDelay: TimeArgument?

@@ -97,6 +97,39 @@ import Testing
     }
 
     @Test(arguments: [
+        (#"headers = '{"Content-Type": "text/plain"}'"#, "Content-Type is sent by every profile"),
+        (#"headers = '{"uSER-agent": "x"}'"#, "uSER-agent is sent by every profile"),
+        (#"headers = '{"authorization": "x"}', options = '{"auth": {"bearer": "${T}"}}'"#, "authorization is sent by the option auth"),
+        (
+            #"headers = '{"X-Token": "x"}', options = '{"auth": {"jwt": {"key": "${K}", "header": "x-token"}}}'"#,
+            "X-Token is sent by the option auth"
+        ),
+        (#"options = '{"auth": {"jwt": {"key": "${K}", "header": "User-Agent"}}}'"#, "User-Agent is sent by every profile"),
+    ])
+    func headerThatIsSentAnywayIsRefused(settings: String, message: String) async throws {
+        try await withRollback { db in
+            try await db.endpoint()
+            for table in ["webhook_endpoints", "webhook_destinations"] {
+                let error = try await db.refusal("UPDATE postrider.\(table) SET \(settings)")
+                #expect(error.sqlState == "22023" && error.message.contains(message), "\(table): \(error)")
+            }
+        }
+    }
+
+    @Test func headersBesideThatOfAuthPass() async throws {
+        try await withRollback { db in
+            for (headers, auth) in [
+                ("Authorization", #"{"jwt": {"algorithm": "HS256", "key": "${K}", "header": "X-Token"}}"#),
+                ("X-Token", #"{"bearer": "${T}"}"#),
+            ] {
+                try await db.endpoint(
+                    settings: #"headers = '{"\#(headers)": "x"}', options = '{"auth": \#(auth)}'"#)
+            }
+            #expect(try await db.count("postrider.webhook_destinations") == 2)
+        }
+    }
+
+    @Test(arguments: [
         "a\nb", "a\rb", "\u{1}", "a\u{7F}", "a\u{85}b", "a\u{9B}31m", "a\u{2028}b", "evil\u{202E}txt", "a\u{2066}b", "",
         "a\u{1B}[2J",
     ])
