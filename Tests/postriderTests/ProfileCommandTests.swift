@@ -59,6 +59,20 @@ import Testing
         #expect(try postrider(["profiles", "show", "own"], database: database).status == 3)
     }
 
+    /// What the note says happens, and its cure is one, with the overlap that rotate-secret has by itself.
+    @Test func secretOfAnotherFormIsCuredByRotation() async throws {
+        let database = try await migrated()
+        let create = ["endpoints", "create", "--name", "e", "--url", "https://example.com/", "--events", "*", "--profile", "github"]
+        #expect(try postrider(create + ["--secret-stdin"], database: database, input: "no base64 !\n").status == 0)
+        let moved = try postrider(["endpoints", "update", "e", "--profile", "standard"], database: database)
+        #expect(moved.status == 0 && moved.errors.contains("rotate-secret. A secret that does not fit"), "\(moved.errors)")
+        let connection = try await Connection.open(ConnectionSettings(url: database))
+        #expect(try await RoutingStore.load(on: connection).faults.count == 1)
+        #expect(try postrider(["endpoints", "rotate-secret", "e"], database: database).status == 0)
+        #expect(try await RoutingStore.load(on: connection).faults.isEmpty)
+        await connection.close()
+    }
+
     @Test func profileThatReadsSecretsOtherwiseIsToldOf() async throws {
         let database = try await migrated()
         #expect(try postrider(["profiles", "add", "own"] + Self.own, database: database).status == 0)
@@ -68,6 +82,7 @@ import Testing
         #expect(moved.status == 0 && moved.errors.contains("reads secrets in another form than standard"), "\(moved.errors)")
         let changed = try postrider(["profiles", "update", "own", "--secret-form", "standard"], database: database)
         #expect(changed.status == 0 && changed.errors.contains("read in another form too"), "\(changed.errors)")
+        #expect(changed.errors.contains("nothing is sent until it has a new one, and then enable it again"), "\(changed.errors)")
         // One that does not sign has no use for a secret.
         #expect(try postrider(["profiles", "add", "bare", "--envelope", "{data}"], database: database).status == 0)
         let bare = try postrider(create + ["b", "--profile", "bare"], database: database)

@@ -142,8 +142,7 @@ public final class Destination: Sendable, Identifiable {
     }
 
     private static func check(_ secrets: [Secret], profile: Profile) throws(DestinationError) {
-        guard let recipe = profile.signature, recipe.ed25519Prefix == nil else { return }
-        if secrets.contains(where: \.isAsymmetric) { throw .asymmetricSecret(profile: profile.name) }
+        guard secrets.allSatisfy(profile.canUse) else { throw .asymmetricSecret(profile: profile.name) }
     }
 }
 

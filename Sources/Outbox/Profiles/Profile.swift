@@ -78,6 +78,12 @@ public final class Profile: Sendable {
         Set(headerTemplates.map { $0.name.lowercased() }).union(["content-type", "user-agent"])
     }
 
+    /// Tells whether a secret can sign in this format: Ed25519 needs a place for its signatures.
+    public func canUse(_ secret: Secret) -> Bool {
+        guard let signature, signature.ed25519Prefix == nil else { return true }
+        return !secret.isAsymmetric
+    }
+
     /// Tells whether a segment of a signed string stands for the body, raw or canonical.
     static func isBody(_ segment: Template.Segment) -> Bool {
         switch segment {

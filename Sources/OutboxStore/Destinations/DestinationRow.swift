@@ -68,11 +68,7 @@ struct DestinationRow {
         secrets: [StoredSecret], profiles: ProfileCatalog, opener: inout SecretOpener, book: SettingBook
     ) throws -> Destination {
         let profile = try profiles.profile(profile)
-        let form = profile.secretForm
-        let opened = try secrets.map { secret in
-            try Secret(
-                opener.open(secret.text, at: .version(secret.version, destination: id)), form: form)
-        }
+        let signers = try signers(secrets, for: profile, &opener)
         let scope = SettingScope(organization: organization, user: user)
         let fields = try headers.map { header in
             guard let value = header.value else { throw DestinationRowError.headerValue(header.name) }
@@ -83,9 +79,26 @@ struct DestinationRow {
         return try Destination(
             id: id, uuid: uuid, kind: kind == "n8n" ? .n8n : .endpoint, name: name, url: DestinationURL(url),
             patterns: eventTypes.map { try EventPattern($0 ?? "") }, organization: organization, user: user,
-            profile: profile, secrets: opened, headers: fields, retry: try retryPolicy(), timeout: timeout,
+            profile: profile, secrets: signers, headers: fields, retry: try retryPolicy(), timeout: timeout,
             maxConcurrency: maxConcurrency, isEnabled: isActive, finalStatuses: try FinalStatuses(finalStatuses),
             options: options, access: try options.access(for: scope, from: book))
+    }
+
+    /// The secrets that sign, newest first. Each must open, and the newest must fit the profile. An older one that does not
+    /// is from before another profile, or another form of this one, and could not sign for its receiver: it is left out.
+    private func signers(
+        _ secrets: [StoredSecret], for profile: Profile, _ opener: inout SecretOpener
+    ) throws -> [Secret] {
+        var signers: [Secret] = []
+        for secret in secrets {
+            let text = try opener.open(secret.text, at: .version(secret.version, destination: id))
+            if signers.isEmpty {
+                signers.append(try Secret(text, form: profile.secretForm))
+            } else if let older = try? Secret(text, form: profile.secretForm), profile.canUse(older) {
+                signers.append(older)
+            }
+        }
+        return signers
     }
 
     /// A header with the settings that its value names.

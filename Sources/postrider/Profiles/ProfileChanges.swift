@@ -123,7 +123,9 @@ extension Profiles {
                 for record in try await session.run(.profileUpdate, after.document) { print(record["name"]) }
                 if users > 0 { Session.remark("\(users) destinations send in the new form from now on") }
                 if users > 0, let before, before.secretForm != after.secretForm {
-                    Session.remark("note: their secrets are read in another form too: rotate them")
+                    Session.remark(
+                        "note: their secrets are read in another form too: rotate-secret for each. "
+                            + DestinationKind.mismatch(after.secretForm))
                 }
             }
         }

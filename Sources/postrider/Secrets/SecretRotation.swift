@@ -27,8 +27,16 @@ extension DestinationKind {
         guard !found["secret"].isEmpty, let old = try? await session.profile(found["profile"]) else { return }
         guard old.secretForm != new.secretForm else { return }
         Session.remark(
-            "note: profile \(new.name) reads secrets in another form than \(old.name): rotate-secret, or requests may not "
-                + "be signed as the receiver expects")
+            "note: profile \(new.name) reads secrets in another form than \(old.name): rotate-secret. "
+                + mismatch(new.secretForm))
+    }
+
+    /// What becomes of secrets that were made for another form. Any text is a secret of the others.
+    static func mismatch(_ form: SecretForm) -> String {
+        form == .standard
+            ? "A secret that does not fit is not signed with: workers disable its destination, nothing is sent until it has "
+                + "a new one, and then enable it again"
+            : "Until then requests may not be signed as the receiver expects"
     }
 
     /// What receivers get from now on.

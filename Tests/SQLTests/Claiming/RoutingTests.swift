@@ -134,6 +134,47 @@ import Testing
         }
     }
 
+    /// The overlap of a secret goes on when the profile changes, and for the new receiver it could not sign.
+    @Test func olderSecretThatDoesNotFitTheProfileIsLeftOut() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint(settings: "profile = 'github'")
+            try await db.run("UPDATE postrider.webhook_secrets SET secret = 'not base64 !'")
+            #expect(try await load(db).faults.isEmpty)
+            try await db.run("UPDATE postrider.webhook_endpoints SET profile = 'standard'")
+            #expect(try await load(db).faults.map(\.destination) == [id])
+            for count in 1...2 {
+                try await db.run("SELECT postrider.rotate_secret(id) FROM postrider.webhook_endpoints")
+                let routing = try await load(db)
+                #expect(routing.faults.isEmpty && routing.destinations.map(\.secrets.count) == [count])
+            }
+            // What cannot be opened may fit for all we know.
+            let ring = try KeyRing(list: "k1:" + String(repeating: "BwcH", count: 10) + "Bwc=")
+            let sealed = try SealedSecret(sealing: "not base64 !", for: .version(1, destination: id), with: ring).text
+            try await db.run("UPDATE postrider.webhook_secrets SET secret = '\(sealed)' WHERE version = 1")
+            #expect(try await load(db).locked == [id])
+            #expect(try await RoutingStore.load(on: db.connection, keys: ring).faults.isEmpty)
+        }
+    }
+
+    @Test func olderEd25519SecretIsLeftOutWhereTheProfileHasNone() async throws {
+        try await withRollback { db in
+            var generator = SystemRandomNumberGenerator()
+            let secret = try Secret.generateEd25519(using: &generator).reveal()
+            let id = try await db.endpoint()
+            try await db.run(
+                """
+                UPDATE postrider.webhook_secrets SET secret = '\(secret)';
+                INSERT INTO postrider.webhook_profiles (name, envelope, headers, signs, secret_form)
+                VALUES ('own', '{data}', '{"X-Signature: {signature}"}', '{body}', 'standard');
+                UPDATE postrider.webhook_endpoints SET profile = 'own'
+                """)
+            #expect(try await load(db).faults.map(\.destination) == [id])
+            try await db.run("SELECT postrider.rotate_secret(id) FROM postrider.webhook_endpoints")
+            let routing = try await load(db)
+            #expect(routing.faults.isEmpty && routing.destinations.map(\.secrets.count) == [1])
+        }
+    }
+
     @Test(arguments: ["'{a..b}'", "'{a.b,NULL}'", "'{}'::text[] || E'a\\nb'::text", "'{a.*.b,c.*}'"])
     func rowWhosePatternsCannotBeReadParksEverything(patterns: String) async throws {
         try await withRollback { db in
