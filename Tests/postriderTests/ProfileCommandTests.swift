@@ -59,6 +59,26 @@ import Testing
         #expect(try postrider(["profiles", "show", "own"], database: database).status == 3)
     }
 
+    @Test func firstLineOfAFileIsTheSecret() async throws {
+        let database = try await migrated()
+        let connection = try await Connection.open(ConnectionSettings(url: database))
+        let create = ["endpoints", "create", "--name", "e", "--url", "https://example.com/", "--events", "*", "--profile", "github"]
+        for text in ["one line\r\n# another\r\n", "one line\n\n", "one line", "one line\r", "\none line", "\r\none line\r\n", ""] {
+            let file = try temporary(text, suffix: "")
+            defer { try? FileManager.default.removeItem(at: file) }
+            let result = try postrider(create + ["--secret-file", file.path], database: database)
+            if text.hasPrefix("one") {
+                #expect(result.status == 0, "\(text.debugDescription): \(result.errors)")
+            } else {
+                #expect(result.status == 1 && result.errors.contains("its first line is empty"), "\(result.errors)")
+            }
+        }
+        let stored = try await connection.query(
+            Statement(name: "test", sql: "SELECT secret FROM postrider.webhook_secrets", prepare: false))
+        #expect(try stored.map { try $0.string(0) } == Array(repeating: "one line", count: 4))
+        await connection.close()
+    }
+
     /// What the note says happens, and its cure is one, with the overlap that rotate-secret has by itself.
     @Test func secretOfAnotherFormIsCuredByRotation() async throws {
         let database = try await migrated()

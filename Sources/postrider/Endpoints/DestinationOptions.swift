@@ -172,7 +172,8 @@ struct DestinationOptions: ParsableArguments {
 
 /// Where a secret comes from: never from the command line itself, which every user of the machine can read.
 struct SecretOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("File whose first line is the secret.", valueName: "file")) var secretFile: String?
+    @Option(help: ArgumentHelp("File whose first line is the secret; of a setting all of it.", valueName: "file"))
+    var secretFile: String?
     @Option(help: ArgumentHelp("Environment variable that holds the secret.", valueName: "variable")) var secretEnv:
         String?
     @Flag(help: "Read the secret from standard input.") var secretStdin = false
@@ -229,7 +230,9 @@ struct SecretOptions: ParsableArguments {
             guard let text = FileContents.text(secretFile) else {
                 throw CommandFailure.failed("cannot read \(secretFile)")
             }
-            return text.split(separator: "\n", maxSplits: 1).first.map(String.init) ?? ""
+            let line = text.prefix { !$0.isNewline }
+            guard !line.isEmpty else { throw CommandFailure.failed("\(secretFile): its first line is empty") }
+            return String(line)
         }
         return secretStdin ? readLine() ?? "" : nil
     }

@@ -21,6 +21,8 @@ struct NamedSettings: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give a setting a value; workers use it within a second or so.",
             discussion: """
+                The value is the whole file, or all of standard input, without the line ends at its end.
+
                   postrider settings set PARTNER_TOKEN --secret-env TOKEN
                   postrider settings set CLIENT_KEY --organization acme --secret-file client.key
                 """)
