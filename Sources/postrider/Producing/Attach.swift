@@ -32,7 +32,7 @@ struct Attach: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        func list(_ text: String?) -> [String]? { text?.split(separator: ",").map(String.init) }
+        func list(_ text: String?) -> [String]? { text.map(CommaList.entries) }
         try await Session.with { session in
             let records = try await session.run(
                 .attachmentCreate,

@@ -16,7 +16,8 @@ struct ReplayOptions: ParsableArguments {
     var failure: String?
     @Option(
         help: ArgumentHelp(
-            "Of events made since: 2d ago, or 2026-11-20T10:00Z (24h; of dead letters: always).", valueName: "time"))
+            "Of events made since: 2d, which is so long ago, or 2026-11-20T10:00Z (24h; of dead letters: always).",
+            valueName: "time"))
     var since: MomentArgument?
     @Option(help: ArgumentHelp("Of events made until: as --since (now).", valueName: "time"))
     var until: MomentArgument?
