@@ -51,6 +51,8 @@ import Testing
         for wrong in [["1A", "--secret-stdin"], ["A", "--organization", "", "--secret-stdin"], ["A"]] {
             #expect(try set(wrong, "x").status == 1, "\(wrong)")
         }
+        #expect(try set(["1A", "--secret-stdin"], "x").errors.contains("letters, digits and _, the first no digit"))
+        #expect(try set(["_A", "--secret-stdin"], "x").text == "_A")
         #expect(try set(["A", "--secret-stdin"], "").status == 1)
         #expect(try set(["A", "--secret-stdin"], "sealed:v1:x").status == 1)
         #expect(try set(["A", "--shared", "--organization", "x", "--secret-stdin"], "x").status == 64)

@@ -224,7 +224,7 @@ import Testing
         for line in [
             "delivery: \(critical)", "endpoint: billing", "after 6 attempts", "critical: yes, the event has high priority",
             "what happened: timeout: The answer was not complete", "what to do: Let the receiver answer first",
-            "the endpoint now: nothing is known to be wrong; within the last hour 27 attempts delivered, 3 failed",
+            "the endpoint now: nothing is known to be wrong; of events of the last hour 27 attempts delivered, 3 failed",
             "send it again: postrider replay --delivery \(critical)", "no answer within 30 s",
         ] { #expect(told.contains(line), "\(line) in \(told)") }
         let machine = try Record(Array(try past.run("dead-letters", "show", critical, "--json").text.utf8))

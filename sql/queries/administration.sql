@@ -412,7 +412,7 @@ SELECT jsonb_build_object('known', EXISTS (
 
 -- name: OrderList   rows: ordering keys with work, blocked ones first, then the oldest
 -- params: $1 {"endpoint", "blocked": bool, "limit"} jsonb
--- index: webhook_keys_pkey
+-- index: none: keys with work are read whole
 SELECT to_jsonb(k)::text FROM postrider.webhook_key_status AS k
 WHERE ($1::jsonb ->> 'endpoint' IS NULL OR k.endpoint_id::text = $1::jsonb ->> 'endpoint' OR k.endpoint = $1::jsonb ->> 'endpoint')
   AND (NOT ($1::jsonb ->> 'blocked')::boolean OR k.state = 'blocked')

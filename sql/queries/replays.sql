@@ -65,7 +65,7 @@ RETURNING jsonb_build_object('id', r.id, 'state', r.state, 'before', b.state, 's
 
 -- name: DeadLetterList   rows: dead letters, newest first
 -- params: $1 {"endpoint", "type", "failure", "since_s", "limit", "archived": bool, "critical": bool} jsonb
--- index: webhook_dead_letters_pkey
+-- index: none: dead letters are read whole
 SELECT jsonb_build_object('id', postrider.delivery_id(l.event_id, l.destination_id), 'event_id', l.event_id,
     'event_type', e.event_type, 'endpoint', d.name, 'attempts', l.attempts, 'failure', l.failure,
     'error_message', l.error_message, 'dead_at', l.dead_at, 'is_critical', l.is_critical, 'replays', l.replays,
@@ -102,7 +102,7 @@ FROM postrider.webhook_dead_letters AS l
 JOIN postrider.webhook_event_log AS e ON e.id = l.event_id
 JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
 LEFT JOIN postrider.webhook_breakers AS b ON b.destination_id = l.destination_id,
-     -- The newest attempts of all destinations: an hour of a busy outbox may have millions.
+     -- The newest attempts of all destinations, of events of the last hour: a busy outbox may have millions of them.
      LATERAL (SELECT count(*) FILTER (WHERE n.outcome = 0) AS delivered, count(*) FILTER (WHERE n.outcome <> 0) AS failed
               FROM (SELECT a.destination_id, a.outcome FROM postrider.webhook_attempts AS a
                     WHERE a.event_id >= postrider.event_id_at(now() - interval '1 hour')

@@ -19,7 +19,7 @@ public enum SecretStore {
 
     /// What one pass did.
     public struct Progress: Sendable, Equatable {
-        /// Secrets and headers sealed with the first key.
+        /// Secrets, headers and settings sealed with the first key.
         public internal(set) var sealed = 0
         /// Those that could not be opened, by the reason.
         public internal(set) var unopened: [String: Int] = [:]

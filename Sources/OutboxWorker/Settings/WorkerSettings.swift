@@ -22,7 +22,8 @@ public struct WorkerSettings: Sendable {
     public var maxPayloadBytes = 64 << 20
     /// Most events of one claim; 500.
     public var maxClaim = 500
-    /// The wait between looks at the queue when nothing rings; 25 ms.
+    /// The longest wait between looks at the queue of a worker that hears no notifications; 25 ms. One that hears them looks
+    /// each 100 ms, or 250 when it is calm, unless this is longer.
     public var floorPoll = Duration.milliseconds(25)
     /// How long exchanges in flight may go on after a request to stop; 25 s.
     public var shutdownGrace = Duration.seconds(25)

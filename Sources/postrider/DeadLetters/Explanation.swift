@@ -64,9 +64,10 @@ struct Explanation {
         return "nothing is known to be wrong\(lately)"
     }
 
+    /// Counted are the attempts of events that were made within the hour, not those within it: they have an index.
     private var lately: String {
         let (delivered, failed) = (letter.number("delivered_lately") ?? 0, letter.number("failed_lately") ?? 0)
-        if delivered + failed == 0 { return "; nothing was sent to it lately" }
-        return "; within the last hour \(Int(delivered)) attempts delivered, \(Int(failed)) failed"
+        if delivered + failed == 0 { return "; of events of the last hour nothing was sent to it" }
+        return "; of events of the last hour \(Int(delivered)) attempts delivered, \(Int(failed)) failed"
     }
 }

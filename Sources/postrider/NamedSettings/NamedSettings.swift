@@ -26,7 +26,7 @@ struct NamedSettings: AsyncParsableCommand {
                   postrider settings set PARTNER_TOKEN --secret-env TOKEN
                   postrider settings set CLIENT_KEY --organization acme --secret-file client.key
                 """)
-        @Argument(help: "Letters, digits and underscores; what stands in ${NAME}.") var name: String
+        @Argument(help: "Letters, digits and underscores, the first no digit; what stands in ${NAME}.") var name: String
         @Option(help: "Whose it is; without it, the operator's own.") var organization: String?
         @Flag(help: "Let destinations of every organization use it.") var shared = false
         @Flag(help: "Let them no longer use it.") var noShared = false
@@ -40,7 +40,8 @@ struct NamedSettings: AsyncParsableCommand {
 
         func run() async throws {
             guard ReferenceText.isName(name) else {
-                throw CommandFailure.failed("\(name.debugDescription) is no name: a letter, then letters, digits and _")
+                throw CommandFailure.failed(
+                    "\(name.debugDescription) is no name: 1 to 128 letters, digits and _, the first no digit")
             }
             guard organization != "" else { throw CommandFailure.failed("--organization is empty") }
             guard let value = try secretOptions.wholeText() else {
