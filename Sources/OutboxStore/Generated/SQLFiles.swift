@@ -337,8 +337,8 @@ COMMENT ON COLUMN postrider.webhook_destinations.is_active IS 'False: its delive
 COMMENT ON COLUMN postrider.webhook_destinations.inactive_reason IS 'Why it is inactive: disabled by hand, gone (410), …; null when active.';
 COMMENT ON COLUMN postrider.webhook_destinations.headers IS 'Extra request headers, a JSON object of names and strings.';
 COMMENT ON COLUMN postrider.webhook_destinations.max_attempts IS 'Attempts of one delivery in all, the first included; default 6.';
-COMMENT ON COLUMN postrider.webhook_destinations.base_delay_ms IS 'Wait before the second attempt, in milliseconds; default 30000.';
-COMMENT ON COLUMN postrider.webhook_destinations.delay_factor IS 'Each wait is the one before times this; default 2.';
+COMMENT ON COLUMN postrider.webhook_destinations.base_delay_ms IS 'Wait before the second attempt, in milliseconds, never longer than max_delay_ms; default 30000.';
+COMMENT ON COLUMN postrider.webhook_destinations.delay_factor IS 'Each wait is the one before times this, 1 to 100; default 2.';
 COMMENT ON COLUMN postrider.webhook_destinations.max_delay_ms IS 'No wait is longer than this, in milliseconds; default 3600000.';
 COMMENT ON COLUMN postrider.webhook_destinations.jitter IS 'Random part of each wait, as a fraction of it; default 0.1.';
 COMMENT ON COLUMN postrider.webhook_destinations.delays_ms IS 'The waits themselves, in milliseconds; when given, base, factor and maximum do not count.';
@@ -1000,8 +1000,8 @@ BEGIN
             ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura, or a row of webhook_profiles.'),
             ('headers', 'Extra request headers, a JSON object of names and strings.'),
             ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
-            ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),
-            ('delay_factor', 'Each wait is the one before times this; default 2.'),
+            ('base_delay_ms', 'Wait before the second attempt, in milliseconds, never longer than max_delay_ms; default 30000.'),
+            ('delay_factor', 'Each wait is the one before times this, 1 to 100; default 2.'),
             ('max_delay_ms', 'No wait is longer than this, in milliseconds; default 3600000.'),
             ('jitter', 'Random part of each wait, as a fraction of it; default 0.1.'),
             ('delays_ms', 'The waits themselves, in milliseconds; when given, base, factor and maximum do not count.'),
@@ -2468,8 +2468,8 @@ BEGIN
             ('profile', 'Wire format: standard, companion, agentes, crm, fenix, bird, github, stripe, n8n, supabase, hasura, or a row of webhook_profiles.'),
             ('headers', 'Extra request headers, a JSON object of names and strings.'),
             ('max_attempts', 'Attempts of one delivery in all, the first included; default 6.'),
-            ('base_delay_ms', 'Wait before the second attempt, in milliseconds; default 30000.'),
-            ('delay_factor', 'Each wait is the one before times this; default 2.'),
+            ('base_delay_ms', 'Wait before the second attempt, in milliseconds, never longer than max_delay_ms; default 30000.'),
+            ('delay_factor', 'Each wait is the one before times this, 1 to 100; default 2.'),
             ('max_delay_ms', 'No wait is longer than this, in milliseconds; default 3600000.'),
             ('jitter', 'Random part of each wait, as a fraction of it; default 0.1.'),
             ('delays_ms', 'The waits themselves, in milliseconds; when given, base, factor and maximum do not count.'),
@@ -3063,10 +3063,11 @@ DELETE FROM postrider.webhook_migrations WHERE version = 7;
 
 """#),
         (version: 8, name: "gates", up: #"""
--- Postrider 0008: gates. What a destination may be called, where it may point, what it may send along.
+-- Postrider 0008: gates. What a destination may be called, where it may point, what it may send along, and when it is tried
+-- again.
 --
--- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField): a test runs one list of cases
--- and thousands of random ones against both. A trigger asks for them, so that no way into the table goes around them, and
+-- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField, RetryPolicy, FinalStatuses): a test
+-- runs one list of cases and thousands of random ones against both. A trigger asks for them, so that no way into the table goes around them, and
 -- the program checks again before it sends: what was forced in regardless is parked and reported.
 --
 -- A trigger and not constraints: the privileges of a constraint's functions are those of whoever writes the row, so a
@@ -3272,6 +3273,19 @@ $$;
 COMMENT ON FUNCTION postrider.option_fault(jsonb) IS
     'What is wrong with a destination''s options; null when nothing is. docs/options.md lists them.';
 
+-- What else a profile sends only the program knows: the command line asks it, and workers park what it refuses.
+CREATE FUNCTION postrider.sent_header_fault(headers jsonb, options jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(
+        (SELECT format('the header %s is sent by every profile itself', n.name)
+         FROM (SELECT jsonb_object_keys(headers) AS name UNION ALL SELECT options #>> '{auth,jwt,header}') AS n
+         WHERE lower(n.name) IN ('content-type', 'user-agent') LIMIT 1),
+        (SELECT format('the header %s is sent by the option auth already', h.name)
+         FROM jsonb_object_keys(headers) AS h (name)
+         WHERE options ? 'auth' AND lower(h.name) = lower(coalesce(options #>> '{auth,jwt,header}', 'authorization')) LIMIT 1))
+$$;
+COMMENT ON FUNCTION postrider.sent_header_fault(jsonb, jsonb) IS
+    'Names an extra header that every profile sends, or that the option auth sends; null when there is none.';
+
 -- C0, DEL, C1, and what breaks or turns lines in terminals and browsers.
 CREATE FUNCTION postrider.name_fault(name text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -3281,6 +3295,34 @@ CREATE FUNCTION postrider.name_fault(name text) RETURNS text LANGUAGE sql IMMUTA
     END
 $$;
 COMMENT ON FUNCTION postrider.name_fault(text) IS 'What is wrong with a destination''s name; null when nothing is.';
+
+-- Retries -------------------------------------------------------------------------------------------------------------
+
+-- What is below the limits is refused by constraints of the table.
+CREATE FUNCTION postrider.waits_fault(base_delay_ms bigint, max_delay_ms bigint, delay_factor float8, delays_ms bigint[])
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN array_ndims(delays_ms) > 1 THEN 'delays_ms must be a plain list of waits'
+        WHEN array_position(delays_ms, NULL) IS NOT NULL THEN 'delays_ms must not hold nulls'
+        WHEN cardinality(delays_ms) > 999 THEN 'delays_ms must hold at most 999 waits'
+        WHEN greatest(base_delay_ms, max_delay_ms, (SELECT max(w.wait) FROM unnest(delays_ms) AS w (wait))) > 31622400000
+            THEN 'base_delay_ms, max_delay_ms and delays_ms must be 0 s to 366 days'
+        WHEN delay_factor > 100 THEN 'delay_factor must be 1 to 100'
+    END
+$$;
+COMMENT ON FUNCTION postrider.waits_fault(bigint, bigint, float8, bigint[]) IS
+    'What is too much of a destination''s waits; null when nothing is.';
+
+CREATE FUNCTION postrider.statuses_fault(statuses text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT 'not a status from 400 to 599, a range of them, 4xx or 5xx: ' || quote_literal(left(p.part, 64))
+    FROM unnest(string_to_array(statuses, ',')) AS p (part),
+         LATERAL (SELECT regexp_match(replace(p.part, ' ', '') COLLATE "C",
+                                      '^!?(?:[45]xx|([45][0-9][0-9])(?:-([45][0-9][0-9]))?)$') AS ends) AS r
+    WHERE p.part <> '' AND (r.ends IS NULL OR r.ends[1]::integer > r.ends[2]::integer)
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION postrider.statuses_fault(text) IS
+    'Names the first part of a list of final statuses that cannot be read; null when there is none.';
 
 -- The gate ------------------------------------------------------------------------------------------------------------
 
@@ -3321,6 +3363,21 @@ BEGIN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'options', HINT = 'docs/options.md lists them.';
     END IF;
+    fault := postrider.sent_header_fault(coalesce(d.headers, '{}'), coalesce(d.options, '{}'));
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'Leave it out: no header is sent twice.';
+    END IF;
+    fault := postrider.waits_fault(d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Waits are milliseconds: 3600000 is an hour.';
+    END IF;
+    fault := postrider.statuses_fault(d.final_statuses);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault
+            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'final_statuses', HINT = 'For example 4xx, or 400-407,410.';
+    END IF;
 END
 $$;
 
@@ -3332,9 +3389,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_destination_gate() IS
-    'Trigger: refuses a destination whose name, URL, patterns, headers or options are not valid, whoever writes it.';
+    'Trigger: refuses a destination whose name, URL, patterns, headers, options, waits or final statuses are not valid, whoever writes it.';
 CREATE TRIGGER webhook_destination_gate
-    BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options ON postrider.webhook_destinations
+    BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options, base_delay_ms, delay_factor, max_delay_ms, delays_ms,
+        final_statuses ON postrider.webhook_destinations
     FOR EACH ROW EXECUTE FUNCTION postrider.webhook_destination_gate();
 
 -- Transform functions -------------------------------------------------------------------------------------------------
@@ -3453,7 +3511,9 @@ SELECT postrider.grant_roles();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
     postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate(),
-    postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]) FROM PUBLIC;
+    postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
+    postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text),
+    postrider.sent_header_fault(jsonb, jsonb) FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');
 
@@ -3512,7 +3572,9 @@ DROP TABLE postrider.webhook_transforms;
 DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'call_transform', 'transform_fault');
 DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text), postrider.names_settings(text),
-    postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]);
+    postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
+    postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text),
+    postrider.sent_header_fault(jsonb, jsonb);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 8;
 
@@ -7990,7 +8052,7 @@ SELECT jsonb_build_object('known', EXISTS (
 
     /// `OrderList`; rows: ordering keys with work, blocked ones first, then the oldest
     /// - params: $1 {"endpoint", "blocked": bool, "limit"} jsonb
-    /// - index: webhook_keys_pkey
+    /// - index: none: keys with work are read whole
     static let orderList = Statement(
         name: "OrderList",
         sql: #"""
@@ -9080,7 +9142,7 @@ RETURNING jsonb_build_object('id', r.id, 'state', r.state, 'before', b.state, 's
 
     /// `DeadLetterList`; rows: dead letters, newest first
     /// - params: $1 {"endpoint", "type", "failure", "since_s", "limit", "archived": bool, "critical": bool} jsonb
-    /// - index: webhook_dead_letters_pkey
+    /// - index: none: dead letters are read whole
     static let deadLetterList = Statement(
         name: "DeadLetterList",
         sql: #"""
@@ -9124,7 +9186,7 @@ FROM postrider.webhook_dead_letters AS l
 JOIN postrider.webhook_event_log AS e ON e.id = l.event_id
 JOIN postrider.webhook_destinations AS d ON d.id = l.destination_id
 LEFT JOIN postrider.webhook_breakers AS b ON b.destination_id = l.destination_id,
-     -- The newest attempts of all destinations: an hour of a busy outbox may have millions.
+     -- The newest attempts of all destinations, of events of the last hour: a busy outbox may have millions of them.
      LATERAL (SELECT count(*) FILTER (WHERE n.outcome = 0) AS delivered, count(*) FILTER (WHERE n.outcome <> 0) AS failed
               FROM (SELECT a.destination_id, a.outcome FROM postrider.webhook_attempts AS a
                     WHERE a.event_id >= postrider.event_id_at(now() - interval '1 hour')
