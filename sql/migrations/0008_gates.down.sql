@@ -47,9 +47,9 @@ BEGIN
 END
 $$;
 DROP FUNCTION postrider.call_transform(text, jsonb, jsonb), postrider.forbid_transform(text), postrider.allow_transform(text),
-    postrider.transform_fault(text);
+    postrider.transform_name(text), postrider.transform_fault(text);
 DROP TABLE postrider.webhook_transforms;
-DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'call_transform', 'transform_fault');
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'call_transform', 'transform_fault', 'transform_name');
 DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text), postrider.names_settings(text),
     postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),

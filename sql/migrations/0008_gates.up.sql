@@ -369,6 +369,20 @@ END
 $$;
 COMMENT ON FUNCTION postrider.transform_fault(text) IS 'Why a function cannot be a transform; null when it can.';
 
+-- Options hold what a person wrote: Sales.Shape_Lead and sales . shape_lead are sales.shape_lead, as everywhere in SQL.
+CREATE FUNCTION postrider.transform_name(function text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT quote_ident(n.nspname) || '.' || quote_ident(p.proname)
+            FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+            WHERE p.oid = to_regprocedure(function || '(jsonb, jsonb)'));
+EXCEPTION WHEN syntax_error OR invalid_name OR invalid_text_representation OR feature_not_supported OR insufficient_privilege THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.transform_name(text) IS
+    'Schema and name of a function (jsonb, jsonb) as quote_ident writes them, however they were written; null when it is not there or its schema is closed to the caller.';
+
 CREATE FUNCTION postrider.allow_transform(function text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -383,8 +397,7 @@ BEGIN
     target := to_regprocedure(function || '(jsonb, jsonb)');
     SELECT quote_ident(n.nspname) INTO place FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE p.oid = target;
-    INSERT INTO postrider.webhook_transforms (function)
-    SELECT place || '.' || quote_ident(p.proname) FROM pg_proc AS p WHERE p.oid = target
+    INSERT INTO postrider.webhook_transforms (function) VALUES (postrider.transform_name(function))
     ON CONFLICT DO NOTHING;
     IF to_regrole('postrider_worker') IS NOT NULL AND NOT (has_function_privilege('postrider_worker', target, 'EXECUTE')
         AND has_schema_privilege('postrider_worker', (SELECT p.pronamespace FROM pg_proc AS p WHERE p.oid = target), 'USAGE')) THEN
@@ -399,25 +412,34 @@ COMMENT ON FUNCTION postrider.allow_transform(text) IS
 CREATE FUNCTION postrider.forbid_transform(function text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM postrider.webhook_transforms AS t WHERE t.function = forbid_transform.function;
+    -- By the text itself too: one that was dropped has no name any more.
+    DELETE FROM postrider.webhook_transforms AS t
+    WHERE t.function IN (forbid_transform.function, postrider.transform_name(forbid_transform.function));
     RETURN FOUND;
 END
 $$;
 COMMENT ON FUNCTION postrider.forbid_transform(text) IS
-    'Takes back allow_transform; false when it was not allowed. Deliveries of destinations that name it fail and are tried again.';
+    'Takes back allow_transform, also of a function that was dropped, named as webhook_transforms has it; false when it was not allowed. Deliveries of destinations that name it fail and are tried again.';
 
 -- An error of one call must not take the others of a batch with it, so it becomes an answer.
 CREATE FUNCTION postrider.call_transform(function text, data jsonb, context jsonb, OUT result jsonb, OUT fault text)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    allowed text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM postrider.webhook_transforms AS t WHERE t.function = call_transform.function) THEN
+    SELECT t.function INTO allowed FROM postrider.webhook_transforms AS t WHERE t.function = call_transform.function;
+    IF NOT FOUND THEN
+        SELECT t.function INTO allowed FROM postrider.webhook_transforms AS t
+        WHERE t.function = postrider.transform_name(call_transform.function);
+    END IF;
+    IF allowed IS NULL THEN
         fault := format('the function %s is not allowed: SELECT postrider.allow_transform(%L)', function, function);
         RETURN;
     END IF;
-    fault := postrider.transform_fault(function);
+    fault := postrider.transform_fault(allowed);
     IF fault IS NULL THEN
         -- What stands in the table was written by quote_ident.
-        EXECUTE 'SELECT ' || function || '($1, $2)' INTO result USING data, context;
+        EXECUTE 'SELECT ' || allowed || '($1, $2)' INTO result USING data, context;
     END IF;
 EXCEPTION WHEN OTHERS OR assert_failure THEN
     result := NULL;
@@ -435,13 +457,13 @@ BEGIN
         PERFORM postrider.add_grants(role_name, 'table', 'SELECT', 'webhook_transforms');
     END LOOP;
     FOREACH role_name IN ARRAY ARRAY['worker', 'admin'] LOOP
-        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'call_transform', 'transform_fault');
+        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'call_transform', 'transform_fault', 'transform_name');
     END LOOP;
 END
 $$;
 REVOKE ALL ON TABLE postrider.webhook_transforms FROM PUBLIC;
-REVOKE ALL ON FUNCTION postrider.transform_fault(text), postrider.allow_transform(text), postrider.forbid_transform(text),
-    postrider.call_transform(text, jsonb, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postrider.transform_fault(text), postrider.transform_name(text), postrider.allow_transform(text),
+    postrider.forbid_transform(text), postrider.call_transform(text, jsonb, jsonb) FROM PUBLIC;
 SELECT postrider.grant_roles();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),

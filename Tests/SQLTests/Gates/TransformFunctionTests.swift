@@ -41,6 +41,33 @@ import Testing
         }
     }
 
+    /// What a person wrote is read as SQL reads names, in the option as in the statement that allows it.
+    @Test func namesAreReadAsSQLReadsThem() async throws {
+        try await withDatabase { db in
+            try await db.run(
+                """
+                \(Self.made);
+                CREATE FUNCTION sales."Shape It"(data jsonb, context jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SECURITY DEFINER
+                    AS $$ SELECT '"quoted"'::jsonb $$
+                """)
+            let refused = try await call("Sales.Shape", ["{}"], on: db.connection)
+            #expect(
+                refused == [.failed("the function Sales.Shape is not allowed: SELECT postrider.allow_transform('Sales.Shape')")])
+            try await db.run("SELECT postrider.allow_transform('Sales.Shape'), postrider.allow_transform('SALES.\"Shape It\"')")
+            #expect(
+                try await db.lines("SELECT function FROM postrider.webhook_transforms ORDER BY allowed_at")
+                    == ["sales.shape", #"sales."Shape It""#])
+            for name in ["Sales.Shape", "sales . shape", " SALES.shape"] {
+                #expect(try await call(name, [#"{"n": 1}"#], on: db.connection) == [data(#"{"type": "a.b", "twice": 2}"#)])
+            }
+            #expect(try await call(#"Sales."Shape It""#, ["{}"], on: db.connection) == [data(#""quoted""#)])
+            #expect(try await db.line("SELECT postrider.forbid_transform('Sales.Shape'), postrider.forbid_transform('Sales.Shape')") == "t|f")
+            #expect(try await call("Sales.Shape", ["{}"], on: db.connection) == refused)
+            try await db.run("DROP FUNCTION sales.\"Shape It\"")
+            #expect(try await db.line("SELECT postrider.forbid_transform('sales.\"Shape It\"')") == "t")
+        }
+    }
+
     @Test func onlySuitableFunctionsAreAllowed() async throws {
         try await withRollback { db in
             try await db.run(
