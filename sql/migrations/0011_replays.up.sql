@@ -74,7 +74,7 @@ BEGIN
     RETURN found[1];
 END
 $$;
-COMMENT ON FUNCTION postrider.replay_destination(text) IS 'Part of replay_plan: a destination by its id or name, not a deleted one.';
+COMMENT ON FUNCTION postrider.replay_destination(text) IS 'Part of replay_plan and of skipping: a destination by its id or name, not a deleted one; an error when there is none, or more than one of that name.';
 
 -- A delivery's id begins with the first 8 bytes of its event's id.
 CREATE FUNCTION postrider.find_delivery(delivery uuid, OUT event_id uuid, OUT destination_id integer)

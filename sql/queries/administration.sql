@@ -419,13 +419,12 @@ WHERE ($1::jsonb ->> 'endpoint' IS NULL OR k.endpoint_id::text = $1::jsonb ->> '
 ORDER BY k.state <> 'blocked', k.headed_at
 LIMIT ($1::jsonb ->> 'limit')::bigint;
 
--- name: OrderSkip   rows: 0..1
+-- name: OrderSkip   rows: 0..1; a name that no destination has, or several, is an error
 -- params: $1 {"endpoint", "key"} jsonb
 -- index: webhook_keys_pkey
 SELECT jsonb_build_object('event_id', postrider.skip_key(d.public_id, $1::jsonb ->> 'key'), 'endpoint', d.name)::text
 FROM postrider.webhook_destinations AS d
-WHERE d.deleted_at IS NULL AND (d.public_id::text = $1::jsonb ->> 'endpoint' OR d.name = $1::jsonb ->> 'endpoint')
-ORDER BY d.public_id::text = $1::jsonb ->> 'endpoint' DESC LIMIT 1;
+WHERE d.id = (SELECT postrider.replay_destination($1::jsonb ->> 'endpoint'));
 
 -- name: SecretExpire   rows: 1, with the date
 -- params: $1 {"id": uuid, "expires_in_ms": number} jsonb

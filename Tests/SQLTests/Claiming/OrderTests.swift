@@ -116,4 +116,25 @@ import Testing
             #expect(try await due(db) == [ids[1]])
         }
     }
+
+    @Test func nothingIsSkippedByANameThatSeveralHave() async throws {
+        try await withRollback { db in
+            let ids = try await line(db)
+            try await db.run(
+                "INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number) SELECT head, now(), destination_id, 3 FROM postrider.webhook_keys"
+            )
+            let query = try #require(try NamedQuery.all()["OrderSkip"])
+            let skip = { (endpoint: String) in
+                query.sql.replacing("$1", with: #"'{"endpoint": "\#(endpoint)", "key": "k"}'"#)
+            }
+            let id = try await db.line("SELECT public_id FROM postrider.webhook_destinations")
+            _ = try await db.endpoint("ordered")
+            let refused = try await db.refusal(skip("ordered"))
+            #expect(refused.message == "2 endpoints and workflows have the name ordered")
+            #expect(refused.sqlState == "22023")
+            #expect(try await db.refusal(skip("nobody")).sqlState == "P0002")
+            #expect(try await db.count("postrider.webhook_dead_letters") == 0)
+            #expect(try await db.line(skip(id)) == #"{"endpoint": "ordered", "event_id": "\#(ids[0])"}"#)
+        }
+    }
 }
