@@ -155,24 +155,32 @@ WHERE role_name = 'postrider_tenant'
 
 -- Granting --------------------------------------------------------------------------------------------------------------
 
--- A policy is left alone when it stands, because making one locks its table for a moment. The owner's is moved when the
--- owner changed: without it the owner would be shut out of its own tables.
+-- A policy is left alone when it stands and says the same, because making and changing one locks its table for a moment. What
+-- it was made of stands in its comment: the catalog has it in other words. The owner's is moved when the owner changed:
+-- without it the owner would be shut out of its own tables.
 CREATE FUNCTION postrider.add_policy(target regclass, policy text, role_name name, visible text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    standing pg_catalog.pg_policy;
-    role_id  oid := (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = role_name);
+    standing  pg_catalog.pg_policy;
+    role_id   oid  := (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = role_name);
+    condition text := coalesce(visible, 'true');
 BEGIN
     SELECT p.* INTO standing FROM pg_catalog.pg_policy AS p WHERE p.polrelid = target AND p.polname = policy;
     IF NOT FOUND THEN
-        EXECUTE format('CREATE POLICY %I ON %s TO %I USING (%s)', policy, target, role_name, coalesce(visible, 'true'));
+        EXECUTE format('CREATE POLICY %I ON %s TO %I USING (%s)', policy, target, role_name, condition);
     ELSIF standing.polroles <> ARRAY[role_id] THEN
         EXECUTE format('ALTER POLICY %I ON %s TO %I', policy, target, role_name);
+    END IF;
+    IF obj_description(standing.oid, 'pg_policy') IS DISTINCT FROM condition THEN
+        IF standing.oid IS NOT NULL THEN
+            EXECUTE format('ALTER POLICY %I ON %s USING (%s)', policy, target, condition);
+        END IF;
+        EXECUTE format('COMMENT ON POLICY %I ON %s IS %L', policy, target, condition);
     END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.add_policy(regclass, text, name, text) IS
-    'Part of grant_roles: makes a policy for one role, unless it stands.';
+    'Part of grant_roles: makes a policy for one role, or changes the one that stands when its condition, which its comment repeats, is another.';
 
 CREATE FUNCTION postrider.shown_columns(target regclass, hidden text[]) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -60,6 +60,37 @@ import Testing
         }
     }
 
+    /// A policy that says the same is not touched: changing one locks its table against everybody.
+    @Test func conditionsThatChangedTakeEffectAndOthersLockNothing() async throws {
+        try await withMembers { db, members in
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_endpoints (name, url, events, organization_id)
+                VALUES ('first', 'https://example.com', '{*}', 'acme'), ('second', 'https://example.com', '{*}', 'acme');
+                UPDATE postrider.webhook_grants SET visible = visible || ' AND name = ''first'''
+                WHERE object = 'webhook_destinations' AND role_name = 'postrider_tenant'
+                """)
+            let tenant = try await members.connect(.tenant)
+            let seen = "SET postrider.organization_id = 'acme'; SELECT name FROM postrider.webhook_destinations ORDER BY name"
+            #expect(try await tenant.lines(seen) == ["first", "second"])
+            // COMMENT leaves another version of the comment's row, ALTER one of the policy's.
+            let versions = """
+                SELECT p.polrelid, p.polname, p.xmin, d.xmin FROM pg_policy AS p
+                JOIN pg_description AS d ON d.objoid = p.oid AND d.classoid = 'pg_policy'::regclass ORDER BY p.oid
+                """
+            let before = try await db.lines(versions)
+            try await db.run("SELECT postrider.grant_roles()")
+            #expect(try await tenant.lines(seen) == ["first"])
+            let after = try await db.lines(versions)
+            #expect(zip(before, after).count { $0 != $1 } == 1)
+            #expect(after.count == before.count)
+            try await db.run(
+                "UPDATE postrider.webhook_grants SET visible = NULL WHERE object = 'webhook_destinations' AND role_name = 'postrider_tenant'")
+            try await db.run("SELECT postrider.grant_roles(), postrider.grant_roles()")
+            #expect(try await tenant.lines(seen) == ["first", "second"])
+        }
+    }
+
     /// Hosted servers often do not let the owner of a database make roles.
     @Test func ownerWhoMayMakeNoRolesMigratesAndIsToldWhatToRun() async throws {
         try await withEmptyDatabase { db in
