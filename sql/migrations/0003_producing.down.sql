@@ -23,6 +23,7 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
 DROP FUNCTION postrider.without_path(jsonb, text[]), postrider.denied_paths(regclass), postrider.denied_columns(regclass);
 DROP TABLE postrider.webhook_attachments, postrider.webhook_denied_columns;
 DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass), postrider.with_descendants(regclass),
-    postrider.emit(text, jsonb, text, text, text, text, integer, text, text), postrider.checked_event_type(text, text);
+    postrider.with_ancestors(regclass), postrider.emit(text, jsonb, text, text, text, text, integer, text, text),
+    postrider.checked_event_type(text, text);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 3;

@@ -144,6 +144,17 @@ CREATE FUNCTION postrider.with_descendants(target regclass) RETURNS SETOF regcla
 $$;
 COMMENT ON FUNCTION postrider.with_descendants(regclass) IS 'A table, its partitions, and tables that inherit from it, at every level.';
 
+CREATE FUNCTION postrider.with_ancestors(target regclass) RETURNS SETOF regclass
+    LANGUAGE sql STABLE STRICT AS $$
+    WITH RECURSIVE family AS (
+        SELECT target::oid AS relation
+        UNION
+        SELECT i.inhparent FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = f.relation
+    )
+    SELECT relation::regclass FROM family
+$$;
+COMMENT ON FUNCTION postrider.with_ancestors(regclass) IS 'A table, those of which it is a partition, and those from which it inherits, at every level.';
+
 CREATE FUNCTION postrider.column_names(target regclass) RETURNS text[] LANGUAGE sql STABLE STRICT AS $$
     SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}')
     FROM pg_catalog.pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
@@ -187,7 +198,7 @@ CREATE TABLE postrider.webhook_denied_columns (
 );
 COMMENT ON TABLE postrider.webhook_denied_columns IS
     'What attachments never send. Written by deny_column and allow_column, which rebuild attachments; a row written here by hand counts from the next attach or refresh_attachments on.';
-COMMENT ON COLUMN postrider.webhook_denied_columns.target IS 'The table, its partitions included; null for every table.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.target IS 'The table, its partitions and the tables that inherit from it included; null for every table.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.column_name IS 'The column.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.path IS 'Names that lead to a member of a JSON or composite column; empty for the whole column.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.place IS
@@ -196,7 +207,8 @@ COMMENT ON COLUMN postrider.webhook_denied_columns.created_by IS 'Who denied it.
 COMMENT ON COLUMN postrider.webhook_denied_columns.created_at IS 'When it was denied.';
 
 -- A column that was renamed is found by its place. The oid in it differs after a restore, where numbers may be those of other
--- columns. Partitions have the names of their table.
+-- columns. Partitions and inheriting tables have the names of their table. What is denied for one of them alone is kept by its
+-- own attachments only: those of a table above it send the rows of all, so there it is refused.
 CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(DISTINCT n.name), '{}') FROM postrider.webhook_denied_columns AS d
     CROSS JOIN LATERAL (
@@ -204,8 +216,7 @@ CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAG
         SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
         WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place
     ) AS n (name)
-    WHERE d.path = '{}' AND (d.target IS NULL OR d.target = denied_columns.target
-                             OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_columns.target) AS a (relid)))
+    WHERE d.path = '{}' AND (d.target IS NULL OR d.target IN (SELECT postrider.with_ancestors(denied_columns.target)))
 $$;
 COMMENT ON FUNCTION postrider.denied_columns(regclass) IS 'Names that no attachment of this table sends, whether it has such columns or not.';
 
@@ -216,8 +227,7 @@ CREATE FUNCTION postrider.denied_paths(target regclass) RETURNS SETOF text[] LAN
         SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
         WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place
     ) AS n (name)
-    WHERE d.path <> '{}' AND (d.target IS NULL OR d.target = denied_paths.target
-                              OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_paths.target) AS a (relid)))
+    WHERE d.path <> '{}' AND (d.target IS NULL OR d.target IN (SELECT postrider.with_ancestors(denied_paths.target)))
     ORDER BY 1
 $$;
 COMMENT ON FUNCTION postrider.denied_paths(regclass) IS 'Members of columns that no attachment of this table sends: the column, then the names that lead to them.';
@@ -560,7 +570,15 @@ DECLARE
                       WHERE i.indrelid = a.target AND i.indisprimary AND c.attname = ANY (denied) LIMIT 1);
     named    text := (SELECT n FROM unnest(a.columns || ARRAY[a.organization_id, a.user_id, a.record_id, a.ordering_key,
                                                               a.priority]) AS n WHERE n = ANY (denied) LIMIT 1);
+    below    postrider.webhook_denied_columns;
 BEGIN
+    -- Of partitions and inheriting tables, and not of this one.
+    SELECT d.* INTO below FROM postrider.webhook_denied_columns AS d
+    WHERE d.target IN (SELECT postrider.with_descendants(a.target))
+      AND NOT EXISTS (SELECT FROM postrider.webhook_denied_columns AS o
+                      WHERE o.column_name = d.column_name AND o.path IN ('{}', d.path)
+                        AND (o.target IS NULL OR o.target IN (SELECT postrider.with_ancestors(a.target))))
+    LIMIT 1;
     IF num_nonnulls(a.event_type, a.event_type_expression) <> 1 THEN
         RAISE EXCEPTION 'an attachment needs either event_type or event_type_expression'
             USING ERRCODE = 'invalid_parameter_value';
@@ -575,6 +593,10 @@ BEGIN
     ELSIF named IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % may not be sent: it is denied', quote_ident(named), a.target
             USING ERRCODE = 'insufficient_privilege', HINT = 'SELECT * FROM postrider.webhook_denied_columns lists what is.';
+    ELSIF below.target IS NOT NULL THEN
+        RAISE EXCEPTION 'column % of % may not be sent by an attachment of %: it is denied there', quote_ident(below.column_name),
+            below.target, a.target
+            USING ERRCODE = 'insufficient_privilege', HINT = format('Deny it for %s, or allow it for %s.', a.target, below.target);
     ELSIF a.record_id IS NULL AND key IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % may not be sent as record_id: it is denied', quote_ident(key), a.target
             USING ERRCODE = 'insufficient_privilege',
@@ -869,6 +891,7 @@ CREATE FUNCTION postrider.deny_column(target regclass, column_name text, VARIADI
 #variable_conflict use_variable
 DECLARE
     place text;
+    above regclass;
 BEGIN
     IF coalesce(column_name, '') = '' OR path IS NULL OR array_position(path, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a column to deny needs a name' USING ERRCODE = 'invalid_parameter_value';
@@ -879,6 +902,14 @@ BEGIN
     place := (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
               WHERE c.attrelid = target AND c.attname = column_name);
     PERFORM pg_advisory_xact_lock(7745, 1);
+    -- The trigger of a table above sends the rows of all that is below it.
+    SELECT a.target INTO above FROM postrider.webhook_attachments AS a
+    WHERE a.target <> target AND a.target IN (SELECT postrider.with_ancestors(target)) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the rows of % are sent by an attachment of %', target, above USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = CASE WHEN column_name = ANY (postrider.column_names(above)) THEN format('Deny the column for %s.', above)
+                        ELSE format('%s has no such column: give NULL for the table to deny the name for every table.', above) END;
+    END IF;
     -- After a restore the place of before means nothing.
     DELETE FROM postrider.webhook_denied_columns AS d
     WHERE d.target = target AND d.column_name = column_name AND d.path = path AND d.place IS DISTINCT FROM place;
@@ -889,7 +920,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.deny_column(regclass, text, text[]) IS
-    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be.';
+    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be, and for a partition of a table that is attached, which has to be named instead.';
 
 CREATE FUNCTION postrider.allow_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -184,6 +184,56 @@ import Testing
         }
     }
 
+    private static let family = [
+        "CREATE TABLE p (id int PRIMARY KEY, ssn text) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE p (id int PRIMARY KEY, ssn text); CREATE TABLE p1 () INHERITS (p)",
+    ]
+
+    /// The attachment of the table above sends the rows of all, so a list of what is below alone would say more than is true.
+    @Test(arguments: family)
+    func whatATableAboveSendsIsDeniedForThatTable(_ tables: String) async throws {
+        try await withRollback { db in
+            try await db.run("\(tables); SELECT postrider.attach('p', 'above')")
+            let refusal = try await db.refusal("SELECT postrider.deny_column('p1', 'ssn')")
+            #expect(refusal.message == "the rows of public.p1 are sent by an attachment of public.p")
+            #expect(refusal.hint == "Deny the column for public.p.")
+            #expect(try await db.line("SELECT postrider.deny_column('p', 'ssn')") == "1")
+            try await db.run("INSERT INTO p1 VALUES (1, '123')")
+            #expect(try await db.events("data") == [#"{"id": 1}"#])
+        }
+    }
+
+    @Test(arguments: family)
+    func tableAboveOfWhatIsDeniedIsNotAttached(_ tables: String) async throws {
+        try await withRollback { db in
+            try await db.run("\(tables); SELECT postrider.deny_column('p1', 'ssn')")
+            let refusal = try await db.refusal("SELECT postrider.attach('p', 'above')")
+            #expect(refusal.message == "column ssn of public.p1 may not be sent by an attachment of public.p: it is denied there")
+            #expect(refusal.hint == "Deny it for public.p, or allow it for public.p1.")
+            try await db.run("SELECT postrider.deny_column('p', 'ssn'); SELECT postrider.attach('p', 'above'); INSERT INTO p1 VALUES (1, '123')")
+            #expect(try await db.events("data") == [#"{"id": 1}"#])
+            #expect(try await db.refusal("SELECT postrider.allow_column('p', 'ssn')").hint == "Deny it for public.p, or allow it for public.p1.")
+        }
+    }
+
+    /// What counts as rebuilt is denied.
+    @Test func inheritingTablesFollowTheirTable() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                CREATE TABLE par (id int, ssn text, about jsonb); CREATE TABLE chi (b int) INHERITS (par);
+                SELECT postrider.attach('chi', 'child')
+                """)
+            #expect(try await db.line("SELECT postrider.deny_column('par', 'ssn')") == "1")
+            #expect(try await db.line("SELECT postrider.deny_column('par', 'about', 'x')") == "1")
+            try await db.run(#"INSERT INTO chi VALUES (1, '123', '{"x": 1, "y": 2}', 3)"#)
+            #expect(try await db.events("data") == [#"{"b": 3, "id": 1, "about": {"y": 2}}"#])
+            try await db.run("SELECT postrider.attach('par', 'parent')")
+            let refusal = try await db.refusal("SELECT postrider.deny_column('chi', 'b')")
+            #expect(refusal.hint == "public.par has no such column: give NULL for the table to deny the name for every table.")
+        }
+    }
+
     @Test func allowedAgainTheTriggerIsAsItWas() async throws {
         try await withRollback { db in
             try await db.run("\(users) SELECT postrider.attach('users', 'u')")
