@@ -140,6 +140,23 @@ $$;
 COMMENT ON FUNCTION postrider.sweep_retries() IS
     'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Called once a minute.';
 
+-- Every death leaves an attempt with outcome 2, and attempts of a dead letter are kept: so how often it died is known
+-- without a counter that would have to travel with every retry.
+CREATE FUNCTION postrider.dead_letter_marks(event uuid, destination integer,
+    OUT is_critical boolean, OUT replays smallint, OUT archived_at timestamptz)
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+    is_critical := coalesce((SELECT e.priority = 0 FROM postrider.webhook_event_log AS e WHERE e.id = event), false)
+        OR coalesce((SELECT d.options @> '{"critical": true}' FROM postrider.webhook_destinations AS d
+                     WHERE d.id = destination), false);
+    replays := (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
+                WHERE a.event_id = event AND a.destination_id = destination AND a.outcome = 2);
+    archived_at := CASE WHEN replays >= 5 AND NOT is_critical THEN clock_timestamp() END;
+END
+$$;
+COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
+    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
+
 CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     target   integer := (SELECT d.id FROM postrider.webhook_destinations AS d WHERE d.public_id = destination);
@@ -154,8 +171,10 @@ BEGIN
     DELETE FROM postrider.webhook_retries AS r WHERE r.event_id = skipped AND r.destination_id = target
     RETURNING r.attempt_number - 1 INTO attempts;
     IF FOUND THEN
-        INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
-        VALUES (skipped, target, attempts, 'skipped', 'skipped to let the events behind it go on');
+        -- Not archived, however often it died: who skips it may want it later.
+        INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message, is_critical, replays)
+        SELECT skipped, target, attempts, 'skipped', 'skipped to let the events behind it go on', m.is_critical, m.replays
+        FROM postrider.dead_letter_marks(skipped, target) AS m;
     ELSIF NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = skipped AND l.destination_id = target) THEN
         RAISE EXCEPTION 'the event at the head of this key is being sent right now'
             USING ERRCODE = 'object_in_use', HINT = 'Ask again when its answer is there.';
@@ -295,7 +314,7 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.sweep_retries(),
-    postrider.skip_key(uuid, text), postrider.webhook_order_switched() FROM PUBLIC;
+    postrider.skip_key(uuid, text), postrider.webhook_order_switched(), postrider.dead_letter_marks(uuid, integer) FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -303,12 +322,13 @@ DECLARE
 BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_keys', 'webhook_rates');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE', 'webhook_routing_changes');
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'sweep_retries', 'matches');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'sweep_retries', 'matches',
+        'dead_letter_marks');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE, UPDATE (due_at, ordering_key)'
     WHERE g.role_name = 'postrider_worker' AND g.object = 'webhook_retries';
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, UPDATE, DELETE', 'webhook_keys');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_keys');
-    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'release_keys', 'skip_key');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'dead_letter_marks', 'release_keys', 'skip_key');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE'
     WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';
     FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP

@@ -1,5 +1,5 @@
 -- Undoes 0011. Lost: the list of replays and how far they are. What they scheduled is sent.
-DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.uncounted_attempts(uuid, integer),
+DROP FUNCTION postrider.uncounted_attempts(uuid, integer),
     postrider.replay_batch(bigint, integer),
     postrider.replay_schedule(bigint, uuid[], integer[], smallint[], integer, integer, uuid, integer, boolean),
     postrider.replay_next(bigint, integer), postrider.replay_wait(postrider.webhook_replays),
@@ -8,7 +8,7 @@ DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.uncounted_at
     postrider.check_replay(jsonb), postrider.find_delivery(uuid), postrider.replay_destination(text);
 UPDATE postrider.webhook_grants SET privileges = 'SELECT, INSERT, DELETE'
 WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
-DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'dead_letter_marks', 'uncounted_attempts', 'check_replay',
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'uncounted_attempts', 'check_replay',
     'count_replay', 'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan',
     'replay_schedule', 'replay_wait', 'start_replay');
 DROP TABLE postrider.webhook_replays;

@@ -480,24 +480,7 @@ $$;
 COMMENT ON FUNCTION postrider.replay_batch(bigint, integer) IS
     'One batch of a replay, resumable: gives how many deliveries it scheduled, the replay''s state, and how long to wait before the next.';
 
--- Dead letters ----------------------------------------------------------------------------------------------------------
-
--- Every death leaves an attempt with outcome 2, and attempts of a dead letter are kept: so how often it died is known
--- without a counter that would have to travel with every retry.
-CREATE FUNCTION postrider.dead_letter_marks(event uuid, destination integer,
-    OUT is_critical boolean, OUT replays smallint, OUT archived_at timestamptz)
-    LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
-BEGIN
-    is_critical := coalesce((SELECT e.priority = 0 FROM postrider.webhook_event_log AS e WHERE e.id = event), false)
-        OR coalesce((SELECT d.options @> '{"critical": true}' FROM postrider.webhook_destinations AS d
-                     WHERE d.id = destination), false);
-    replays := (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
-                WHERE a.event_id = event AND a.destination_id = destination AND a.outcome = 2);
-    archived_at := CASE WHEN replays >= 5 AND NOT is_critical THEN clock_timestamp() END;
-END
-$$;
-COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
-    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
+-- Attempts ---------------------------------------------------------------------------------------------------------------
 
 -- Their numbers go on, so that each attempt has its own; how many they were is asked when the last one has failed.
 CREATE FUNCTION postrider.uncounted_attempts(event uuid, destination integer) RETURNS bigint
@@ -516,7 +499,7 @@ COMMENT ON FUNCTION postrider.uncounted_attempts(uuid, integer) IS
 
 DO $$
 BEGIN
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'dead_letter_marks', 'uncounted_attempts');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'uncounted_attempts');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_replay', 'count_replay', 'find_delivery',

@@ -117,6 +117,25 @@ import Testing
         }
     }
 
+    /// As a dead letter that failed: by the event's priority, or the option of its destination.
+    @Test(arguments: ["high", "normal", "option"])
+    func whatIsSkippedIsMarkedAsOtherDeadLettersAre(_ reason: String) async throws {
+        try await withRollback { db in
+            let ids = try await line(db)
+            try await db.run(
+                """
+                UPDATE postrider.webhook_event_log SET priority = 0 WHERE '\(reason)' = 'high';
+                UPDATE postrider.webhook_destinations SET options = options || '{"critical": true}' WHERE '\(reason)' = 'option';
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+                SELECT head, now(), destination_id, 3 FROM postrider.webhook_keys;
+                SELECT postrider.skip_key(public_id, 'k') FROM postrider.webhook_destinations
+                """)
+            #expect(
+                try await db.lines("SELECT event_id, is_critical, replays, archived_at FROM postrider.webhook_dead_letters")
+                    == ["\(ids[0])|\(reason == "normal" ? "f" : "t")|0|∅"])
+        }
+    }
+
     @Test func nothingIsSkippedByANameThatSeveralHave() async throws {
         try await withRollback { db in
             let ids = try await line(db)
