@@ -42,7 +42,7 @@ COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.'
 COMMENT ON COLUMN postrider.webhook_replays.created_by IS 'The login that ordered it.';
 COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end.';
 COMMENT ON COLUMN postrider.webhook_replays.what IS
-    'deliveries: that were attempted, archived dead letters among them only when they are named. dead_letters: that are not archived. backfill: events that one destination never got.';
+    'deliveries: that were attempted; of a delivery or event that is named also dead letters without attempts, and archived ones. dead_letters: that are not archived. backfill: events that one destination never got.';
 COMMENT ON COLUMN postrider.webhook_replays.criteria IS 'What was asked for, see postrider.replay_plan.';
 COMMENT ON COLUMN postrider.webhook_replays.destination_id IS 'Only this destination; null for all.';
 COMMENT ON COLUMN postrider.webhook_replays.from_id IS 'The first event that is looked at.';
@@ -192,7 +192,7 @@ type (a type or pattern), organization_id, user_id, status (success, failed), fa
 All of them must hold. A delivery is named without event and endpoint, a delivery or an event without times.';
 
 -- Candidates are read in one snapshot, and an event moves between queue, claims, attempts, retries and dead letters within
--- a transaction, so it is found in at least one place. One function with three statements, each with a plan of its own.
+-- a transaction, so it is found in at least one place. One function with four statements, each with a plan of its own.
 -- The planner's guess of what has not been analyzed must not make it read a week: no sequential scans. Those that there must
 -- be (of the claims, which are few) count as so dear then that the plan would be compiled by JIT, for a second.
 CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id uuid, most bigint)
@@ -200,7 +200,36 @@ CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id
     LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
-    IF r.what = 'deliveries' THEN
+    IF r.what = 'deliveries' AND r.criteria ?| '{delivery,event}' THEN
+        -- A few deliveries of one event. Dead letters count by themselves: one that was skipped before its first attempt has
+        -- none, and those of an archived one are pruned before it is. Beside an attempt that decides they add nothing.
+        RETURN QUERY
+        SELECT r.from_id, p.destination_id, (p.attempt_number + 1)::smallint, NOT postrider.is_removed(e.data), false
+        FROM (SELECT DISTINCT ON (k.destination_id) k.* FROM (
+                  SELECT a.destination_id, a.attempt_number, a.outcome, a.failure, a.attempted_at
+                  FROM postrider.webhook_attempts AS a WHERE a.event_id = r.from_id
+                  UNION ALL
+                  SELECT l.destination_id, l.attempts, NULL, l.failure, l.dead_at
+                  FROM postrider.webhook_dead_letters AS l WHERE l.event_id = r.from_id) AS k
+              WHERE k.destination_id > r.done_destination_id
+                AND (r.destination_id IS NULL OR k.destination_id = r.destination_id)
+              ORDER BY k.destination_id, CASE WHEN k.outcome IS NULL THEN 1 WHEN k.outcome = 3 THEN 2 ELSE 0 END,
+                       k.attempted_at DESC) AS p,
+             LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = r.from_id OFFSET 0) AS e
+        WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
+          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
+          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
+          AND (r.criteria ->> 'status' IS NULL
+               OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
+                  AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
+                                  WHERE t.event_id = r.from_id AND t.destination_id = p.destination_id))
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
+          AND (r.from_id, p.destination_id) NOT IN (
+              SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
+        ORDER BY p.destination_id
+        LIMIT most;
+    ELSIF r.what = 'deliveries' THEN
         -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice. An attempt whose claim was
         -- lost (outcome 3) decides only where there is no other, as in webhook_deliveries.
         RETURN QUERY
@@ -222,9 +251,9 @@ BEGIN
                OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
                   AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
                                   WHERE t.event_id = p.event_id AND t.destination_id = p.destination_id))
-          -- Archived dead letters are sent when they are named. A scalar subquery, since NOT EXISTS may become a join that
-          -- reads all dead letters.
-          AND (p.outcome = 0 OR r.criteria ?| '{delivery,event}'
+          -- Archived dead letters are sent when they are named, above. A scalar subquery, since NOT EXISTS may become a join
+          -- that reads all dead letters.
+          AND (p.outcome = 0
                OR (SELECT l.archived_at FROM postrider.webhook_dead_letters AS l
                    WHERE l.event_id = p.event_id AND l.destination_id = p.destination_id) IS NULL)
           AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)

@@ -63,6 +63,32 @@ import Testing
         }
     }
 
+    /// A head that was skipped before its first attempt has none, and attempts are pruned before what is archived.
+    @Test(arguments: ["event", "delivery"]) func namedOnesAreSentWithoutAnyAttempt(criterion: String) async throws {
+        try await withRollback { db in
+            let endpoint = try await db.endpoint()
+            let other = try await db.endpoint("other")
+            let worker = try await db.worker()
+            let isEvent = criterion == "event"
+            for (attempts, archived) in [(0, "NULL"), (5, "now()")] {
+                let event = try await db.emit(1)[0]
+                try await die(event, 3, other, worker, db)
+                try await db.run(
+                    """
+                    INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, archived_at)
+                    VALUES ('\(event)', \(endpoint), \(attempts), 'skipped', \(archived))
+                    """)
+                let id = isEvent ? "\(event)" : try await db.line("SELECT postrider.delivery_id('\(event)', \(endpoint))")
+                let replay = try await db.replay("\"what\": \"deliveries\", \"\(criterion)\": \"\(id)\"")
+                // One by one: its place is kept within the event.
+                #expect(try await db.drive(replay, most: 1) == (isEvent ? 2 : 1))
+                let sent = ["\(endpoint)|\(attempts + 1)"] + (isEvent ? ["\(other)|4"] : [])
+                #expect(try await db.lines("SELECT destination_id, attempt_number FROM postrider.webhook_retries ORDER BY 1") == sent)
+                #expect(try await db.count("postrider.webhook_dead_letters WHERE destination_id = \(endpoint)") == 0)
+            }
+        }
+    }
+
     @Test func onlyCriticalOnesCanBeChosen() async throws {
         try await withRollback { db in
             let endpoint = try await db.endpoint()
