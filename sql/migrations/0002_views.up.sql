@@ -367,7 +367,7 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
 FROM postrider.webhook_destinations AS d
 WHERE d.kind = 'n8n' AND d.deleted_at IS NULL;
 COMMENT ON VIEW postrider.n8n_workflows IS
-    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. They have a secret only when one is given, since n8n checks none by itself.';
+    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. With profile n8n, the default, they have a secret only when one is given, since n8n checks none by itself; with another one it is generated.';
 
 -- Both views say the same of the columns that they share.
 DO $$
@@ -501,6 +501,10 @@ BEGIN
             CASE WHEN NOT coalesce(NEW.is_active, true) THEN 'disabled by hand' END);
         changed := changed || 'inactive_reason'::text;
     END IF;
+    IF NEW.profile IS NULL THEN
+        -- As when it is made; the table knows one default for both kinds.
+        after := after || jsonb_build_object('profile', CASE TG_ARGV[0] WHEN 'n8n' THEN 'n8n' ELSE 'standard' END);
+    END IF;
     EXECUTE format('UPDATE postrider.webhook_destinations AS d SET %s updated_at = clock_timestamp()
                     FROM jsonb_populate_record(NULL::postrider.webhook_destinations, $1) AS r
                     WHERE d.id = $2 AND d.deleted_at IS NULL RETURNING d.*',
@@ -541,13 +545,13 @@ COMMENT ON FUNCTION postrider.delete_destination() IS
 CREATE TRIGGER insert_endpoint INSTEAD OF INSERT ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('endpoint');
 CREATE TRIGGER update_endpoint INSTEAD OF UPDATE ON postrider.webhook_endpoints
-    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination('endpoint');
 CREATE TRIGGER delete_endpoint INSTEAD OF DELETE ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
 CREATE TRIGGER insert_workflow INSTEAD OF INSERT ON postrider.n8n_workflows
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('n8n');
 CREATE TRIGGER update_workflow INSTEAD OF UPDATE ON postrider.n8n_workflows
-    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination('n8n');
 CREATE TRIGGER delete_workflow INSTEAD OF DELETE ON postrider.n8n_workflows
     FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
 

@@ -50,7 +50,7 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
 FROM postrider.webhook_destinations AS d
 WHERE d.kind = 'n8n' AND d.deleted_at IS NULL;
 COMMENT ON VIEW postrider.n8n_workflows IS
-    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. They have a secret only when one is given, since n8n checks none by itself.';
+    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. With profile n8n, the default, they have a secret only when one is given, since n8n checks none by itself; with another one it is generated.';
 
 -- Both views say the same of the columns that they share.
 DO $$
@@ -100,13 +100,13 @@ COMMENT ON COLUMN postrider.n8n_workflows.event_types IS 'Patterns of event type
 CREATE TRIGGER insert_endpoint INSTEAD OF INSERT ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('endpoint');
 CREATE TRIGGER update_endpoint INSTEAD OF UPDATE ON postrider.webhook_endpoints
-    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination('endpoint');
 CREATE TRIGGER delete_endpoint INSTEAD OF DELETE ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
 CREATE TRIGGER insert_workflow INSTEAD OF INSERT ON postrider.n8n_workflows
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('n8n');
 CREATE TRIGGER update_workflow INSTEAD OF UPDATE ON postrider.n8n_workflows
-    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination('n8n');
 CREATE TRIGGER delete_workflow INSTEAD OF DELETE ON postrider.n8n_workflows
     FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
 

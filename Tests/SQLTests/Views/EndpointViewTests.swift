@@ -70,6 +70,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("webhook_endpoints (name, url, events, profile)", "DEFAULT", "standard"),
+        ("n8n_workflows (name, webhook_url, event_types, profile)", "NULL", "n8n"),
+        ("n8n_workflows (name, webhook_url, event_types, profile)", "DEFAULT", "n8n"),
+    ])
+    func profileGoesBackToThatOfItsKind(columns: String, value: String, profile: String) async throws {
+        try await withRollback { db in
+            let view = columns.prefix { $0 != " " }
+            let secret = try await db.line(
+                "INSERT INTO postrider.\(columns) VALUES ('a', 'https://a.example/x', '{a.b}', 'github') RETURNING secret")
+            #expect(secret.count == 64)
+            #expect(try await db.line("UPDATE postrider.\(view) SET profile = \(value) RETURNING profile") == profile)
+            #expect(try await db.line("SELECT profile FROM postrider.webhook_destinations") == profile)
+        }
+    }
+
     @Test func switchingTellsWhy() async throws {
         try await withRollback { db in
             try await db.run(insert)
