@@ -355,7 +355,7 @@ CREATE TABLE postrider.webhook_secrets (
 COMMENT ON TABLE postrider.webhook_secrets IS 'Signing secrets. The newest signs whatever its date says; older ones sign beside it until they expire.';
 COMMENT ON COLUMN postrider.webhook_secrets.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_secrets.version IS '1 for the first; raised by each rotation.';
-COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers and administrators may read this table.';
+COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers may read it.';
 COMMENT ON COLUMN postrider.webhook_secrets.created_at IS 'When it was made.';
 COMMENT ON COLUMN postrider.webhook_secrets.expires_at IS 'Of the newest: by when it should be replaced, since it signs on after it. Of older ones: until when they sign. Null for never.';
 

@@ -768,7 +768,7 @@ COMMENT ON FUNCTION postrider.attach(regclass, text, text[], text, text, text[],
 event_type: the type of every event; or event_type_expression, over NEW and OLD: no event when it gives null.
 operations: insert (default), update, delete, truncate (one event; a table attached for delete alone refuses TRUNCATE).
 condition: over NEW and OLD, which are rows of nulls where the operation has none; no event unless it is true.
-columns, except_columns: what to send, what to leave out; neither: all columns, whatever the table has at the time.
+columns, except_columns: what to send, what to leave out; neither: all columns, whatever the table has at the time; while a column is denied for the table or for every table, those that it had when it was attached or refreshed last.
 organization_id, user_id, record_id (default: the primary key), ordering_key, priority (0 high, 1 normal, 2 low): a column name, or an expression over NEW and OLD.
 include_old: data is {"old": …, "new": …} instead of the new row (of a delete, the old row).
 Expressions run as the table''s owner with search_path pg_catalog: write other names with their schema. Partitions made later need postrider.refresh_attachments() for statements that name them.';

@@ -20,7 +20,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_routing_changed() IS 'Trigger: tells workers to load the destinations again.';
-COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers and administrators may read this table.';
+COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers may read it.';
 
 DROP FUNCTION postrider.shown_headers(jsonb), postrider.holds_credential(text);
 

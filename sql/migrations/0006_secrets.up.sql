@@ -31,7 +31,7 @@ COMMENT ON FUNCTION postrider.secret_hint(integer) IS
     'The end of a destination''s newest secret, to recognise it by, or the key that it is sealed with; null when it has none.';
 
 COMMENT ON COLUMN postrider.webhook_secrets.secret IS
-    'The secret: sealed:v1:<key name>:<base64>, or plain text until a worker with keys has sealed it. Only workers and administrators may read this table.';
+    'The secret: sealed:v1:<key name>:<base64>, or plain text until a worker with keys has sealed it. Only workers may read it.';
 
 -- Sealing with another key changes no secret, so it need not make every worker load all destinations again: with
 -- 100,000 of them a rotation would cost each worker a hundred loads.

@@ -8,7 +8,8 @@
 -- fails is tried again like any other delivery; as a dead letter it blocks its key until it is replayed or skipped.
 --
 -- Who changes this table holds the advisory lock (7746, 1): events of a key must be put in line in the order in which they
--- are claimed, whichever workers claim them.
+-- are claimed, whichever workers claim them. All but the trigger webhook_order_switched: what is put in line for a
+-- destination while its order is switched off is freed by sweep_keys within a minute.
 CREATE TABLE postrider.webhook_keys (
     destination_id integer     NOT NULL,
     ordering_key   text        NOT NULL,

@@ -31,7 +31,8 @@ COMMENT ON COLUMN postrider.webhook_settings.updated_at IS 'When its value was l
 CREATE TRIGGER webhook_routing_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON postrider.webhook_settings
     FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed();
 
--- The owner is bound as well: a dump that is not told otherwise takes no value along.
+-- The owner is bound as well: its pg_dump is refused without --enable-row-security. With it, and as a superuser's, a dump
+-- takes every value along as it stands.
 ALTER TABLE postrider.webhook_settings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 DO $$

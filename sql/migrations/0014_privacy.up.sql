@@ -201,7 +201,7 @@ CREATE TABLE postrider.webhook_sealed_types (
 COMMENT ON TABLE postrider.webhook_sealed_types IS
     'Event types whose payloads workers with keys seal at rest. Written by seal_type and unseal_type.';
 COMMENT ON COLUMN postrider.webhook_sealed_types.pattern IS 'An exact type, message.* for every type below message, * for all.';
-COMMENT ON COLUMN postrider.webhook_sealed_types.sealed_to IS 'Events up to this id have been looked at; null before the first.';
+COMMENT ON COLUMN postrider.webhook_sealed_types.sealed_to IS 'Events up to this id have been looked at, but for those of transactions that were open for more than a minute, which may have been passed by; null before the first.';
 COMMENT ON COLUMN postrider.webhook_sealed_types.created_by IS 'Who wanted it.';
 COMMENT ON COLUMN postrider.webhook_sealed_types.created_at IS 'Since when.';
 
@@ -318,7 +318,7 @@ COMMENT ON COLUMN postrider.webhook_erasures.look_at IS 'When upkeep goes on wit
 COMMENT ON COLUMN postrider.webhook_erasures.events IS 'Events whose payload was erased.';
 COMMENT ON COLUMN postrider.webhook_erasures.attempts IS 'Attempts whose response body and error message were erased.';
 COMMENT ON COLUMN postrider.webhook_erasures.dropped IS 'Deliveries that would have been tried again and were dropped.';
-COMMENT ON COLUMN postrider.webhook_erasures.finished_at IS 'Since when nothing of the person is left and nothing of it can be sent any more; null until then.';
+COMMENT ON COLUMN postrider.webhook_erasures.finished_at IS 'Since when no payload of the person is left and nothing of it can be sent any more; null until then. What stays: criteria of replays that named the person, and their lines in the audit log.';
 
 -- The order matters, and each statement has a snapshot of its own:
 -- * The payload goes first. A replay holds its events, so it is waited for and its retries are seen below; a claim that
@@ -523,7 +523,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.seal_type(text) IS
-    'Payloads of this type, or pattern of types, are sealed at rest by workers with keys, those of the past too. Called again it has the whole log looked at again.';
+    'Payloads of this type, or pattern of types, are sealed at rest by workers with keys, those of the past too. An event of a transaction that was open for more than a minute may be passed by and stays readable: called again it has the whole log looked at again.';
 
 CREATE FUNCTION postrider.unseal_type(pattern text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
