@@ -365,7 +365,7 @@ CREATE TABLE postrider.webhook_secrets (
 COMMENT ON TABLE postrider.webhook_secrets IS 'Signing secrets. The newest signs whatever its date says; older ones sign beside it until they expire.';
 COMMENT ON COLUMN postrider.webhook_secrets.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_secrets.version IS '1 for the first; raised by each rotation.';
-COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers and administrators may read this table.';
+COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers may read it.';
 COMMENT ON COLUMN postrider.webhook_secrets.created_at IS 'When it was made.';
 COMMENT ON COLUMN postrider.webhook_secrets.expires_at IS 'Of the newest: by when it should be replaced, since it signs on after it. Of older ones: until when they sign. Null for never.';
 
@@ -977,7 +977,7 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
 FROM postrider.webhook_destinations AS d
 WHERE d.kind = 'n8n' AND d.deleted_at IS NULL;
 COMMENT ON VIEW postrider.n8n_workflows IS
-    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. They have a secret only when one is given, since n8n checks none by itself.';
+    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. With profile n8n, the default, they have a secret only when one is given, since n8n checks none by itself; with another one it is generated.';
 
 -- Both views say the same of the columns that they share.
 DO $$
@@ -1111,6 +1111,10 @@ BEGIN
             CASE WHEN NOT coalesce(NEW.is_active, true) THEN 'disabled by hand' END);
         changed := changed || 'inactive_reason'::text;
     END IF;
+    IF NEW.profile IS NULL THEN
+        -- As when it is made; the table knows one default for both kinds.
+        after := after || jsonb_build_object('profile', CASE TG_ARGV[0] WHEN 'n8n' THEN 'n8n' ELSE 'standard' END);
+    END IF;
     EXECUTE format('UPDATE postrider.webhook_destinations AS d SET %s updated_at = clock_timestamp()
                     FROM jsonb_populate_record(NULL::postrider.webhook_destinations, $1) AS r
                     WHERE d.id = $2 AND d.deleted_at IS NULL RETURNING d.*',
@@ -1151,13 +1155,13 @@ COMMENT ON FUNCTION postrider.delete_destination() IS
 CREATE TRIGGER insert_endpoint INSTEAD OF INSERT ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('endpoint');
 CREATE TRIGGER update_endpoint INSTEAD OF UPDATE ON postrider.webhook_endpoints
-    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination('endpoint');
 CREATE TRIGGER delete_endpoint INSTEAD OF DELETE ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
 CREATE TRIGGER insert_workflow INSTEAD OF INSERT ON postrider.n8n_workflows
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('n8n');
 CREATE TRIGGER update_workflow INSTEAD OF UPDATE ON postrider.n8n_workflows
-    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination('n8n');
 CREATE TRIGGER delete_workflow INSTEAD OF DELETE ON postrider.n8n_workflows
     FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
 
@@ -1405,6 +1409,17 @@ CREATE FUNCTION postrider.with_descendants(target regclass) RETURNS SETOF regcla
 $$;
 COMMENT ON FUNCTION postrider.with_descendants(regclass) IS 'A table, its partitions, and tables that inherit from it, at every level.';
 
+CREATE FUNCTION postrider.with_ancestors(target regclass) RETURNS SETOF regclass
+    LANGUAGE sql STABLE STRICT AS $$
+    WITH RECURSIVE family AS (
+        SELECT target::oid AS relation
+        UNION
+        SELECT i.inhparent FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = f.relation
+    )
+    SELECT relation::regclass FROM family
+$$;
+COMMENT ON FUNCTION postrider.with_ancestors(regclass) IS 'A table, those of which it is a partition, and those from which it inherits, at every level.';
+
 CREATE FUNCTION postrider.column_names(target regclass) RETURNS text[] LANGUAGE sql STABLE STRICT AS $$
     SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}')
     FROM pg_catalog.pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
@@ -1448,7 +1463,7 @@ CREATE TABLE postrider.webhook_denied_columns (
 );
 COMMENT ON TABLE postrider.webhook_denied_columns IS
     'What attachments never send. Written by deny_column and allow_column, which rebuild attachments; a row written here by hand counts from the next attach or refresh_attachments on.';
-COMMENT ON COLUMN postrider.webhook_denied_columns.target IS 'The table, its partitions included; null for every table.';
+COMMENT ON COLUMN postrider.webhook_denied_columns.target IS 'The table, its partitions and the tables that inherit from it included; null for every table.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.column_name IS 'The column.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.path IS 'Names that lead to a member of a JSON or composite column; empty for the whole column.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.place IS
@@ -1457,7 +1472,8 @@ COMMENT ON COLUMN postrider.webhook_denied_columns.created_by IS 'Who denied it.
 COMMENT ON COLUMN postrider.webhook_denied_columns.created_at IS 'When it was denied.';
 
 -- A column that was renamed is found by its place. The oid in it differs after a restore, where numbers may be those of other
--- columns. Partitions have the names of their table.
+-- columns. Partitions and inheriting tables have the names of their table. What is denied for one of them alone is kept by its
+-- own attachments only: those of a table above it send the rows of all, so there it is refused.
 CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(DISTINCT n.name), '{}') FROM postrider.webhook_denied_columns AS d
     CROSS JOIN LATERAL (
@@ -1465,8 +1481,7 @@ CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAG
         SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
         WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place
     ) AS n (name)
-    WHERE d.path = '{}' AND (d.target IS NULL OR d.target = denied_columns.target
-                             OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_columns.target) AS a (relid)))
+    WHERE d.path = '{}' AND (d.target IS NULL OR d.target IN (SELECT postrider.with_ancestors(denied_columns.target)))
 $$;
 COMMENT ON FUNCTION postrider.denied_columns(regclass) IS 'Names that no attachment of this table sends, whether it has such columns or not.';
 
@@ -1477,8 +1492,7 @@ CREATE FUNCTION postrider.denied_paths(target regclass) RETURNS SETOF text[] LAN
         SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
         WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place
     ) AS n (name)
-    WHERE d.path <> '{}' AND (d.target IS NULL OR d.target = denied_paths.target
-                              OR d.target IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(denied_paths.target) AS a (relid)))
+    WHERE d.path <> '{}' AND (d.target IS NULL OR d.target IN (SELECT postrider.with_ancestors(denied_paths.target)))
     ORDER BY 1
 $$;
 COMMENT ON FUNCTION postrider.denied_paths(regclass) IS 'Members of columns that no attachment of this table sends: the column, then the names that lead to them.';
@@ -1821,7 +1835,15 @@ DECLARE
                       WHERE i.indrelid = a.target AND i.indisprimary AND c.attname = ANY (denied) LIMIT 1);
     named    text := (SELECT n FROM unnest(a.columns || ARRAY[a.organization_id, a.user_id, a.record_id, a.ordering_key,
                                                               a.priority]) AS n WHERE n = ANY (denied) LIMIT 1);
+    below    postrider.webhook_denied_columns;
 BEGIN
+    -- Of partitions and inheriting tables, and not of this one.
+    SELECT d.* INTO below FROM postrider.webhook_denied_columns AS d
+    WHERE d.target IN (SELECT postrider.with_descendants(a.target))
+      AND NOT EXISTS (SELECT FROM postrider.webhook_denied_columns AS o
+                      WHERE o.column_name = d.column_name AND o.path IN ('{}', d.path)
+                        AND (o.target IS NULL OR o.target IN (SELECT postrider.with_ancestors(a.target))))
+    LIMIT 1;
     IF num_nonnulls(a.event_type, a.event_type_expression) <> 1 THEN
         RAISE EXCEPTION 'an attachment needs either event_type or event_type_expression'
             USING ERRCODE = 'invalid_parameter_value';
@@ -1836,6 +1858,10 @@ BEGIN
     ELSIF named IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % may not be sent: it is denied', quote_ident(named), a.target
             USING ERRCODE = 'insufficient_privilege', HINT = 'SELECT * FROM postrider.webhook_denied_columns lists what is.';
+    ELSIF below.target IS NOT NULL THEN
+        RAISE EXCEPTION 'column % of % may not be sent by an attachment of %: it is denied there', quote_ident(below.column_name),
+            below.target, a.target
+            USING ERRCODE = 'insufficient_privilege', HINT = format('Deny it for %s, or allow it for %s.', a.target, below.target);
     ELSIF a.record_id IS NULL AND key IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % may not be sent as record_id: it is denied', quote_ident(key), a.target
             USING ERRCODE = 'insufficient_privilege',
@@ -2007,7 +2033,7 @@ COMMENT ON FUNCTION postrider.attach(regclass, text, text[], text, text, text[],
 event_type: the type of every event; or event_type_expression, over NEW and OLD: no event when it gives null.
 operations: insert (default), update, delete, truncate (one event; a table attached for delete alone refuses TRUNCATE).
 condition: over NEW and OLD, which are rows of nulls where the operation has none; no event unless it is true.
-columns, except_columns: what to send, what to leave out; neither: all columns, whatever the table has at the time.
+columns, except_columns: what to send, what to leave out; neither: all columns, whatever the table has at the time; while a column is denied for the table or for every table, those that it had when it was attached or refreshed last.
 organization_id, user_id, record_id (default: the primary key), ordering_key, priority (0 high, 1 normal, 2 low): a column name, or an expression over NEW and OLD.
 include_old: data is {"old": …, "new": …} instead of the new row (of a delete, the old row).
 Expressions run as the table''s owner with search_path pg_catalog: write other names with their schema. Partitions made later need postrider.refresh_attachments() for statements that name them.';
@@ -2130,6 +2156,7 @@ CREATE FUNCTION postrider.deny_column(target regclass, column_name text, VARIADI
 #variable_conflict use_variable
 DECLARE
     place text;
+    above regclass;
 BEGIN
     IF coalesce(column_name, '') = '' OR path IS NULL OR array_position(path, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'a column to deny needs a name' USING ERRCODE = 'invalid_parameter_value';
@@ -2140,6 +2167,14 @@ BEGIN
     place := (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
               WHERE c.attrelid = target AND c.attname = column_name);
     PERFORM pg_advisory_xact_lock(7745, 1);
+    -- The trigger of a table above sends the rows of all that is below it.
+    SELECT a.target INTO above FROM postrider.webhook_attachments AS a
+    WHERE a.target <> target AND a.target IN (SELECT postrider.with_ancestors(target)) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the rows of % are sent by an attachment of %', target, above USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = CASE WHEN column_name = ANY (postrider.column_names(above)) THEN format('Deny the column for %s.', above)
+                        ELSE format('%s has no such column: give NULL for the table to deny the name for every table.', above) END;
+    END IF;
     -- After a restore the place of before means nothing.
     DELETE FROM postrider.webhook_denied_columns AS d
     WHERE d.target = target AND d.column_name = column_name AND d.path = path AND d.place IS DISTINCT FROM place;
@@ -2150,7 +2185,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.deny_column(regclass, text, text[]) IS
-    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be.';
+    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be, and for a partition of a table that is attached, which has to be named instead.';
 
 CREATE FUNCTION postrider.allow_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -2262,7 +2297,8 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
 DROP FUNCTION postrider.without_path(jsonb, text[]), postrider.denied_paths(regclass), postrider.denied_columns(regclass);
 DROP TABLE postrider.webhook_attachments, postrider.webhook_denied_columns;
 DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass), postrider.with_descendants(regclass),
-    postrider.emit(text, jsonb, text, text, text, text, integer, text, text), postrider.checked_event_type(text, text);
+    postrider.with_ancestors(regclass), postrider.emit(text, jsonb, text, text, text, text, integer, text, text),
+    postrider.checked_event_type(text, text);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 3;
 
@@ -2445,7 +2481,7 @@ SELECT d.public_id AS id, d.workflow_id, d.name, d.url AS webhook_url, d.event_t
 FROM postrider.webhook_destinations AS d
 WHERE d.kind = 'n8n' AND d.deleted_at IS NULL;
 COMMENT ON VIEW postrider.n8n_workflows IS
-    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. They have a secret only when one is given, since n8n checks none by itself.';
+    'n8n workflows that receive events. INSERT, UPDATE and DELETE work. With profile n8n, the default, they have a secret only when one is given, since n8n checks none by itself; with another one it is generated.';
 
 -- Both views say the same of the columns that they share.
 DO $$
@@ -2495,13 +2531,13 @@ COMMENT ON COLUMN postrider.n8n_workflows.event_types IS 'Patterns of event type
 CREATE TRIGGER insert_endpoint INSTEAD OF INSERT ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('endpoint');
 CREATE TRIGGER update_endpoint INSTEAD OF UPDATE ON postrider.webhook_endpoints
-    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination('endpoint');
 CREATE TRIGGER delete_endpoint INSTEAD OF DELETE ON postrider.webhook_endpoints
     FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
 CREATE TRIGGER insert_workflow INSTEAD OF INSERT ON postrider.n8n_workflows
     FOR EACH ROW EXECUTE FUNCTION postrider.insert_destination('n8n');
 CREATE TRIGGER update_workflow INSTEAD OF UPDATE ON postrider.n8n_workflows
-    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination();
+    FOR EACH ROW EXECUTE FUNCTION postrider.update_destination('n8n');
 CREATE TRIGGER delete_workflow INSTEAD OF DELETE ON postrider.n8n_workflows
     FOR EACH ROW EXECUTE FUNCTION postrider.delete_destination();
 
@@ -2631,7 +2667,7 @@ COMMENT ON FUNCTION postrider.secret_hint(integer) IS
     'The end of a destination''s newest secret, to recognise it by, or the key that it is sealed with; null when it has none.';
 
 COMMENT ON COLUMN postrider.webhook_secrets.secret IS
-    'The secret: sealed:v1:<key name>:<base64>, or plain text until a worker with keys has sealed it. Only workers and administrators may read this table.';
+    'The secret: sealed:v1:<key name>:<base64>, or plain text until a worker with keys has sealed it. Only workers may read it.';
 
 -- Sealing with another key changes no secret, so it need not make every worker load all destinations again: with
 -- 100,000 of them a rotation would cost each worker a hundred loads.
@@ -2674,7 +2710,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_routing_changed() IS 'Trigger: tells workers to load the destinations again.';
-COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers and administrators may read this table.';
+COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers may read it.';
 
 DROP FUNCTION postrider.shown_headers(jsonb), postrider.holds_credential(text);
 
@@ -2751,7 +2787,7 @@ BEGIN
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
         'drop_truncate_guards', 'doorbell_is_needed', 'json_columns', 'refuse_truncate',
-        'try_attachment', 'with_descendants', 'denied_columns', 'denied_paths', 'without_path');
+        'try_attachment', 'with_ancestors', 'with_descendants', 'denied_columns', 'denied_paths', 'without_path');
 
     -- Workers. UPDATE of one column that no statement of theirs changes is what FOR UPDATE asks for.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT',
@@ -2785,7 +2821,7 @@ BEGIN
             'event_id_at', 'event_id_time', 'is_own', 'is_waiting', 'matches', 'role_setup', 'secret_hint',
             'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
             'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment',
-            'with_descendants', 'denied_columns', 'denied_paths', 'without_path');
+            'with_ancestors', 'with_descendants', 'denied_columns', 'denied_paths', 'without_path');
     END LOOP;
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_denied_columns');
     -- What has to be rebuilt belongs to the owners of the tables: who denies must be a member of them too.
@@ -2839,24 +2875,32 @@ WHERE role_name = 'postrider_tenant'
 
 -- Granting --------------------------------------------------------------------------------------------------------------
 
--- A policy is left alone when it stands, because making one locks its table for a moment. The owner's is moved when the
--- owner changed: without it the owner would be shut out of its own tables.
+-- A policy is left alone when it stands and says the same, because making and changing one locks its table for a moment. What
+-- it was made of stands in its comment: the catalog has it in other words. The owner's is moved when the owner changed:
+-- without it the owner would be shut out of its own tables.
 CREATE FUNCTION postrider.add_policy(target regclass, policy text, role_name name, visible text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    standing pg_catalog.pg_policy;
-    role_id  oid := (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = role_name);
+    standing  pg_catalog.pg_policy;
+    role_id   oid  := (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = role_name);
+    condition text := coalesce(visible, 'true');
 BEGIN
     SELECT p.* INTO standing FROM pg_catalog.pg_policy AS p WHERE p.polrelid = target AND p.polname = policy;
     IF NOT FOUND THEN
-        EXECUTE format('CREATE POLICY %I ON %s TO %I USING (%s)', policy, target, role_name, coalesce(visible, 'true'));
+        EXECUTE format('CREATE POLICY %I ON %s TO %I USING (%s)', policy, target, role_name, condition);
     ELSIF standing.polroles <> ARRAY[role_id] THEN
         EXECUTE format('ALTER POLICY %I ON %s TO %I', policy, target, role_name);
+    END IF;
+    IF obj_description(standing.oid, 'pg_policy') IS DISTINCT FROM condition THEN
+        IF standing.oid IS NOT NULL THEN
+            EXECUTE format('ALTER POLICY %I ON %s USING (%s)', policy, target, condition);
+        END IF;
+        EXECUTE format('COMMENT ON POLICY %I ON %s IS %L', policy, target, condition);
     END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.add_policy(regclass, text, name, text) IS
-    'Part of grant_roles: makes a policy for one role, unless it stands.';
+    'Part of grant_roles: makes a policy for one role, or changes the one that stands when its condition, which its comment repeats, is another.';
 
 CREATE FUNCTION postrider.shown_columns(target regclass, hidden text[]) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -3434,6 +3478,20 @@ END
 $$;
 COMMENT ON FUNCTION postrider.transform_fault(text) IS 'Why a function cannot be a transform; null when it can.';
 
+-- Options hold what a person wrote: Sales.Shape_Lead and sales . shape_lead are sales.shape_lead, as everywhere in SQL.
+CREATE FUNCTION postrider.transform_name(function text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT quote_ident(n.nspname) || '.' || quote_ident(p.proname)
+            FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+            WHERE p.oid = to_regprocedure(function || '(jsonb, jsonb)'));
+EXCEPTION WHEN syntax_error OR invalid_name OR invalid_text_representation OR feature_not_supported OR insufficient_privilege THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.transform_name(text) IS
+    'Schema and name of a function (jsonb, jsonb) as quote_ident writes them, however they were written; null when it is not there or its schema is closed to the caller.';
+
 CREATE FUNCTION postrider.allow_transform(function text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -3448,8 +3506,7 @@ BEGIN
     target := to_regprocedure(function || '(jsonb, jsonb)');
     SELECT quote_ident(n.nspname) INTO place FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE p.oid = target;
-    INSERT INTO postrider.webhook_transforms (function)
-    SELECT place || '.' || quote_ident(p.proname) FROM pg_proc AS p WHERE p.oid = target
+    INSERT INTO postrider.webhook_transforms (function) VALUES (postrider.transform_name(function))
     ON CONFLICT DO NOTHING;
     IF to_regrole('postrider_worker') IS NOT NULL AND NOT (has_function_privilege('postrider_worker', target, 'EXECUTE')
         AND has_schema_privilege('postrider_worker', (SELECT p.pronamespace FROM pg_proc AS p WHERE p.oid = target), 'USAGE')) THEN
@@ -3464,25 +3521,34 @@ COMMENT ON FUNCTION postrider.allow_transform(text) IS
 CREATE FUNCTION postrider.forbid_transform(function text) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    DELETE FROM postrider.webhook_transforms AS t WHERE t.function = forbid_transform.function;
+    -- By the text itself too: one that was dropped has no name any more.
+    DELETE FROM postrider.webhook_transforms AS t
+    WHERE t.function IN (forbid_transform.function, postrider.transform_name(forbid_transform.function));
     RETURN FOUND;
 END
 $$;
 COMMENT ON FUNCTION postrider.forbid_transform(text) IS
-    'Takes back allow_transform; false when it was not allowed. Deliveries of destinations that name it fail and are tried again.';
+    'Takes back allow_transform, also of a function that was dropped, named as webhook_transforms has it; false when it was not allowed. Deliveries of destinations that name it fail and are tried again.';
 
 -- An error of one call must not take the others of a batch with it, so it becomes an answer.
 CREATE FUNCTION postrider.call_transform(function text, data jsonb, context jsonb, OUT result jsonb, OUT fault text)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    allowed text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM postrider.webhook_transforms AS t WHERE t.function = call_transform.function) THEN
+    SELECT t.function INTO allowed FROM postrider.webhook_transforms AS t WHERE t.function = call_transform.function;
+    IF NOT FOUND THEN
+        SELECT t.function INTO allowed FROM postrider.webhook_transforms AS t
+        WHERE t.function = postrider.transform_name(call_transform.function);
+    END IF;
+    IF allowed IS NULL THEN
         fault := format('the function %s is not allowed: SELECT postrider.allow_transform(%L)', function, function);
         RETURN;
     END IF;
-    fault := postrider.transform_fault(function);
+    fault := postrider.transform_fault(allowed);
     IF fault IS NULL THEN
         -- What stands in the table was written by quote_ident.
-        EXECUTE 'SELECT ' || function || '($1, $2)' INTO result USING data, context;
+        EXECUTE 'SELECT ' || allowed || '($1, $2)' INTO result USING data, context;
     END IF;
 EXCEPTION WHEN OTHERS OR assert_failure THEN
     result := NULL;
@@ -3500,13 +3566,13 @@ BEGIN
         PERFORM postrider.add_grants(role_name, 'table', 'SELECT', 'webhook_transforms');
     END LOOP;
     FOREACH role_name IN ARRAY ARRAY['worker', 'admin'] LOOP
-        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'call_transform', 'transform_fault');
+        PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'call_transform', 'transform_fault', 'transform_name');
     END LOOP;
 END
 $$;
 REVOKE ALL ON TABLE postrider.webhook_transforms FROM PUBLIC;
-REVOKE ALL ON FUNCTION postrider.transform_fault(text), postrider.allow_transform(text), postrider.forbid_transform(text),
-    postrider.call_transform(text, jsonb, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postrider.transform_fault(text), postrider.transform_name(text), postrider.allow_transform(text),
+    postrider.forbid_transform(text), postrider.call_transform(text, jsonb, jsonb) FROM PUBLIC;
 SELECT postrider.grant_roles();
 
 REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrider.url_fault(text), postrider.pattern_fault(text[]),
@@ -3567,9 +3633,9 @@ BEGIN
 END
 $$;
 DROP FUNCTION postrider.call_transform(text, jsonb, jsonb), postrider.forbid_transform(text), postrider.allow_transform(text),
-    postrider.transform_fault(text);
+    postrider.transform_name(text), postrider.transform_fault(text);
 DROP TABLE postrider.webhook_transforms;
-DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'call_transform', 'transform_fault');
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_transforms', 'call_transform', 'transform_fault', 'transform_name');
 DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.pattern_fault(text[]), postrider.name_fault(text),
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text), postrider.names_settings(text),
     postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
@@ -3983,7 +4049,8 @@ DELETE FROM postrider.webhook_migrations WHERE version = 9;
 -- fails is tried again like any other delivery; as a dead letter it blocks its key until it is replayed or skipped.
 --
 -- Who changes this table holds the advisory lock (7746, 1): events of a key must be put in line in the order in which they
--- are claimed, whichever workers claim them.
+-- are claimed, whichever workers claim them. All but the trigger webhook_order_switched: what is put in line for a
+-- destination while its order is switched off is freed by sweep_keys within a minute.
 CREATE TABLE postrider.webhook_keys (
     destination_id integer     NOT NULL,
     ordering_key   text        NOT NULL,
@@ -4115,6 +4182,23 @@ $$;
 COMMENT ON FUNCTION postrider.sweep_retries() IS
     'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Called once a minute.';
 
+-- Every death leaves an attempt with outcome 2, and attempts of a dead letter are kept: so how often it died is known
+-- without a counter that would have to travel with every retry.
+CREATE FUNCTION postrider.dead_letter_marks(event uuid, destination integer,
+    OUT is_critical boolean, OUT replays smallint, OUT archived_at timestamptz)
+    LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+    is_critical := coalesce((SELECT e.priority = 0 FROM postrider.webhook_event_log AS e WHERE e.id = event), false)
+        OR coalesce((SELECT d.options @> '{"critical": true}' FROM postrider.webhook_destinations AS d
+                     WHERE d.id = destination), false);
+    replays := (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
+                WHERE a.event_id = event AND a.destination_id = destination AND a.outcome = 2);
+    archived_at := CASE WHEN replays >= 5 AND NOT is_critical THEN clock_timestamp() END;
+END
+$$;
+COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
+    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
+
 CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     target   integer := (SELECT d.id FROM postrider.webhook_destinations AS d WHERE d.public_id = destination);
@@ -4129,8 +4213,10 @@ BEGIN
     DELETE FROM postrider.webhook_retries AS r WHERE r.event_id = skipped AND r.destination_id = target
     RETURNING r.attempt_number - 1 INTO attempts;
     IF FOUND THEN
-        INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
-        VALUES (skipped, target, attempts, 'skipped', 'skipped to let the events behind it go on');
+        -- Not archived, however often it died: who skips it may want it later.
+        INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message, is_critical, replays)
+        SELECT skipped, target, attempts, 'skipped', 'skipped to let the events behind it go on', m.is_critical, m.replays
+        FROM postrider.dead_letter_marks(skipped, target) AS m;
     ELSIF NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = skipped AND l.destination_id = target) THEN
         RAISE EXCEPTION 'the event at the head of this key is being sent right now'
             USING ERRCODE = 'object_in_use', HINT = 'Ask again when its answer is there.';
@@ -4270,7 +4356,7 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.sweep_retries(),
-    postrider.skip_key(uuid, text), postrider.webhook_order_switched() FROM PUBLIC;
+    postrider.skip_key(uuid, text), postrider.webhook_order_switched(), postrider.dead_letter_marks(uuid, integer) FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -4278,12 +4364,13 @@ DECLARE
 BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_keys', 'webhook_rates');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE', 'webhook_routing_changes');
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'sweep_retries', 'matches');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'sweep_retries', 'matches',
+        'dead_letter_marks');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE, UPDATE (due_at, ordering_key)'
     WHERE g.role_name = 'postrider_worker' AND g.object = 'webhook_retries';
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, UPDATE, DELETE', 'webhook_keys');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_keys');
-    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'release_keys', 'skip_key');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'dead_letter_marks', 'release_keys', 'skip_key');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE'
     WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';
     FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
@@ -4302,7 +4389,8 @@ UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = 
 DROP TRIGGER webhook_order_switched ON postrider.webhook_destinations;
 DROP FUNCTION postrider.webhook_order_switched();
 DROP VIEW postrider.webhook_key_status;
-DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(), postrider.sweep_retries(), postrider.release_keys(integer[], text[], uuid[]);
+DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(), postrider.sweep_retries(), postrider.release_keys(integer[], text[], uuid[]),
+    postrider.dead_letter_marks(uuid, integer);
 DROP TABLE postrider.webhook_keys, postrider.webhook_rates;
 DROP INDEX postrider.webhook_retries_order_idx, postrider.webhook_destinations_ordered_idx, postrider.webhook_secrets_expiry_idx;
 
@@ -4340,7 +4428,7 @@ WHERE role_name = 'postrider_worker' AND object = 'webhook_retries';
 UPDATE postrider.webhook_grants SET privileges = 'SELECT, DELETE'
 WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
 DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_keys', 'webhook_rates', 'webhook_routing_changes',
-    'webhook_key_status', 'release_keys', 'sweep_keys', 'sweep_retries', 'skip_key') OR role_name = 'postrider_worker' AND object = 'matches';
+    'webhook_key_status', 'release_keys', 'sweep_keys', 'sweep_retries', 'skip_key', 'dead_letter_marks') OR role_name = 'postrider_worker' AND object = 'matches';
 SELECT postrider.grant_roles();
 
 DELETE FROM postrider.webhook_migrations WHERE version = 10;
@@ -4391,7 +4479,7 @@ COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.'
 COMMENT ON COLUMN postrider.webhook_replays.created_by IS 'The login that ordered it.';
 COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end.';
 COMMENT ON COLUMN postrider.webhook_replays.what IS
-    'deliveries: that were attempted, archived dead letters among them only when they are named. dead_letters: that are not archived. backfill: events that one destination never got.';
+    'deliveries: that were attempted; of a delivery or event that is named also dead letters without attempts, and archived ones. dead_letters: that are not archived. backfill: events that one destination never got.';
 COMMENT ON COLUMN postrider.webhook_replays.criteria IS 'What was asked for, see postrider.replay_plan.';
 COMMENT ON COLUMN postrider.webhook_replays.destination_id IS 'Only this destination; null for all.';
 COMMENT ON COLUMN postrider.webhook_replays.from_id IS 'The first event that is looked at.';
@@ -4423,7 +4511,7 @@ BEGIN
     RETURN found[1];
 END
 $$;
-COMMENT ON FUNCTION postrider.replay_destination(text) IS 'Part of replay_plan: a destination by its id or name, not a deleted one.';
+COMMENT ON FUNCTION postrider.replay_destination(text) IS 'Part of replay_plan and of skipping: a destination by its id or name, not a deleted one; an error when there is none, or more than one of that name.';
 
 -- A delivery's id begins with the first 8 bytes of its event's id.
 CREATE FUNCTION postrider.find_delivery(delivery uuid, OUT event_id uuid, OUT destination_id integer)
@@ -4541,7 +4629,7 @@ type (a type or pattern), organization_id, user_id, status (success, failed), fa
 All of them must hold. A delivery is named without event and endpoint, a delivery or an event without times.';
 
 -- Candidates are read in one snapshot, and an event moves between queue, claims, attempts, retries and dead letters within
--- a transaction, so it is found in at least one place. One function with three statements, each with a plan of its own.
+-- a transaction, so it is found in at least one place. One function with four statements, each with a plan of its own.
 -- The planner's guess of what has not been analyzed must not make it read a week: no sequential scans. Those that there must
 -- be (of the claims, which are few) count as so dear then that the plan would be compiled by JIT, for a second.
 CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id uuid, most bigint)
@@ -4549,7 +4637,36 @@ CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id
     LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
-    IF r.what = 'deliveries' THEN
+    IF r.what = 'deliveries' AND r.criteria ?| '{delivery,event}' THEN
+        -- A few deliveries of one event. Dead letters count by themselves: one that was skipped before its first attempt has
+        -- none, and those of an archived one are pruned before it is. Beside an attempt that decides they add nothing.
+        RETURN QUERY
+        SELECT r.from_id, p.destination_id, (p.attempt_number + 1)::smallint, NOT postrider.is_removed(e.data), false
+        FROM (SELECT DISTINCT ON (k.destination_id) k.* FROM (
+                  SELECT a.destination_id, a.attempt_number, a.outcome, a.failure, a.attempted_at
+                  FROM postrider.webhook_attempts AS a WHERE a.event_id = r.from_id
+                  UNION ALL
+                  SELECT l.destination_id, l.attempts, NULL, l.failure, l.dead_at
+                  FROM postrider.webhook_dead_letters AS l WHERE l.event_id = r.from_id) AS k
+              WHERE k.destination_id > r.done_destination_id
+                AND (r.destination_id IS NULL OR k.destination_id = r.destination_id)
+              ORDER BY k.destination_id, CASE WHEN k.outcome IS NULL THEN 1 WHEN k.outcome = 3 THEN 2 ELSE 0 END,
+                       k.attempted_at DESC) AS p,
+             LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = r.from_id OFFSET 0) AS e
+        WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
+          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
+          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
+          AND (r.criteria ->> 'status' IS NULL
+               OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
+                  AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
+                                  WHERE t.event_id = r.from_id AND t.destination_id = p.destination_id))
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
+          AND (r.from_id, p.destination_id) NOT IN (
+              SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
+        ORDER BY p.destination_id
+        LIMIT most;
+    ELSIF r.what = 'deliveries' THEN
         -- What is in flight is being sent; a retry that waits comes earlier and is not sent twice. An attempt whose claim was
         -- lost (outcome 3) decides only where there is no other, as in webhook_deliveries.
         RETURN QUERY
@@ -4571,9 +4688,9 @@ BEGIN
                OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
                   AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
                                   WHERE t.event_id = p.event_id AND t.destination_id = p.destination_id))
-          -- Archived dead letters are sent when they are named. A scalar subquery, since NOT EXISTS may become a join that
-          -- reads all dead letters.
-          AND (p.outcome = 0 OR r.criteria ?| '{delivery,event}'
+          -- Archived dead letters are sent when they are named, above. A scalar subquery, since NOT EXISTS may become a join
+          -- that reads all dead letters.
+          AND (p.outcome = 0
                OR (SELECT l.archived_at FROM postrider.webhook_dead_letters AS l
                    WHERE l.event_id = p.event_id AND l.destination_id = p.destination_id) IS NULL)
           AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
@@ -4829,24 +4946,7 @@ $$;
 COMMENT ON FUNCTION postrider.replay_batch(bigint, integer) IS
     'One batch of a replay, resumable: gives how many deliveries it scheduled, the replay''s state, and how long to wait before the next.';
 
--- Dead letters ----------------------------------------------------------------------------------------------------------
-
--- Every death leaves an attempt with outcome 2, and attempts of a dead letter are kept: so how often it died is known
--- without a counter that would have to travel with every retry.
-CREATE FUNCTION postrider.dead_letter_marks(event uuid, destination integer,
-    OUT is_critical boolean, OUT replays smallint, OUT archived_at timestamptz)
-    LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
-BEGIN
-    is_critical := coalesce((SELECT e.priority = 0 FROM postrider.webhook_event_log AS e WHERE e.id = event), false)
-        OR coalesce((SELECT d.options @> '{"critical": true}' FROM postrider.webhook_destinations AS d
-                     WHERE d.id = destination), false);
-    replays := (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
-                WHERE a.event_id = event AND a.destination_id = destination AND a.outcome = 2);
-    archived_at := CASE WHEN replays >= 5 AND NOT is_critical THEN clock_timestamp() END;
-END
-$$;
-COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
-    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
+-- Attempts ---------------------------------------------------------------------------------------------------------------
 
 -- Their numbers go on, so that each attempt has its own; how many they were is asked when the last one has failed.
 CREATE FUNCTION postrider.uncounted_attempts(event uuid, destination integer) RETURNS bigint
@@ -4865,7 +4965,7 @@ COMMENT ON FUNCTION postrider.uncounted_attempts(uuid, integer) IS
 
 DO $$
 BEGIN
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'dead_letter_marks', 'uncounted_attempts');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'uncounted_attempts');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_replay', 'count_replay', 'find_delivery',
@@ -4881,7 +4981,7 @@ INSERT INTO postrider.webhook_migrations (version, name) VALUES (11, 'replays');
 
 """#, down: #"""
 -- Undoes 0011. Lost: the list of replays and how far they are. What they scheduled is sent.
-DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.uncounted_attempts(uuid, integer),
+DROP FUNCTION postrider.uncounted_attempts(uuid, integer),
     postrider.replay_batch(bigint, integer),
     postrider.replay_schedule(bigint, uuid[], integer[], smallint[], integer, integer, uuid, integer, boolean),
     postrider.replay_next(bigint, integer), postrider.replay_wait(postrider.webhook_replays),
@@ -4890,7 +4990,7 @@ DROP FUNCTION postrider.dead_letter_marks(uuid, integer), postrider.uncounted_at
     postrider.check_replay(jsonb), postrider.find_delivery(uuid), postrider.replay_destination(text);
 UPDATE postrider.webhook_grants SET privileges = 'SELECT, INSERT, DELETE'
 WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
-DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'dead_letter_marks', 'uncounted_attempts', 'check_replay',
+DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'uncounted_attempts', 'check_replay',
     'count_replay', 'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan',
     'replay_schedule', 'replay_wait', 'start_replay');
 DROP TABLE postrider.webhook_replays;
@@ -5199,7 +5299,8 @@ COMMENT ON COLUMN postrider.webhook_settings.updated_at IS 'When its value was l
 CREATE TRIGGER webhook_routing_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON postrider.webhook_settings
     FOR EACH STATEMENT EXECUTE FUNCTION postrider.webhook_routing_changed();
 
--- The owner is bound as well: a dump that is not told otherwise takes no value along.
+-- The owner is bound as well: its pg_dump is refused without --enable-row-security. With it, and as a superuser's, a dump
+-- takes every value along as it stands.
 ALTER TABLE postrider.webhook_settings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 DO $$
@@ -5428,7 +5529,7 @@ CREATE TABLE postrider.webhook_sealed_types (
 COMMENT ON TABLE postrider.webhook_sealed_types IS
     'Event types whose payloads workers with keys seal at rest. Written by seal_type and unseal_type.';
 COMMENT ON COLUMN postrider.webhook_sealed_types.pattern IS 'An exact type, message.* for every type below message, * for all.';
-COMMENT ON COLUMN postrider.webhook_sealed_types.sealed_to IS 'Events up to this id have been looked at; null before the first.';
+COMMENT ON COLUMN postrider.webhook_sealed_types.sealed_to IS 'Events up to this id have been looked at, but for those of transactions that were open for more than a minute, which may have been passed by; null before the first.';
 COMMENT ON COLUMN postrider.webhook_sealed_types.created_by IS 'Who wanted it.';
 COMMENT ON COLUMN postrider.webhook_sealed_types.created_at IS 'Since when.';
 
@@ -5545,7 +5646,7 @@ COMMENT ON COLUMN postrider.webhook_erasures.look_at IS 'When upkeep goes on wit
 COMMENT ON COLUMN postrider.webhook_erasures.events IS 'Events whose payload was erased.';
 COMMENT ON COLUMN postrider.webhook_erasures.attempts IS 'Attempts whose response body and error message were erased.';
 COMMENT ON COLUMN postrider.webhook_erasures.dropped IS 'Deliveries that would have been tried again and were dropped.';
-COMMENT ON COLUMN postrider.webhook_erasures.finished_at IS 'Since when nothing of the person is left and nothing of it can be sent any more; null until then.';
+COMMENT ON COLUMN postrider.webhook_erasures.finished_at IS 'Since when no payload of the person is left and nothing of it can be sent any more; null until then. What stays: criteria of replays that named the person, and their lines in the audit log.';
 
 -- The order matters, and each statement has a snapshot of its own:
 -- * The payload goes first. A replay holds its events, so it is waited for and its retries are seen below; a claim that
@@ -5750,7 +5851,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.seal_type(text) IS
-    'Payloads of this type, or pattern of types, are sealed at rest by workers with keys, those of the past too. Called again it has the whole log looked at again.';
+    'Payloads of this type, or pattern of types, are sealed at rest by workers with keys, those of the past too. An event of a transaction that was open for more than a minute may be passed by and stays readable: called again it has the whole log looked at again.';
 
 CREATE FUNCTION postrider.unseal_type(pattern text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -8063,7 +8164,7 @@ ORDER BY k.state <> 'blocked', k.headed_at
 LIMIT ($1::jsonb ->> 'limit')::bigint
 """#)
 
-    /// `OrderSkip`; rows: 0..1
+    /// `OrderSkip`; rows: 0..1; a name that no destination has, or several, is an error
     /// - params: $1 {"endpoint", "key"} jsonb
     /// - index: webhook_keys_pkey
     static let orderSkip = Statement(
@@ -8071,8 +8172,7 @@ LIMIT ($1::jsonb ->> 'limit')::bigint
         sql: #"""
 SELECT jsonb_build_object('event_id', postrider.skip_key(d.public_id, $1::jsonb ->> 'key'), 'endpoint', d.name)::text
 FROM postrider.webhook_destinations AS d
-WHERE d.deleted_at IS NULL AND (d.public_id::text = $1::jsonb ->> 'endpoint' OR d.name = $1::jsonb ->> 'endpoint')
-ORDER BY d.public_id::text = $1::jsonb ->> 'endpoint' DESC LIMIT 1
+WHERE d.id = (SELECT postrider.replay_destination($1::jsonb ->> 'endpoint'))
 """#)
 
     /// `SecretExpire`; rows: 1, with the date
