@@ -21,7 +21,7 @@ import Testing
             #expect(result.status == 0 && result.text == name, "\(result.errors)")
         }
         let list = try postrider(["attachments", "list"], database: database).output
-        #expect(list.contains("insert,update") && list.contains("update,delete"), "\(list)")
+        #expect(list.contains("insert,update") && list.contains("delete,update"), "\(list)")
         await connection.close()
     }
 }
