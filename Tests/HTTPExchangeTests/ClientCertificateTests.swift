@@ -64,6 +64,23 @@ import Testing
         }
     }
 
+    /// Nor does it get a connection, or a session, that the right one has opened.
+    @Test(arguments: [true, false])
+    func keyOfAnotherCertificateUsesNoConnectionOfTheRightOne(isTLS12: Bool) async throws {
+        let host = try isTLS12 ? TLSHost(.mutual, .tls12) : TLSHost(.mutual)
+        let certificates = try Certificates.shared.get()
+        let (one, other) = (try certificates.client("one"), try certificates.client("other"))
+        let right = Route(certificate: one.certificate, key: one.key)
+        let wrong = Route(certificate: one.certificate, key: other.key)
+        try await withExchanger(try TLSTests.trusting()) { exchanger in
+            for _ in 0..<2 {
+                #expect(body(await exchanger.perform(request(host, right))) == "one")
+                #expect(await exchanger.perform(request(host, wrong)).failure?.kind == .tls)
+            }
+            #expect(exchanger.counters.connectionsReused >= 1)
+        }
+    }
+
     @Test func keyOfAnotherCertificateIsTLS() async throws {
         let host = try TLSHost(.mutual)
         let certificates = try Certificates.shared.get()

@@ -77,6 +77,28 @@ import Testing
         }
     }
 
+    /// One that takes no connections, and one that hangs up when it is asked: the receiver was never asked.
+    @Test func proxyThatDoesNotAnswerIsNoFaultOfTheReceiver() async throws {
+        let full = try FullBacklog()
+        let silent = try Receiver { _ = $0.readRequest() }
+        defer { silent.stop() }
+        func route(_ port: Int, _ kind: Route.Proxy.Kind) -> Route {
+            Route(proxy: Route.Proxy(kind: kind, host: "127.0.0.1", port: port))
+        }
+        try await withExchanger { exchanger in
+            for kind in [Route.Proxy.Kind.http, .socks5h] {
+                for url in ["https://hooks.behind.example/", "http://hooks.behind.example/"] {
+                    var request = request(url, route(full.port, kind))
+                    request.connectTimeout = .milliseconds(300)
+                    let exchange = await exchanger.perform(request)
+                    #expect(exchange.failure?.kind == .proxy, "\(kind) \(url): \(exchange.result)")
+                }
+            }
+            let exchange = await exchanger.perform(request("https://hooks.behind.example/", route(silent.port, .http)))
+            #expect(exchange.failure?.kind == .proxy, "\(exchange.result)")
+        }
+    }
+
     @Test(arguments: [
         "http://10.0.0.1/", "http://127.0.0.1:8080/", "http://[::1]/", "http://169.254.169.254/latest", "http://localhost/",
         "http://a.localhost/", "http://2130706433/",

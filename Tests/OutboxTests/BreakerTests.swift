@@ -41,7 +41,7 @@ import Testing
         expect(&breaker, .opened) { $0.fail(strains: true, at: 77) }
         #expect(breaker.limit(of: 64) == 0)
         #expect(breaker.openedAt == 77)
-        #expect(breaker.failingSince == 0)
+        #expect(breaker.failingSince == 77)
         // What was in flight and fails afterwards opens nothing again.
         #expect(failing(30, breaker).1.isEmpty)
     }
@@ -93,6 +93,42 @@ import Testing
         breaker.learn(isOpen: true, mayProbe: true)
         expect(&breaker, .recovered) { $0.answer() }
         #expect(breaker.limit(of: 64) == 2)
+    }
+
+    /// The row tells of failures and not of an open breaker: nobody would ever be given a probe.
+    @Test func breakerThatNobodyKnowsToBeOpenCloses() {
+        var (breaker, _) = failing(10)
+        #expect(breaker.limit(of: 64) == 0)
+        breaker.learn(isOpen: false, mayProbe: false)
+        #expect(breaker.limit(of: 64) == 2)
+    }
+
+    /// What was counted before an end that others saw does not count any more.
+    @Test func recoveryThatOthersToldOfEndsTheTimeOfFailure() {
+        var (breaker, reports) = failing(10, strains: false)
+        #expect(reports == [.failing] && breaker.failingSince != nil)
+        breaker.learnRecovery()
+        #expect(breaker.failingSince == nil && breaker.failures == 0)
+    }
+
+    /// One that nobody was told of may have been followed by successes elsewhere.
+    @Test func singleFailureBeginsNoTimeOfFailure() {
+        var breaker = Breaker()
+        expect(&breaker, nil) { $0.fail(strains: false, at: 5) }
+        #expect(breaker.failingSince == nil)
+        for now in 6..<14 { _ = breaker.fail(strains: false, at: Int64(now)) }
+        expect(&breaker, .failing) { $0.fail(strains: false, at: 900) }
+        #expect(breaker.failingSince == 900)
+    }
+
+    /// A receiver that answers probes, and with no yes, goes on failing all the same.
+    @Test func probeThatIsRefusedDoesNotEndTheTimeOfFailure() {
+        var (breaker, _) = failing(10)
+        let since = breaker.failingSince
+        breaker.learn(isOpen: true, mayProbe: true)
+        expect(&breaker, .recovered) { $0.fail(strains: false, at: 5_000) }
+        breaker.learnRecovery()
+        #expect(since != nil && breaker.failingSince == since)
     }
 
     @Test func relapseOpensSooner() {

@@ -53,6 +53,23 @@ import Testing
         #expect(state.waiting == 2)
     }
 
+    /// What a receiver says of a batch counts, also when the destination gets no batches any more.
+    @Test func refusedItemsCountWhenTheOptionIsGone() throws {
+        let options = try DeliveryOptions(parsing: Array(#"{"batch": {"events": 2}}"#.utf8))
+        var state = state([try destination(1, options: options)])
+        add(&state, claim: 1, [work(1), work(2)])
+        let batch = try #require(state.depart(at: 0).first)
+        #expect(batch.more.count == 1)
+        let plain = Routing(version: 2, destinations: [try destination(1)], keptResponseBytes: [:], faults: [])
+        state.setRouting(RoutingTable(plain))
+        let body = #"{"batchItemFailures": [{"itemIdentifier": "\#(batch.delivery.parcel.event.id)"}]}"#
+        let ended = EndedExchange(duration: 5, status: 200, body: Array(body.utf8), message: "")
+        state.settle(token: batch.token, .answered(Answer(status: 200)), ended, random: 0, now: 10)
+        // One is tried again.
+        #expect(state.takeRetryHints().count == 1)
+        #expect(state.settlement.finishedClaims == [1])
+    }
+
     @Test func destinationsTakeTurns() throws {
         var state = state(
             [try destination(1, concurrency: 50, patterns: ["a.b"]), try destination(2, concurrency: 50, patterns: ["c"])], maxInFlight: 4)

@@ -72,6 +72,44 @@ import Testing
         #expect(failing.map(\.destination) == [1] && failing[0].pause > .seconds(50))
     }
 
+    /// Told by nobody, it would be sent to by nobody: an open lane does not fail again.
+    @Test func whatCouldNotBeToldIsToldAgain() throws {
+        var state = state([try destination(1), try destination(2)])
+        add(&state, claim: 1, (0..<30).map { work($0) })
+        for _ in 0..<4 { for departure in state.depart(at: 0) { answer(&state, departure.token, status: 503) } }
+        let (failing, recovered) = state.breakers.take()
+        #expect(Set(failing.map(\.destination)) == [1, 2] && failing.allSatisfy(\.opens) && recovered.isEmpty)
+        state.breakers.giveBack(failing, [2])
+        let again = state.breakers.take()
+        #expect(Set(again.failing.map(\.destination)) == [1, 2] && again.recovered == [2])
+        // A success since then is newer than the failure.
+        _ = state.learn([row(1, mayProbe: true)], askedAt: 20)
+        add(&state, claim: 3, [work(1, target: Claim.Target(destination: 1, attempt: 2))])
+        let probe = try #require(state.depart(at: 30).first)
+        answer(&state, probe.token, status: 200)
+        state.breakers.giveBack(failing, [])
+        let last = state.breakers.take()
+        #expect(last.failing.map(\.destination) == [2] && last.recovered == [1])
+    }
+
+    /// Whoever makes a destination active again, or mends its URL, ends what its receiver asked for before.
+    @Test func pauseEndsWhenTheDestinationIsMadeActive() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, [work(1)])
+        let flight = try #require(state.depart(at: 0).first)
+        let ended = EndedExchange(duration: 5, status: 503, body: [], message: "")
+        state.settle(token: flight.token, .answered(Answer(status: 503, retryAfter: .seconds(86_400))), ended, random: 0, now: 10)
+        #expect(state.retryRoom(of: 1, at: 20) == 0)
+        for (version, isEnabled) in [(2, false), (3, true)] {
+            state.setRouting(
+                RoutingTable(
+                    Routing(
+                        version: Int64(version), destinations: [try destination(1, isEnabled: isEnabled)], keptResponseBytes: [:],
+                        faults: [])))
+        }
+        #expect(state.retryRoom(of: 1, at: 30) == Breaker.firstLimit)
+    }
+
     /// A receiver that refuses this payload lives, though nothing is held against it.
     @Test(arguments: [413, 415]) func probeThatIsRefusedWithoutBlameLetsMoreThrough(_ status: Int) throws {
         var state = state([try destination(1)])

@@ -46,6 +46,35 @@ import Testing
         #expect(state.depart(at: 1_000_001).count == 6)
     }
 
+    private func setRate(_ state: inout DispatchState, _ options: String, version: Int64) throws {
+        let destination = try destination(1, options: DeliveryOptions(parsing: Array(options.utf8)))
+        state.setRouting(
+            RoutingTable(Routing(version: version, destinations: [destination], keptResponseBytes: [:], faults: [])))
+    }
+
+    /// What waits when the rate is set needs permits too, also when nothing comes after it.
+    @Test func rateThatIsSetWhileDeliveriesWaitLetsThemOut() throws {
+        var state = state([try destination(1, concurrency: 1)])
+        add(&state, claim: 1, (0..<3).map { work($0) })
+        let first = state.depart(at: 0)
+        #expect(first.count == 1)
+        try setRate(&state, #"{"rate": {"per_second": 0.5}}"#, version: 2)
+        answer(&state, first[0].token, status: 200)
+        #expect(state.depart(at: 20).isEmpty)
+        #expect(state.ratesWanted(at: 20).map(\.wanted) == [1])
+        grant(&state, 1, at: 21)
+        #expect(state.depart(at: 21).count == 1)
+    }
+
+    @Test func fasterRateIsAskedForAtOnce() throws {
+        var state = try ratedState()
+        add(&state, claim: 1, (0..<8).map { work($0) })
+        state.grant([RateGrant(destination: 1, permits: 0, nextIn: 1_000_000)], at: 0)
+        #expect(state.ratesWanted(at: 10).isEmpty)
+        try setRate(&state, #"{"rate": {"per_second": 100}}"#, version: 2)
+        #expect(state.ratesWanted(at: 10).map(\.wanted) == [8])
+    }
+
     @Test func permitsOfBeforeTheBreakerOpenedAreForfeited() throws {
         var state = try ratedState()
         add(&state, claim: 1, (0..<8).map { work($0) })

@@ -13,7 +13,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-DROP FUNCTION postrider.breaker_wait(integer);
+DROP TRIGGER webhook_destination_moved ON postrider.webhook_destinations;
+DROP FUNCTION postrider.webhook_destination_moved(), postrider.breaker_wait(integer);
 DROP TABLE postrider.webhook_breakers;
 ALTER TABLE postrider.webhook_destinations DROP COLUMN disable_after_s;
 

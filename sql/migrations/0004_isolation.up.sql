@@ -58,6 +58,17 @@ BEGIN
 END
 $$;
 
+-- What is known of one address says nothing of another.
+CREATE FUNCTION postrider.webhook_destination_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM postrider.webhook_breakers WHERE destination_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_destination_moved() IS 'Trigger: forgets the failures and the pause of a destination whose URL changed.';
+CREATE TRIGGER webhook_destination_moved AFTER UPDATE OF url ON postrider.webhook_destinations
+    FOR EACH ROW WHEN (NEW.url <> OLD.url) EXECUTE FUNCTION postrider.webhook_destination_moved();
+
 -- The views show new columns last: CREATE OR REPLACE VIEW cannot put it elsewhere.
 CREATE OR REPLACE VIEW postrider.webhook_endpoints WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_types AS events,

@@ -83,7 +83,9 @@ extension Loop {
             var entry = entry
             if !isNamed { entry.dns = Int((now - entry.startedAt) / 1_000) }
             let phase = isNamed ? "before a connection was free" : "during the name lookup"
-            fail(entry, Failure(kind: .timeout, message: "the time ran out \(phase)"), now: now)
+            // The name that is looked up is the proxy's then.
+            let kind: FailureKind = entry.target.isProxied && !isNamed ? .proxy : .timeout
+            fail(entry, Failure(kind: kind, message: "the time ran out \(phase)"), now: now)
         }
         nextWaitingDeadline = crowded.reduce(line.nextDeadline) {
             min($0, $1.unnamed.nextDeadline, $1.held.nextDeadline)

@@ -6,7 +6,9 @@ import CLibCurl
 extension Transfer {
     /// Sets what a route asks for, and takes back what the one before asked for.
     func apply(_ route: Route?) {
-        setBlob(CURLOPT_SSLCERT_BLOB, route?.certificate)
+        // With the key behind it, which is passed over there: of two requests libcurl compares certificates only before it lets
+        // them share a connection or a session.
+        setBlob(CURLOPT_SSLCERT_BLOB, route?.certificate.map { $0 + [UInt8(ascii: "\n")] + (route?.key ?? []) })
         setBlob(CURLOPT_SSLKEY_BLOB, route?.key)
         setBlob(CURLOPT_CAINFO_BLOB, route?.authority)
         let proxy = route?.proxy
@@ -27,7 +29,7 @@ extension Transfer {
     }
 
     /// What went wrong on the way through a proxy, before there was a way to the receiver; nil when that is not it.
-    func proxyFailure(_ code: CURLcode) -> Failure? {
+    func proxyFailure(_ code: CURLcode, _ times: CurlTimes) -> Failure? {
         guard target?.isProxied == true, !hasConnection else { return nil }
         var status = 0
         clibcurl_easy_get_long(easy, CURLINFO_HTTP_CONNECTCODE, &status)
@@ -39,10 +41,18 @@ extension Transfer {
         switch code {
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_PROXY:
             return Failure(kind: .proxy, message: "the proxy cannot be reached")
+        case CURLE_OPERATION_TIMEDOUT where times.connected == 0:
+            return Failure(kind: .proxy, message: "the proxy does not take connections")
+        case CURLE_RECV_ERROR, CURLE_SEND_ERROR,
+            CURLE_GOT_NOTHING where status == 0 && makesTunnel:
+            return Failure(kind: .proxy, message: "the proxy ended the connection before it answered CONNECT")
         case CURLE_PROXY: return socksFailure()
         default: return nil
         }
     }
+
+    /// Whether the proxy is asked by CONNECT first, and the receiver cannot have answered before it.
+    private var makesTunnel: Bool { target?.isSecure == true && job?.request.route?.proxy?.kind == .http }
 
     private func socksFailure() -> Failure {
         var reply = 0

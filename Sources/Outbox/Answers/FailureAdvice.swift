@@ -6,10 +6,12 @@ extension FailureClass {
     public var meaning: String {
         switch self {
         case .dns: "The host name of the URL did not resolve."
-        case .connect: "No connection to the receiver came about: nobody listens there, or a firewall drops it."
+        case .connect: "No connection to the receiver came about: nobody listens there, or it cannot be reached."
         case .tls: "The TLS handshake failed for another reason than the certificate."
         case .certificate: "The receiver's certificate was refused: expired, of another name, or of an unknown issuer."
-        case .timeout: "The answer was not complete within the timeout. The receiver may have acted on it."
+        case .timeout:
+            "The answer was not complete within the timeout, or no connection came about within five seconds, as behind a "
+                + "firewall; the attempt's message tells which. When it had been sent, the receiver may have acted on it."
         case .reset: "The connection ended in the middle. The receiver may have acted on the request."
         case .protocolError: "What came back is not HTTP, or has a status outside of 200 to 599."
         case .tooLarge: "The headers of the answer exceeded a limit."
@@ -24,7 +26,8 @@ extension FailureClass {
         case .gone: "The receiver says that the endpoint exists no more (410)."
         case .payloadRefused: "The receiver will never take this payload: too large or of the wrong type (413 or 415)."
         case .workflowInactive: "The n8n workflow is not active (404)."
-        case .proxy: "A proxy on this side asked for a password (407)."
+        case .proxy:
+            "A proxy on this side could not be reached, or refused: it asked for a password (407), or for nothing at all."
         case .refusedByReceiver: "The receiver asked by header that this delivery, or all of them, be given up."
         case .refusedItem: "The receiver took the batch that the event was in, but refused this event of it."
         case .skipped: "An administrator skipped it, to let the events behind it in its ordering key go on."
@@ -42,7 +45,9 @@ extension FailureClass {
         case .connect: "Check that the receiver runs and that the workers' hosts may reach its port."
         case .tls: "Check which TLS versions and ciphers the receiver offers: openssl s_client -connect host:443."
         case .certificate: "Let the receiver renew its certificate, or send the full chain."
-        case .timeout: "Let the receiver answer first and work afterwards, or raise the endpoint's timeout."
+        case .timeout:
+            "Let the receiver answer first and work afterwards, or raise the endpoint's timeout; without a connection, check "
+                + "that the workers' hosts may reach its port."
         case .reset: "Look into the receiver's log at that time: it, or a proxy before it, restarted."
         case .protocolError: "Check that the URL's port speaks HTTP."
         case .tooLarge: "Let the receiver answer with fewer or shorter headers."
@@ -58,7 +63,7 @@ extension FailureClass {
         case .gone: "Give the endpoint its new URL, or archive its dead letters and delete it."
         case .payloadRefused: "Raise the receiver's limit, or send fewer columns; otherwise archive it."
         case .workflowInactive: "Activate the workflow in n8n, then replay."
-        case .proxy: "Give the proxy's password to the workers."
+        case .proxy: "Check that the proxy runs and that the workers may reach it, and give them its password."
         case .refusedByReceiver: "Ask the receiver's owner before it is sent again; otherwise archive it."
         case .refusedItem: "Look into the receiver's log for this event; replay it when it is mended."
         case .skipped: "Replay it when its receiver is ready for it; it goes beside the order now."

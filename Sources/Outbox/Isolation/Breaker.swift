@@ -43,7 +43,8 @@ public struct Breaker: Sendable, Equatable {
     public private(set) var state = State.ramping(limit: firstLimit)
     /// Failures in a row that count against the destination.
     public private(set) var failures = 0
-    /// When the first of them came; nil when the last attempt succeeded.
+    /// When the others were first told of them; nil when they were not, or when an attempt succeeded since. Failures that
+    /// nobody is told of say little: an attempt at another worker may have succeeded between two of them.
     public private(set) var failingSince: Int64?
     /// When it was opened here; what was asked of Postgres before is out of date.
     public private(set) var openedAt: Int64 = .min
@@ -100,21 +101,23 @@ public struct Breaker: Sendable, Equatable {
     /// - Parameter strains: whether the failure tells of an overloaded or dead receiver; ``FailureClass/isStrain``.
     public mutating func fail(strains isStrain: Bool, at now: Int64) -> Report? {
         failures += 1
-        failingSince = failingSince ?? now
         strains = isStrain ? strains + 1 : 0
         if isStrain, opens() {
             state = .open
             openedAt = now
+            failingSince = failingSince ?? now
             strains = 0
             isRecorded = true
             return .opened
         }
         if state == .probing {
-            // The receiver answers, if not as one would wish: the breaker is not for that.
+            // The receiver answers, if not as one would wish: the breaker is not for that. It goes on failing all the same.
             recover()
+            isRecorded = false
             return .recovered
         }
         guard failures % Self.tripCount == 0, state != .open else { return nil }
+        failingSince = failingSince ?? now
         isRecorded = true
         return .failing
     }
@@ -123,6 +126,7 @@ public struct Breaker: Sendable, Equatable {
     public mutating func answer() -> Report? {
         guard state == .probing else { return nil }
         recover()
+        isRecorded = false
         return .recovered
     }
 
@@ -145,11 +149,19 @@ public struct Breaker: Sendable, Equatable {
             state = .probing
         } else if isOpen, state != .probing {
             state = .open
+        } else if !isOpen, state == .open {
+            // Nobody would be given a probe.
+            recover()
         }
     }
 
-    /// Postgres has nothing about it: another worker's probe succeeded, or somebody made it active again.
+    /// Postgres has nothing about it. If it had, then another worker's attempt succeeded, or somebody made it active again:
+    /// what was counted before has ended.
     public mutating func learnRecovery() {
+        if isRecorded {
+            failures = 0
+            failingSince = nil
+        }
         isRecorded = false
         if state == .open { recover() }
     }

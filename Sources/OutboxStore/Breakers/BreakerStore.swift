@@ -7,11 +7,11 @@ public struct BreakerReport: Sendable, Equatable {
     /// The destination, `webhook_destinations.id`.
     public let destination: Int32
     /// Whether its breaker opens; otherwise only its failures are counted.
-    public let opens: Bool
+    public var opens: Bool
     /// For how long its receiver asked to be left alone; zero when it did not.
-    public let pause: Duration
+    public var pause: Duration
     /// For how long there has been nothing but failure.
-    public let failingFor: Duration
+    public var failingFor: Duration
     /// Class of the last failure; nil for none.
     public let failure: String?
 
@@ -77,9 +77,17 @@ public enum BreakerStore {
 
     /// Looks at all breakers, and takes the probes of those whose pause is over (`BreakerLook`).
     ///
+    /// - Parameters:
+    ///   - worker: who may send the probes then.
+    ///   - shut: destinations to which it cannot send; nil when it sends nothing any more, and takes no probe.
+    ///   - connection: where to ask.
     /// - Throws: `PostgresError`.
-    public static func look(worker: Int64, on connection: Connection) async throws -> [BreakerRow] {
-        try await connection.query(Queries.breakerLook, [.int8(worker)]).map { try row($0, mayProbe: $0.bool(3)) }
+    public static func look(
+        worker: Int64, except shut: Set<Int32>? = [], on connection: Connection
+    ) async throws -> [BreakerRow] {
+        let shut = shut.map { Value.int4s($0.sorted()) } ?? .null
+        return try await connection.query(Queries.breakerLook, [.int8(worker), shut])
+            .map { try row($0, mayProbe: $0.bool(3)) }
     }
 
     private static func id(_ row: Row) throws -> Int32 { Int32(try row.int(0)) }

@@ -2364,6 +2364,17 @@ BEGIN
 END
 $$;
 
+-- What is known of one address says nothing of another.
+CREATE FUNCTION postrider.webhook_destination_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM postrider.webhook_breakers WHERE destination_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION postrider.webhook_destination_moved() IS 'Trigger: forgets the failures and the pause of a destination whose URL changed.';
+CREATE TRIGGER webhook_destination_moved AFTER UPDATE OF url ON postrider.webhook_destinations
+    FOR EACH ROW WHEN (NEW.url <> OLD.url) EXECUTE FUNCTION postrider.webhook_destination_moved();
+
 -- The views show new columns last: CREATE OR REPLACE VIEW cannot put it elsewhere.
 CREATE OR REPLACE VIEW postrider.webhook_endpoints WITH (security_invoker = true) AS
 SELECT d.public_id AS id, d.user_id, d.organization_id, d.name, d.url, d.event_types AS events,
@@ -2444,7 +2455,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-DROP FUNCTION postrider.breaker_wait(integer);
+DROP TRIGGER webhook_destination_moved ON postrider.webhook_destinations;
+DROP FUNCTION postrider.webhook_destination_moved(), postrider.breaker_wait(integer);
 DROP TABLE postrider.webhook_breakers;
 ALTER TABLE postrider.webhook_destinations DROP COLUMN disable_after_s;
 
@@ -8503,21 +8515,23 @@ DELETE FROM postrider.webhook_breakers WHERE destination_id = ANY ($1)
 """#)
 
     /// `BreakerLook`; rows: all breakers: how long each is closed to deliveries, its trips, whether this worker may probe it
-    /// - params: $1 worker bigint
+    /// - params: $1 worker bigint; $2 destinations int[] to which it cannot send, null when it can send to none
     /// - index: webhook_retries_due_idx; breakers are few: read whole
     static let breakerLook = Statement(
         name: "BreakerLook",
         sql: #"""
 WITH chosen AS MATERIALIZED (
+    -- An inactive destination is not chosen: fifty of them would leave no place to those behind.
     SELECT b.destination_id, b.probe_until FROM postrider.webhook_breakers AS b
-    WHERE b.trips > 0 AND b.open_until <= clock_timestamp()
+    JOIN postrider.webhook_destinations AS d ON d.id = b.destination_id AND d.is_active
+    WHERE b.trips > 0 AND b.open_until <= clock_timestamp() AND b.destination_id <> ALL ($2::integer[])
       -- A probe that never came back, or whose worker died, leaves the place to another.
       AND (b.probe_until IS NULL OR b.probe_until < clock_timestamp()
            OR NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = b.probe_worker_id AND w.alive))
       -- One probe of the index for each; as EXISTS it may become a join that reads every retry of a dead destination.
       AND (SELECT true FROM postrider.webhook_retries AS r
            WHERE r.destination_id = b.destination_id AND r.due_at <= statement_timestamp() LIMIT 1)
-    ORDER BY b.destination_id LIMIT 50 FOR UPDATE SKIP LOCKED
+    ORDER BY b.destination_id LIMIT 50 FOR UPDATE OF b SKIP LOCKED
 ), probe AS (
     UPDATE postrider.webhook_breakers AS b
     SET probe_worker_id = $1, probe_until = clock_timestamp() + d.timeout_ms * interval '1 millisecond' + interval '5 seconds'

@@ -37,6 +37,21 @@ struct BreakerNews: Sendable {
         }
     }
 
+    /// Takes back what could not be told. What was noted since then is newer: a success leaves no failure to tell of.
+    mutating func giveBack(_ failing: [BreakerReport], _ recovered: [Int32]) {
+        for report in failing where !recoveries.contains(report.destination) {
+            guard var newer = reports[report.destination] else {
+                reports[report.destination] = report
+                continue
+            }
+            newer.opens = newer.opens || report.opens
+            newer.pause = max(newer.pause, report.pause)
+            newer.failingFor = max(newer.failingFor, report.failingFor)
+            reports[report.destination] = newer
+        }
+        recoveries.formUnion(recovered)
+    }
+
     /// Takes what was noted since it was last taken.
     mutating func take() -> (failing: [BreakerReport], recovered: [Int32]) {
         defer {

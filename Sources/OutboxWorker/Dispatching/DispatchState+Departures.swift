@@ -31,7 +31,8 @@ extension DispatchState {
         waiting -= more.count
         riding += more.count
         return Departure(
-            token: flights.board(Flight(delivery: delivery, more: more)), delivery: delivery, more: more,
+            token: flights.board(Flight(delivery: delivery, more: more, isBatch: destination.batch != nil)),
+            delivery: delivery, more: more,
             destination: destination,
             deliveryID: needsID ? DeliveryID.text(event: delivery.parcel.event.id, destination: destination.id) : "",
             route: destination.access == nil ? nil : routing.route(to: destination.id))

@@ -28,7 +28,7 @@ extension DispatchState {
         }
         let verdict = judge(outcome)
         report(verdict, at: place, now)
-        let refused = refusedItems(of: flight, destination, verdict, ended)
+        let refused = refusedItems(of: flight, verdict, ended)
         var ended = ended
         if destination.kind == .n8n, let status = ended.status, !(200...299).contains(status),
             let answer = N8nAnswer(status: status, body: ended.body)
@@ -44,10 +44,8 @@ extension DispatchState {
     }
 
     /// The events that a receiver refused of a batch which it took.
-    private func refusedItems(
-        of flight: Flight, _ destination: Destination, _ verdict: Verdict, _ ended: EndedExchange
-    ) -> Set<EventID> {
-        guard destination.batch != nil, case .delivered = verdict.action else { return [] }
+    private func refusedItems(of flight: Flight, _ verdict: Verdict, _ ended: EndedExchange) -> Set<EventID> {
+        guard flight.isBatch, case .delivered = verdict.action else { return [] }
         return BatchAnswer.refused(ended.body) { Set(flight.deliveries.map(\.parcel.event.id)) }
     }
 

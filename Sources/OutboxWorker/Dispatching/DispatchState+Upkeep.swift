@@ -113,6 +113,7 @@ extension DispatchState {
             guard let destination = table[id] else { continue }
             lanes.all[place].destination = destination
             lanes.all[place].keptBytes = table.keptBytes(of: id)
+            if lanes.all[place].isTimed { timedLanes.insert(id) }
         }
         // A pause that has passed is forgotten when there are too many lanes.
         lanes.keep { $0.hasWork || $0.isWorthKeeping(at: 0) && table[$0.destination.id] != nil }

@@ -77,6 +77,11 @@ extension Dispatcher {
         state.withLock { $0.breakers.take() }
     }
 
+    /// Takes back what ``takeBreakerReports()`` gave and could not be told.
+    func giveBack(_ failing: [BreakerReport], _ recovered: [Int32]) {
+        state.withLock { $0.breakers.giveBack(failing, recovered) }
+    }
+
     /// Learns what Postgres knows of destinations that fail, and starts what may start.
     ///
     /// - Returns: whether a destination may be probed, so that its retries should be fetched.

@@ -8,6 +8,8 @@ struct Flight: Sendable {
     let delivery: Delivery
     /// The others of a batch; empty without batches.
     let more: [Delivery]
+    /// Whether it was sent as a batch, be it of one: the destination's options may be others when the answer comes.
+    let isBatch: Bool
 
     /// All deliveries of the request.
     var deliveries: [Delivery] { [delivery] + more }

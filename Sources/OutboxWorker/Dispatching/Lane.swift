@@ -8,7 +8,16 @@ internal import OutboxStore
 /// Postgres, so that a slow or dead destination takes neither connections nor memory from the others.
 struct Lane: Sendable {
     /// The destination as it is now.
-    var destination: Destination { didSet { learnOptions() } }
+    var destination: Destination {
+        didSet {
+            learnOptions()
+            // Whoever makes it active, or gives it another address, says that what was known of it has ended.
+            if destination.isEnabled && !oldValue.isEnabled || destination.url != oldValue.url {
+                breaker = Breaker()
+                pausedUntil = 0
+            }
+        }
+    }
     /// Its options that the lane asks for with every delivery.
     private var rate: RateLimit?
     private var batch: BatchLimits?
@@ -63,7 +72,10 @@ struct Lane: Sendable {
     }
 
     private mutating func learnOptions() {
-        rate = destination.options.rate
+        if rate != destination.options.rate {
+            rate = destination.options.rate
+            valve.renewRate()
+        }
         guard batch != destination.options.batch else { return }
         batch = destination.options.batch
         valve.restart(batch == nil ? [] : waitingDeliveries.map(\.parcel.event.data.count))

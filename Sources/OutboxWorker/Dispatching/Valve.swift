@@ -18,6 +18,12 @@ struct Valve: Sendable {
     /// Permits that cannot be used now would go out later beside those of that time.
     mutating func forfeit() { permits = 0 }
 
+    /// Permits, and when there is another one, were those of another rate.
+    mutating func renewRate() {
+        permits = 0
+        askAt = 0
+    }
+
     mutating func grant(_ count: Int, askAt time: Int64) {
         permits += count
         askAt = time

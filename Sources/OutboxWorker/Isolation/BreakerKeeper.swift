@@ -6,8 +6,8 @@ internal import Postgres
 
 /// Carries news of breakers between the dispatcher and Postgres, one round twice a second. Run by one task.
 ///
-/// A worker acts on what it sees itself at once; what it hears from others may be half a second old. When Postgres cannot
-/// be reached nothing is lost: a destination that still fails is reported again, and nothing can be claimed meanwhile.
+/// A worker acts on what it sees itself at once; what it hears from others may be half a second old. What a round could not
+/// tell is told by the next: a destination that is left alone does not fail again.
 struct BreakerKeeper: Sendable {
     /// Between rounds; 500 ms.
     static let interval = Duration.milliseconds(500)
@@ -33,16 +33,30 @@ struct BreakerKeeper: Sendable {
     }
 
     private func round() async throws {
-        let (failing, recovered) = context.dispatcher.takeBreakerReports()
-        let worker = context.worker
+        // Before the reports are taken: the answer knows nothing of what happens between the two.
         let askedAt = MonotonicTime.now()
-        let (disabled, rows) = try await context.links.aside { connection in
+        let (failing, recovered) = context.dispatcher.takeBreakerReports()
+        do {
+            let (disabled, rows) = try await exchange(failing, recovered)
+            tell(failing, disabled)
+            if context.dispatcher.learn(rows, askedAt: askedAt) { cycle.ringForRetries() }
+        } catch {
+            context.dispatcher.giveBack(failing, recovered)
+            throw error
+        }
+    }
+
+    private func exchange(
+        _ failing: [BreakerReport], _ recovered: [Int32]
+    ) async throws -> (disabled: [Int32], rows: [BreakerRow]) {
+        let worker = context.worker
+        // A probe is for a worker that can send it.
+        let shut = context.dispatcher.isDraining ? nil : context.dispatcher.locked
+        return try await context.links.aside { connection in
             if !recovered.isEmpty { try await BreakerStore.close(recovered, on: connection) }
             let disabled = failing.isEmpty ? [] : try await BreakerStore.report(failing, on: connection)
-            return (disabled, try await BreakerStore.look(worker: worker, on: connection))
+            return (disabled, try await BreakerStore.look(worker: worker, except: shut, on: connection))
         }
-        tell(failing, disabled)
-        if context.dispatcher.learn(rows, askedAt: askedAt) { cycle.ringForRetries() }
     }
 
     private func tell(_ failing: [BreakerReport], _ disabled: [Int32]) {

@@ -31,6 +31,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 "exposed variables are not set: destinations that name them wait",
                 metadata: ["variables": "\(settings.unsetVariables.joined(separator: ", "))"])
         }
+        Descriptors.raise(for: 2 * settings.worker.maxInFlight, logger)
         let worker = Worker(
             settings: settings.worker,
             identity: WorkerIdentity(

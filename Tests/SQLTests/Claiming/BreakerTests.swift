@@ -109,6 +109,46 @@ import Testing
         }
     }
 
+    /// Neither fifty that get nothing, nor a worker that cannot send, keep a probe from those who can.
+    @Test func probesGoToActiveDestinationsAndWorkersThatCanSend() async throws {
+        try await withRollback { db in
+            let (first, second) = (try await db.worker(), try await db.worker())
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_destinations (kind, name, url, event_types, is_active)
+                SELECT 'endpoint', 'e' || n, 'https://example.com/' || n, '{*}', n = 51 FROM generate_series(1, 51) AS n;
+                INSERT INTO postrider.webhook_breakers (destination_id, trips, open_until)
+                SELECT id, 1, clock_timestamp() FROM postrider.webhook_destinations
+                """)
+            let event = try await db.emit(1)[0]
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+                SELECT '\(event)', clock_timestamp(), id, 1 FROM postrider.webhook_destinations
+                """)
+            let last = Int32(try await db.count("postrider.webhook_destinations")) - 1
+            let id = try #require(Int32(try await db.line("SELECT max(id) FROM postrider.webhook_destinations")))
+            #expect(last == 50)
+            func probes(_ worker: Int64, except shut: Set<Int32>?) async throws -> [Int32] {
+                try await BreakerStore.look(worker: worker, except: shut, on: db.connection).filter(\.mayProbe).map(\.destination)
+            }
+            #expect(try await probes(first, except: [id]) == [])
+            #expect(try await probes(first, except: nil) == [])
+            #expect(try await probes(second, except: [id - 1]) == [id])
+        }
+    }
+
+    @Test func newAddressForgetsTheBreakerOfTheOldOne() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            _ = try await report(db, id, pause: .seconds(3600))
+            try await db.run("UPDATE postrider.webhook_endpoints SET name = 'other'")
+            #expect(try await db.count("postrider.webhook_breakers") == 1)
+            try await db.run("UPDATE postrider.webhook_endpoints SET url = 'https://new.example.com/'")
+            #expect(try await db.count("postrider.webhook_breakers") == 0)
+        }
+    }
+
     @Test func pauseAskedForBesideAProbeLeavesItToItsWorker() async throws {
         try await withRollback { db in
             let id = try await db.endpoint()
