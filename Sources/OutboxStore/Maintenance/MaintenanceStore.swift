@@ -38,48 +38,79 @@ public enum MaintenanceStore {
 
     /// One round of everything. A lock that is not to be had within 200 ms is left to the next round.
     ///
+    /// A step that the server refuses keeps no other from its turn, and the sweeps come first: nothing else frees what they
+    /// free.
+    ///
     /// - Parameters:
     ///   - rest: how many seconds ago the last round must have begun, whoever began it; 0. Nothing is done otherwise.
     ///   - connection: a session of one's own: a round may take minutes, and vacuum stands in no transaction.
     /// - Returns: what was done; empty when there was nothing to do.
-    /// - Throws: `PostgresError`.
+    /// - Throws: `PostgresError`, that of the first step that failed, when all others have had their turn.
     public static func round(after rest: Double = 0, on connection: Connection) async throws -> [Step] {
         guard try await !connection.query(Queries.upkeepBegin, [.float8(rest)]).isEmpty else { return [] }
-        var steps: [Step] = []
-        try await leaveBusy(&steps, "partitions") { _ in try await WorkerStore.maintain(on: connection) }
-        for planned in try await plan(on: connection) {
-            try await leaveBusy(&steps, planned.table) { steps in
-                guard let rows = try await carryOut(planned, on: connection) else {
-                    return steps.append(Step(task: "busy", table: planned.table, rows: 0))
-                }
-                if rows > 0 { steps.append(Step(task: planned.task, table: planned.table, rows: rows)) }
+        var round = Round()
+        try await sweep(&round, on: connection)
+        try await round.take("partitions") { _ in try await WorkerStore.maintain(on: connection) }
+        try await retain(&round, on: connection)
+        try await round.take("webhook_erasures") { steps in
+            let rows = try await erase(on: connection)
+            if rows > 0 { steps.append(Step(task: "erase", table: "webhook_event_log", rows: rows)) }
+        }
+        try await count(&round, "audit", "webhook_audit_log", Queries.auditLogPrune, on: connection)
+        try await round.take("webhook_routing_changes") { _ in
+            _ = try await connection.query(Queries.routingChangesPrune, [.int8(RoutingStore.keptVersions)])
+        }
+        try await vacuum(&round, on: connection)
+        if let failure = round.failure { throw failure }
+        return round.steps
+    }
+
+    /// Frees what no transaction should leave waiting.
+    private static func sweep(_ round: inout Round, on connection: Connection) async throws {
+        try await count(&round, "order", "webhook_keys", Queries.keySweep, on: connection)
+        try await count(&round, "retries", "webhook_retries", Queries.retrySweep, on: connection)
+    }
+
+    /// Removes what is kept long enough.
+    private static func retain(_ round: inout Round, on connection: Connection) async throws {
+        let due = try await round.take("webhook_retention") { _ in try await plan(on: connection) }
+        for planned in due ?? [] {
+            try await round.take(planned.table) { steps in
+                let rows = try await carryOut(planned, on: connection)
+                let task = rows == nil ? "busy" : planned.task
+                if rows != 0 { steps.append(Step(task: task, table: planned.table, rows: rows ?? 0)) }
             }
         }
         for parent in ["webhook_attempts", "webhook_event_log"] {
-            try await leaveBusy(&steps, parent) { steps in
+            try await round.take(parent) { steps in
                 let rows = try await connection.query(Queries.partitionsFold, [.text(parent)])
                 let dropped = try rows[0].isNull(0) ? 0 : rows[0].int64(0)
                 if dropped > 0 { steps.append(Step(task: "drop", table: parent, rows: dropped)) }
             }
         }
-        try await leaveBusy(&steps, "webhook_erasures") { steps in
-            let rows = try await erase(on: connection)
-            if rows > 0 { steps.append(Step(task: "erase", table: "webhook_event_log", rows: rows)) }
+    }
+
+    private static func vacuum(_ round: inout Round, on connection: Connection) async throws {
+        let tables = try await round.take("vacuum") { _ in
+            try await connection.query(Queries.deadRows).map { try $0.string(0) }
         }
-        let lines = try await connection.query(Queries.auditLogPrune)[0].int64(0)
-        if lines > 0 { steps.append(Step(task: "audit", table: "webhook_audit_log", rows: lines)) }
-        let freed = try await connection.query(Queries.keySweep)[0].int64(0)
-        if freed > 0 { steps.append(Step(task: "order", table: "webhook_keys", rows: freed)) }
-        let swept = try await connection.query(Queries.retrySweep)[0].int64(0)
-        if swept > 0 { steps.append(Step(task: "retries", table: "webhook_retries", rows: swept)) }
-        _ = try await connection.query(Queries.routingChangesPrune, [.int8(RoutingStore.keptVersions)])
-        for row in try await connection.query(Queries.deadRows) {
-            let table = try row.string(0)
-            // A name from the catalog, out of a list that stands in the statement.
-            _ = try await connection.script("VACUUM postrider.\(table)", name: "Vacuum")
-            steps.append(Step(task: "vacuum", table: table, rows: 0))
+        for table in tables ?? [] {
+            try await round.take(table) { steps in
+                // A name from the catalog, out of a list that stands in the statement.
+                _ = try await connection.script("VACUUM postrider.\(table)", name: "Vacuum")
+                steps.append(Step(task: "vacuum", table: table, rows: 0))
+            }
         }
-        return steps
+    }
+
+    /// A step that is one statement, which gives how many rows it changed.
+    private static func count(
+        _ round: inout Round, _ task: String, _ table: String, _ statement: Statement, on connection: Connection
+    ) async throws {
+        try await round.take(table) { steps in
+            let rows = try await connection.query(statement)[0].int64(0)
+            if rows > 0 { steps.append(Step(task: task, table: table, rows: rows)) }
+        }
     }
 
     /// Does one planned thing; the rows that went, nil when another session does upkeep.
@@ -110,13 +141,29 @@ public enum MaintenanceStore {
         return erased
     }
 
-    private static func leaveBusy(
-        _ steps: inout [Step], _ table: String, _ body: (inout [Step]) async throws -> Void
-    ) async throws {
-        do {
-            try await body(&steps)
-        } catch let error as PostgresError where error.sqlState == "55P03" {
-            steps.append(Step(task: "busy", table: table, rows: 0))
+    /// A round under way.
+    private struct Round {
+        var steps: [Step] = []
+        /// Why the first step failed that did.
+        var failure: (any Error)?
+
+        /// Does one step; nil when it is busy or the server refused it.
+        ///
+        /// - Throws: the first failure, when the connection is lost or a deadline passes: nothing more can be done then.
+        @discardableResult
+        mutating func take<Result>(
+            _ table: String, _ body: (inout [Step]) async throws -> Result
+        ) async throws -> Result? {
+            do {
+                return try await body(&steps)
+            } catch let error as PostgresError where error.sqlState == "55P03" {
+                steps.append(Step(task: "busy", table: table, rows: 0))
+            } catch let error as PostgresError where error.code == .server {
+                failure = failure ?? error
+            } catch {
+                throw failure ?? error
+            }
+            return nil
         }
     }
 }

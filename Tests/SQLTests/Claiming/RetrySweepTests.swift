@@ -33,6 +33,28 @@ import Testing
         }
     }
 
+    /// Nothing else frees what is parked, and a step that fails may fail in every round.
+    @Test func stepOfUpkeepThatFailsKeepsNoOtherFromItsTurn() async throws {
+        try await withDatabase { db in
+            let id = try await db.endpoint()
+            try await retry(db, id)
+            try await db.run(
+                """
+                CREATE TABLE pruned (n int);
+                CREATE OR REPLACE FUNCTION postrider.ensure_partitions(weeks_ahead integer DEFAULT 8) RETURNS integer LANGUAGE plpgsql AS
+                    $$ BEGIN RAISE EXCEPTION 'the first' USING ERRCODE = 'query_canceled'; END $$;
+                CREATE OR REPLACE FUNCTION postrider.fold_partitions(parent text) RETURNS integer LANGUAGE plpgsql AS
+                    $$ BEGIN RAISE EXCEPTION 'another'; END $$;
+                CREATE OR REPLACE FUNCTION postrider.prune_audit_log(most integer DEFAULT 10000) RETURNS bigint LANGUAGE sql AS
+                    $$ INSERT INTO pruned VALUES (1) RETURNING 0::bigint $$
+                """)
+            let error = await #expect(throws: PostgresError.self) { try await MaintenanceStore.round(on: db.connection) }
+            #expect(error?.sqlState == "57014" && error?.message == "the first", "\(String(describing: error))")
+            #expect(try await db.count("postrider.webhook_retries WHERE due_at <= clock_timestamp()") == 1)
+            #expect(try await db.count("pruned") == 1)
+        }
+    }
+
     @Test func whatIsToBeTriedAgainAfterItsDestinationWasDeletedGoes() async throws {
         try await withRollback { db in
             let (kept, deleted, inactive) = (
