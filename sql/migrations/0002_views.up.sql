@@ -284,8 +284,10 @@ COMMENT ON FUNCTION postrider.rotate_secret(uuid, text, interval) IS
 
 -- Destinations: checks ------------------------------------------------------------------------------------------------
 
--- The table's constraints refuse the same things; this says which, and what to do.
-CREATE FUNCTION postrider.check_destination(d postrider.webhook_destinations) RETURNS void LANGUAGE plpgsql AS $$
+-- The table's constraints refuse the same things; this says which, and what to do. They hold for whole rows, so it does not
+-- matter here what the row was before.
+CREATE FUNCTION postrider.check_destination(d postrider.webhook_destinations, was postrider.webhook_destinations DEFAULT NULL)
+    RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     part  text;
     value jsonb;
@@ -330,8 +332,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION postrider.check_destination(postrider.webhook_destinations) IS
-    'Raises an error that names the fault when the name, URL, patterns or headers of a destination are not valid.';
+COMMENT ON FUNCTION postrider.check_destination(postrider.webhook_destinations, postrider.webhook_destinations) IS
+    'Raises an error that names the fault when a destination is not valid. The second is the row of before, null for a new one: from 0008 on only what differs from it is judged.';
 
 -- Destinations: the views ---------------------------------------------------------------------------------------------
 
@@ -491,6 +493,7 @@ DECLARE
     changed      text[] := ARRAY(SELECT f.key FROM jsonb_each(after) AS f
                                  WHERE f.value IS DISTINCT FROM before -> f.key ORDER BY f.key);
     new_secret   text;
+    was          postrider.webhook_destinations;
     stored       postrider.webhook_destinations;
 BEGIN
     PERFORM postrider.refuse_read_only(ARRAY(
@@ -505,6 +508,7 @@ BEGIN
         -- As when it is made; the table knows one default for both kinds.
         after := after || jsonb_build_object('profile', CASE TG_ARGV[0] WHEN 'n8n' THEN 'n8n' ELSE 'standard' END);
     END IF;
+    SELECT d.* INTO was FROM postrider.webhook_destinations AS d WHERE d.id = OLD.destination_id;
     EXECUTE format('UPDATE postrider.webhook_destinations AS d SET %s updated_at = clock_timestamp()
                     FROM jsonb_populate_record(NULL::postrider.webhook_destinations, $1) AS r
                     WHERE d.id = $2 AND d.deleted_at IS NULL RETURNING d.*',
@@ -515,7 +519,7 @@ BEGIN
     IF stored.id IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM postrider.check_destination(stored);
+    PERFORM postrider.check_destination(stored, was);
     IF 'secret' = ANY (changed) THEN
         new_secret := coalesce(NEW.secret, postrider.new_secret(stored.profile));
         PERFORM postrider.set_secret(stored.id, new_secret, interval '0');

@@ -1,7 +1,8 @@
 -- Undoes 0008. Destinations stay; what is refused is what 0002 refuses.
 DROP TRIGGER webhook_destination_gate ON postrider.webhook_destinations;
 DROP FUNCTION postrider.webhook_destination_gate();
-CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations, was postrider.webhook_destinations DEFAULT NULL)
+    RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     part  text;
     value jsonb;
@@ -54,6 +55,6 @@ DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), post
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text), postrider.names_settings(text),
     postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
     postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text),
-    postrider.sent_header_fault(jsonb, jsonb);
+    postrider.sent_header_fault(jsonb, jsonb), postrider.header_names(jsonb);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 8;

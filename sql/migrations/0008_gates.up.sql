@@ -261,54 +261,73 @@ COMMENT ON FUNCTION postrider.statuses_fault(text) IS
 
 -- The gate ------------------------------------------------------------------------------------------------------------
 
--- Runs as its owner, so that whoever may write destinations needs no rights on the functions above.
-CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION postrider.header_names(headers jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE jsonb_typeof(headers) WHEN 'object' THEN ARRAY(SELECT jsonb_object_keys(headers)) END
+$$;
+COMMENT ON FUNCTION postrider.header_names(jsonb) IS 'The names of headers, in one order; null when they are no JSON object.';
+
+-- Runs as its owner, so that whoever may write destinations needs no rights on the functions above. What a change leaves as it
+-- was is not judged: rows of before, and those that were forced in, can be switched off, and their headers be sealed.
+CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations, was postrider.webhook_destinations DEFAULT NULL)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    fault text;
+    is_new boolean := was.id IS NULL;
+    names  text[] := postrider.header_names(d.headers);
+    had    text[] := postrider.header_names(was.headers);
+    fault  text;
 BEGIN
-    fault := postrider.name_fault(d.name);
+    fault := CASE WHEN is_new OR d.name IS DISTINCT FROM was.name THEN postrider.name_fault(d.name) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault USING ERRCODE = 'invalid_parameter_value', COLUMN = 'name';
     END IF;
-    fault := postrider.url_fault(d.url);
+    fault := CASE WHEN is_new OR d.url IS DISTINCT FROM was.url THEN postrider.url_fault(d.url) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault USING ERRCODE = 'invalid_parameter_value', COLUMN = 'url', HINT = CASE
             WHEN fault LIKE '%password%' THEN 'Use headers, for example {"Authorization": "Bearer …"}.'
             ELSE 'Percent-encode what a URL cannot hold: a blank is %20. A host in another script is written as xn--….' END;
     END IF;
-    IF coalesce(cardinality(d.event_types), 0) = 0 THEN
-        RAISE EXCEPTION 'an endpoint needs at least one event type'
-            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types', HINT = 'ARRAY[''*''] subscribes to every event.';
+    IF is_new OR d.event_types IS DISTINCT FROM was.event_types THEN
+        IF coalesce(cardinality(d.event_types), 0) = 0 THEN
+            RAISE EXCEPTION 'an endpoint needs at least one event type'
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types', HINT = 'ARRAY[''*''] subscribes to every event.';
+        END IF;
+        fault := postrider.pattern_fault(d.event_types);
+        IF fault IS NOT NULL THEN
+            RAISE EXCEPTION '%', fault
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types',
+                      HINT = 'Write a type such as lead.created, lead.* for every type below lead, or * for all.';
+        END IF;
     END IF;
-    fault := postrider.pattern_fault(d.event_types);
-    IF fault IS NOT NULL THEN
-        RAISE EXCEPTION '%', fault
-            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types',
-                  HINT = 'Write a type such as lead.created, lead.* for every type below lead, or * for all.';
-    END IF;
-    -- A column that a statement left out is null here and gets its default later.
-    fault := postrider.header_fault(coalesce(d.headers, '{}'));
+    -- A column that a statement left out is null here and gets its default later. Sealing changes values and no names.
+    fault := CASE
+        WHEN names = had THEN postrider.header_fault(
+            (SELECT coalesce(jsonb_object_agg(h.key, h.value), '{}') FROM jsonb_each(d.headers) AS h
+             WHERE h.value IS DISTINCT FROM was.headers -> h.key))
+        WHEN is_new OR d.headers IS DISTINCT FROM was.headers THEN postrider.header_fault(coalesce(d.headers, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'For example {"X-Team": "sales"}.';
     END IF;
-    fault := postrider.option_fault(coalesce(d.options, '{}'));
+    fault := CASE WHEN is_new OR d.options IS DISTINCT FROM was.options THEN postrider.option_fault(coalesce(d.options, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'options', HINT = 'docs/options.md lists them.';
     END IF;
-    fault := postrider.sent_header_fault(coalesce(d.headers, '{}'), coalesce(d.options, '{}'));
+    fault := CASE WHEN is_new OR names IS DISTINCT FROM had OR d.options -> 'auth' IS DISTINCT FROM was.options -> 'auth'
+                  THEN postrider.sent_header_fault(coalesce(d.headers, '{}'), coalesce(d.options, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'Leave it out: no header is sent twice.';
     END IF;
-    fault := postrider.waits_fault(d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms);
+    fault := CASE WHEN is_new OR (d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms)
+                       IS DISTINCT FROM (was.base_delay_ms, was.max_delay_ms, was.delay_factor, was.delays_ms)
+                  THEN postrider.waits_fault(d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Waits are milliseconds: 3600000 is an hour.';
     END IF;
-    fault := postrider.statuses_fault(d.final_statuses);
+    fault := CASE WHEN is_new OR d.final_statuses IS DISTINCT FROM was.final_statuses
+                  THEN postrider.statuses_fault(d.final_statuses) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'final_statuses', HINT = 'For example 4xx, or 400-407,410.';
@@ -319,12 +338,12 @@ $$;
 CREATE FUNCTION postrider.webhook_destination_gate() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM postrider.check_destination(NEW);
+    PERFORM postrider.check_destination(NEW, OLD);
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_destination_gate() IS
-    'Trigger: refuses a destination whose name, URL, patterns, headers, options, waits or final statuses are not valid, whoever writes it.';
+    'Trigger: refuses a name, URL, patterns, headers, options, waits or final statuses that are not valid, whoever writes them; of a change what differs from before.';
 CREATE TRIGGER webhook_destination_gate
     BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options, base_delay_ms, delay_factor, max_delay_ms, delays_ms,
         final_statuses ON postrider.webhook_destinations
@@ -470,6 +489,6 @@ REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrid
     postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate(),
     postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
     postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text),
-    postrider.sent_header_fault(jsonb, jsonb) FROM PUBLIC;
+    postrider.sent_header_fault(jsonb, jsonb), postrider.header_names(jsonb) FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');

@@ -58,4 +58,31 @@ import Testing
             #expect(try await RoutingStore.load(on: db.connection).faults.map(\.reason) == [])
         }
     }
+
+    /// Rows of before the gates, and those that were forced in, can be mended bit by bit and stand in nobody's way.
+    @Test func whatAChangeLeavesAsItWasIsNotJudged() async throws {
+        try await withDatabase { db in
+            for name in ["good", "bad"] { try await db.endpoint(name, settings: #"headers = '{"Cookie": "plain"}'"#) }
+            try await db.run(
+                #"""
+                ALTER TABLE postrider.webhook_destinations DISABLE TRIGGER webhook_destination_gate;
+                UPDATE postrider.webhook_destinations SET final_statuses = 'sometimes', delay_factor = 500,
+                    headers = '{"A B": "1", "Cookie": "plain", "User-Agent": "x"}' WHERE name = 'bad';
+                ALTER TABLE postrider.webhook_destinations ENABLE TRIGGER webhook_destination_gate;
+                UPDATE postrider.webhook_endpoints SET is_active = false WHERE name = 'bad'
+                """#)
+            #expect(try await db.line("SELECT name FROM postrider.webhook_endpoints WHERE NOT is_active") == "bad")
+            let keys = try KeyRing(list: "k1:" + String(repeating: "A", count: 43) + "=")
+            _ = try await SecretStore.seal(.plain, with: keys, on: db.connection)
+            let sealed = "postrider.webhook_destinations WHERE starts_with(headers ->> 'Cookie', 'sealed:v1:k1:')"
+            #expect(try await db.count(sealed) == 2)
+            for (setting, told) in [
+                ("delay_factor = 200", "1 to 100"), ("final_statuses = 'never'", "'never'"), (#"headers = headers || '{"A B": "2"}'"#, "'A B'"),
+                (#"headers = headers - 'A B' || '{"B": "2"}'"#, "User-Agent is sent by every profile"),
+            ] {
+                let error = try await db.refusal("UPDATE postrider.webhook_endpoints SET \(setting) WHERE name = 'bad'")
+                #expect(error.sqlState == "22023" && error.message.contains(told), "\(error)")
+            }
+        }
+    }
 }
