@@ -123,8 +123,16 @@ import Testing
         let refused = try postrider(backfill, database: past.url)
         #expect(refused.status == 1 && refused.errors.contains("it is sealed with key 'own'"), "\(refused)")
         #expect(try await past.count("postrider.webhook_retries") == 0)
+        // One that is damaged, or stands at another event than it was sealed for, never opens.
+        let damaged = try await past.text("SELECT id::text FROM postrider.webhook_event_log ORDER BY id LIMIT 1")
+        _ = try await past.connection.script(
+            """
+            UPDATE postrider.webhook_event_log SET data = (SELECT data FROM postrider.webhook_event_log ORDER BY id DESC LIMIT 1)
+            WHERE id = '\(damaged)'
+            """, name: "damage")
         let resumed = try postrider(["replay", "resume", "1"], database: past.url, environment: ["POSTRIDER_SECRET_KEYS": keys])
         #expect(resumed.status == 0 && resumed.text == "1 delivery scheduled", "\(resumed)")
+        #expect(resumed.errors.contains("event \(damaged) left out: its payload is sealed and does not open"), "\(resumed)")
         #expect(try await past.count("postrider.webhook_retries") == 1)
     }
 

@@ -6,7 +6,8 @@ internal import Outbox
 enum ReplayFilter {
     /// The filter as a function.
     ///
-    /// It throws ``CommandFailure`` for a payload that is sealed and does not open: nobody knows then whether it is wanted.
+    /// It throws ``CommandFailure`` for a payload whose key is not there: nobody knows then whether it is wanted. One that
+    /// does not open with its key never will: it is told and left out.
     ///
     /// - Parameters:
     ///   - filter: the destination's option `filter` as JSON text; empty when it has none.
@@ -17,13 +18,17 @@ enum ReplayFilter {
         guard !filter.isEmpty else { return nil }
         do {
             let filter = try PayloadFilter(parsing: Array(filter.utf8))
-            return { event in filter.matches(try ParsedPayload(parsing: try opened(event, keys).data)) }
+            return { event in
+                guard let event = try opened(event, keys) else { return false }
+                return filter.matches(try ParsedPayload(parsing: event.data))
+            }
         } catch {
             throw CommandFailure.failed("the endpoint's payload filter cannot be read: \(error)")
         }
     }
 
-    private static func opened(_ event: Event, _ keys: KeyRing?) throws -> Event {
+    /// The event with its payload as it was written; nil when it is sealed and damaged.
+    private static func opened(_ event: Event, _ keys: KeyRing?) throws -> Event? {
         do {
             return try event.opened(with: keys)
         } catch SealingError.missingKey(let name) {
@@ -31,8 +36,8 @@ enum ReplayFilter {
                 "the payload filter cannot be asked about event \(event.id): it is sealed with key '\(name)', "
                     + "which is not in POSTRIDER_SECRET_KEYS")
         } catch {
-            throw CommandFailure.failed(
-                "the payload filter cannot be asked about event \(event.id): it is sealed and does not open")
+            Session.remark("event \(event.id) left out: its payload is sealed and does not open")
+            return nil
         }
     }
 }
