@@ -902,9 +902,14 @@ BEGIN
     place := (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
               WHERE c.attrelid = target AND c.attname = column_name);
     PERFORM pg_advisory_xact_lock(7745, 1);
-    -- The trigger of a table above sends the rows of all that is below it.
+    -- The trigger of a table above sends the rows of all that is below it. What is denied for that table stands already, by
+    -- the rule of check_attachment.
     SELECT a.target INTO above FROM postrider.webhook_attachments AS a
-    WHERE a.target <> target AND a.target IN (SELECT postrider.with_ancestors(target)) LIMIT 1;
+    WHERE a.target <> target AND a.target IN (SELECT postrider.with_ancestors(target))
+      AND NOT EXISTS (SELECT FROM postrider.webhook_denied_columns AS d
+                      WHERE d.column_name = column_name AND d.path IN ('{}', path)
+                        AND (d.target IS NULL OR d.target IN (SELECT postrider.with_ancestors(a.target))))
+    LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the rows of % are sent by an attachment of %', target, above USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = CASE WHEN column_name = ANY (postrider.column_names(above)) THEN format('Deny the column for %s.', above)
@@ -920,7 +925,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.deny_column(regclass, text, text[]) IS
-    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be, and for a partition of a table that is attached, which has to be named instead.';
+    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be, and for a partition of a table that is attached and sends it, which has to be named instead.';
 
 CREATE FUNCTION postrider.allow_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

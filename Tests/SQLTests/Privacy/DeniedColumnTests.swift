@@ -203,6 +203,23 @@ import Testing
         }
     }
 
+    /// An order that stands may be given again, for every table, for the table above, or for what is below.
+    @Test(arguments: family)
+    func whatIsDeniedForATableAboveMayBeDeniedBelow(_ tables: String) async throws {
+        try await withRollback { db in
+            try await db.run("\(tables); ALTER TABLE p ADD about jsonb; SELECT postrider.attach('p', 'above')")
+            #expect(try await db.line("SELECT postrider.deny_column(NULL, 'ssn')") == "1")
+            #expect(try await db.line("SELECT postrider.deny_column('p', 'about', 'x', 'y')") == "1")
+            for denied in ["'ssn'", "'ssn'", "'about', 'x', 'y'"] {
+                #expect(try await db.line("SELECT postrider.deny_column('p1', \(denied))") == "0", "\(denied)")
+            }
+            for denied in ["'id'", "'about'", "'about', 'x'"] {
+                #expect(try await db.refusal("SELECT postrider.deny_column('p1', \(denied))").sqlState == "55000", "\(denied)")
+            }
+            #expect(try await db.line("SELECT postrider.refresh_attachments('p')") == "1")
+        }
+    }
+
     @Test(arguments: family)
     func tableAboveOfWhatIsDeniedIsNotAttached(_ tables: String) async throws {
         try await withRollback { db in
