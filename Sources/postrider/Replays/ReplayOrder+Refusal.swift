@@ -25,9 +25,11 @@ extension ReplayOrder {
     }
 
     private static func reason(_ deliveries: [Record]) -> String {
-        if deliveries.isEmpty { return "it was not attempted yet, no endpoint wants it, or its attempts are gone" }
+        if deliveries.isEmpty {
+            return "it was not attempted yet, no endpoint wants it, its endpoint is deleted, or its attempts are gone"
+        }
         if deliveries.contains(where: { $0["status"] == "pending" }) { return "it is sent without a replay" }
         let isGone = deliveries.contains { $0.has("event_type") && $0["event_type"].isEmpty }
-        return isGone ? "its event is gone" : "its endpoint is deleted"
+        return isGone ? "its event is gone" : "its endpoint is deleted, or it was being sent a moment ago"
     }
 }
