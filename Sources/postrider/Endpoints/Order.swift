@@ -39,10 +39,9 @@ struct Order: AsyncParsableCommand {
 
         func run() async throws {
             try await Session.with { session in
-                guard let record = try await session.run(.orderSkip, ["endpoint": endpoint, "key": key]).first else {
-                    throw CommandFailure.notFound("there is no endpoint or workflow \(endpoint.debugDescription)")
+                for record in try await session.run(.orderSkip, ["endpoint": endpoint, "key": key]) {
+                    print(output.json ? record.text : record["event_id"])
                 }
-                print(output.json ? record.text : record["event_id"])
             }
         }
     }
