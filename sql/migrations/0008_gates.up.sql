@@ -1,9 +1,10 @@
 -- Postrider 0008: gates. What a destination may be called, where it may point, what it may send along, and when it is tried
 -- again.
 --
--- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField, RetryPolicy, FinalStatuses): a test
--- runs one list of cases and thousands of random ones against both. A trigger asks for them, so that no way into the table goes around them, and
--- the program checks again before it sends: what was forced in regardless is parked and reported.
+-- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField, RetryPolicy, FinalStatuses): tests
+-- run lists of cases against both, and of URLs, patterns and final statuses thousands of random ones. A trigger asks for them,
+-- so that no way into the table goes around them, and the program checks again before it sends: what was forced in regardless
+-- is parked and reported.
 --
 -- A trigger and not constraints: the privileges of a constraint's functions are those of whoever writes the row, so a
 -- worker that only switches a destination off would need all of them; and rows of before stay as they are.

@@ -25,7 +25,8 @@ struct Replay: AsyncParsableCommand {
             discussion: """
                 Counts first and asks. While it runs it shows how far it is. Ctrl-C pauses it; a command that was killed
                 leaves it where it was. 'postrider replay resume ID' goes on there, and nothing is sent twice. Criteria may
-                match nothing; a --delivery or --event that cannot be sent is an error.
+                match nothing; a --delivery or --event that cannot be sent is an error, but not a --backfill of what the
+                endpoint has got.
                 """)
         @OptionGroup var options: ReplayOptions
         @Flag(help: "Only dead letters, those that are not archived.") var deadLetters = false
