@@ -84,4 +84,27 @@ import Testing
             #expect(try await db.line("SELECT cardinality(event_ids) FROM postrider.webhook_claims") == "2")
         }
     }
+
+    /// As it is while the server is away for longer: what a claim was cut down to before is cut down again.
+    @Test func claimThatIsCutDownTwiceHoldsADeliveryOnce() async throws {
+        try await withRollback { db in
+            let ids = try await db.emit(3)
+            let id = try await db.endpoint()
+            let (worker, rescuer) = (try await db.worker(), try await db.worker())
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            settlement.deliver(ids[0], id)
+            for event in [ids[1], ids[2], ids[2]] {
+                settlement.keep(event: event, target: Claim.Target(destination: id, attempt: 1), claim: claim.id)
+            }
+            try await db.settle(settlement, worker)
+            #expect(
+                try await db.line("SELECT event_ids, destination_ids, attempt_numbers, are_replays FROM postrider.webhook_claims")
+                    == "{\(ids[1]),\(ids[2])}|{\(id),\(id)}|{1,1}|{f,f}")
+            try await db.expire(worker)
+            let rescues = try await RescueStore.takeOver(
+                worker: rescuer, dead: SuspectedWorker(id: worker, epoch: 1), most: 9, on: db.connection)
+            #expect(rescues[0].claim.ids == Array(ids.suffix(2)))
+        }
+    }
 }
