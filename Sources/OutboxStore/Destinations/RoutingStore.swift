@@ -54,6 +54,14 @@ public enum RoutingStore {
     /// The step that asks for the routing's version; put behind a claim, its answer is at least as new as the claim.
     public static func version() -> Step { Step(Queries.routingVersion) }
 
+    /// The routing's version now: at least as new as the claims that were found before.
+    ///
+    /// - Parameter timeout: the longest time for the answer; nil for the connection's.
+    /// - Throws: `PostgresError`.
+    public static func version(on connection: Connection, timeout: Duration? = nil) async throws -> Int64 {
+        try await connection.query(Queries.routingVersion, timeout: timeout)[0].int64(0)
+    }
+
     /// More changes than this are not worth telling apart; 1,000.
     public static let mostChanges = 1000
     /// So many versions are remembered with what they changed; 10,000.

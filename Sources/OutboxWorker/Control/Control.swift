@@ -116,7 +116,7 @@ struct Control: Sendable {
     /// A task beside the heartbeat, which must not wait for it. What fails here is found by the next look or sweep.
     private func rescue(_ suspect: SuspectedWorker) async {
         do {
-            try await context.links.aside { try await rescue(suspect, on: $0) }
+            try await context.takeIn { try await seize(suspect, on: $0) }
         } catch let error as PostgresError where error.code == .closed {
             // The worker stops; somebody else rescues.
         } catch {
@@ -124,14 +124,14 @@ struct Control: Sendable {
         }
     }
 
-    private func rescue(_ suspect: SuspectedWorker, on connection: Connection) async throws {
+    private func seize(_ suspect: SuspectedWorker, on connection: Connection) async throws -> [SeizedClaim] {
         let claims = try await RescueStore.seize(
             worker: context.worker, dead: suspect, most: Self.claimsAtOnce, on: connection)
-        guard !claims.isEmpty else { return }
+        guard !claims.isEmpty else { return [] }
         context.logger.warning(
             "took over from a dead worker",
             metadata: ["worker.dead": "\(suspect.id)", "claims": "\(claims.count)"])
-        try await RescueStore.load(claims, into: context, on: connection)
+        return claims
     }
 
     /// Looks after claims that no living worker holds, once a second, and after claims of this worker's own that it does
@@ -152,23 +152,19 @@ struct Control: Sendable {
         do {
             // Not while this worker itself may have been cut off.
             guard context.fence.isOpen else { return false }
-            let isSuspicious = try await context.links.aside { try await sweep(on: $0) }
-            try await context.links.aside { try await context.acceptForgotten(olderThan: .seconds(5), on: $0) }
+            let (claims, _) = try await context.takeIn { connection in
+                try await RescueStore.seizeOrphans(
+                    worker: context.worker, most: Self.claimsAtOnce, on: connection)
+            }
+            try await context.acceptForgotten(olderThan: .seconds(5))
             _ = trouble.end()
-            return isSuspicious
+            return claims.contains { $0.rescues > 2 }
         } catch {
             // A worker that stops breaks off what it asks; that is no news.
             guard !Task.isCancelled else { return false }
             if trouble.isNews(error) { context.logger.warning("sweep failed", metadata: ["error": "\(error)"]) }
             return false
         }
-    }
-
-    private func sweep(on connection: Connection) async throws -> Bool {
-        let claims = try await RescueStore.seizeOrphans(
-            worker: context.worker, most: Self.claimsAtOnce, on: connection)
-        try await RescueStore.load(claims, into: context, on: connection)
-        return claims.contains { $0.rescues > 2 }
     }
 
     // MARK: Notifications and the doorbell

@@ -51,19 +51,55 @@ struct LifeContext: Sendable {
     ///
     /// - Parameters:
     ///   - age: only claims at least so old, so that an answer on its way is not taken for a lost one.
-    ///   - connection: where to ask.
+    ///   - connection: where to ask; nil for aside.
     ///   - timeout: the longest time for the question, and for each claim; nil for the connection's.
     /// - Throws: `PostgresError`; what was loaded before is accepted.
     func acceptForgotten(
-        olderThan age: Duration, on connection: Connection, timeout: Duration? = nil
+        olderThan age: Duration, on connection: Connection? = nil, timeout: Duration? = nil
     ) async throws {
-        let known = dispatcher.knownClaims()
-        let forgotten = try await RescueStore.findForgotten(
-            worker: worker, known: known, olderThan: age, on: connection, timeout: timeout)
-        let count = try await RescueStore.load(forgotten, into: self, on: connection, timeout: timeout)
+        let (_, count) = try await takeIn(on: connection, timeout: timeout) { connection in
+            let known = dispatcher.knownClaims()
+            return try await RescueStore.findForgotten(
+                worker: worker, known: known, olderThan: age, on: connection, timeout: timeout)
+        }
         if count > 0 {
             logger.warning("found claims whose answer was lost", metadata: ["claims": "\(count)"])
         }
+    }
+
+    /// Finds claims and takes them into memory, once the destinations there are at least as new as they are: one that is
+    /// missing would never get their events.
+    ///
+    /// - Parameters:
+    ///   - connection: where to ask; nil for aside.
+    ///   - timeout: the longest time for each claim; nil for the connection's.
+    ///   - find: asks for the claims.
+    /// - Returns: what was found, and how many of them were taken in; others may have been faster.
+    /// - Throws: `PostgresError`; what was not loaded before is this worker's all the same, and found as forgotten.
+    @discardableResult
+    func takeIn(
+        on connection: Connection? = nil, timeout: Duration? = nil,
+        _ find: @Sendable (Connection) async throws -> [SeizedClaim]
+    ) async throws -> (found: [SeizedClaim], taken: Int) {
+        let (claims, version) = try await ask(on: connection) { connection -> ([SeizedClaim], Int64) in
+            let claims = try await find(connection)
+            guard !claims.isEmpty else { return ([], 0) }
+            return (claims, try await RoutingStore.version(on: connection, timeout: timeout))
+        }
+        guard !claims.isEmpty else { return ([], 0) }
+        // Nothing is held aside meanwhile: destinations are loaded there too, and those who wait for them could hold it all.
+        try await routingKeeper.ensure(version: version)
+        let count = try await ask(on: connection) { connection in
+            try await RescueStore.load(claims, into: self, on: connection, timeout: timeout)
+        }
+        return (claims, count)
+    }
+
+    private func ask<Result: Sendable>(
+        on connection: Connection?, _ body: @Sendable (Connection) async throws -> Result
+    ) async throws -> Result {
+        guard let connection else { return try await links.aside(body) }
+        return try await body(connection)
     }
 
     /// Disables destinations whose receivers asked for it, aside from the road of events.
