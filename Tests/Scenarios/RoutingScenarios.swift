@@ -68,5 +68,35 @@ extension Scenarios {
             #expect(receiver.received.map(\.path).sorted() == ["/new", "/old"])
             #expect(try await outpost.count("postrider.webhook_claims") == 0)
         }
+
+        /// As after a failover to a standby that lacked the last changes. Only heartbeats tell a deaf worker of it.
+        @Test func changesAreLearntAfterVersionsWereLost() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url("/old"))
+            for _ in 0..<5 { try await outpost.sql("UPDATE postrider.webhook_endpoints SET name = name || '!'") }
+            try await outpost.withWorkers {
+                $0.isDeaf = true
+            } _: {
+                try await outpost.emit("a.b")
+                try await receiver.wait(for: 1)
+                let before = try await outpost.sql("SELECT version FROM postrider.webhook_routing")[0].int(0)
+                _ = try await outpost.connection.script(
+                    """
+                    BEGIN;
+                    INSERT INTO postrider.webhook_endpoints (name, url, events) VALUES ('new', '\(receiver.url("/new"))', '{*}');
+                    UPDATE postrider.webhook_routing SET version = version - 5;
+                    DELETE FROM postrider.webhook_routing_changes
+                    WHERE version > (SELECT version FROM postrider.webhook_routing);
+                    COMMIT
+                    """, name: "lose")
+                #expect(try await outpost.sql("SELECT version FROM postrider.webhook_routing")[0].int(0) < before)
+                try await eventually("an event to come to the new endpoint") {
+                    try await outpost.emit("a.b")
+                    return receiver.received.contains { $0.path == "/new" }
+                }
+                try await outpost.settled()
+            }
+        }
     }
 }

@@ -71,7 +71,8 @@ public enum RoutingStore {
     ///
     /// - Parameter files: destinations to load whether they changed or not, because the files that they name may have.
     /// - Returns: the ids of what changed (`RoutingChanges`) or was to be read again, and these destinations as they are
-    ///   now; nil when everything is to be loaded: too much changed, or it is not known what.
+    ///   now; nil when everything is to be loaded: too much changed, or it is not known what, or the server has not come to
+    ///   that version, because it took the place of one whose last changes were lost.
     /// - Throws: `PostgresError`.
     public static func loadChanges(
         since version: Int64, loadedAt: Int64, on connection: Connection, keys: KeyRing? = nil,
@@ -82,7 +83,7 @@ public enum RoutingStore {
             Self.version(),
             Step(Queries.routingChanges, [.int8(version), .timestamptz(microsecondsSince2000: loadedAt)]),
         ])
-        guard results[1].count <= mostChanges else { return nil }
+        guard try results[0][0].int64(0) >= version, results[1].count <= mostChanges else { return nil }
         let changed = try (0..<results[1].count).map { Int32(try results[1][$0].int(0)) }
         if changed.contains(0) { return nil }
         let ids = files.union(changed).sorted()

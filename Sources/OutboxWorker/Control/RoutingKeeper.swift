@@ -76,9 +76,13 @@ actor RoutingKeeper {
 
     /// The same for those who can do nothing about a failure, heartbeats five times a second among them: it is logged when
     /// it is of another kind than the one before.
+    ///
+    /// A version below that of the destinations in memory was told just before they were loaded, or by a server that lacks
+    /// the last changes of the one before it: a load finds out.
     func refresh(version wanted: Int64) async {
         do {
             try await ensure(version: wanted)
+            if let table, wanted < table.version { try await (loading ?? load()).value }
             _ = trouble.end()
         } catch {
             if trouble.isNews(error) {
@@ -122,14 +126,14 @@ actor RoutingKeeper {
                     return (routing, table.changed(routing, ids), ids)
                 }
                 let routing = try await RoutingStore.load(on: connection, keys: keys, grants: grants)
-                return (routing, RoutingTable(routing), nil)
+                return (routing, RoutingTable(routing, following: table), nil)
             }
         }
     }
 
     /// - Parameter changes: what was loaded; nil for everything.
     private func use(_ routing: Routing, _ table: RoutingTable, changes: [Int32]?) async throws {
-        if table.version >= self.table?.version ?? -1 { self.table = table }
+        if self.table.map({ !table.isOlder(than: $0) }) ?? true { self.table = table }
         // Before anything is waited for: whoever asks meanwhile is told that this version is there, and routes.
         dispatcher?.setRouting(table)
         loadedAt = .now

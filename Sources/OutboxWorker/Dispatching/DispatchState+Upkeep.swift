@@ -105,7 +105,7 @@ extension DispatchState {
     /// Exchanges the routing; lanes of changed destinations follow.
     mutating func setRouting(_ table: RoutingTable) {
         // Two loads may end in the wrong order.
-        guard table.version >= routing.version else { return }
+        guard !table.isOlder(than: routing) else { return }
         routing = table
         routingChanges += 1
         for place in lanes.all.indices {

@@ -14,6 +14,9 @@ struct RoutingTable: Sendable {
 
     /// The version it was loaded at.
     let version: Int64
+    /// How often versions were lost before it: after a failover the new primary may lack the last ones, and counts on from
+    /// lower ones.
+    let line: Int
     /// When, by the database's clock, in microseconds since 2000.
     let loadedAt: Int64
     private let base: SubscriptionTable
@@ -31,14 +34,23 @@ struct RoutingTable: Sendable {
     /// Ways to the destinations that have one of their own.
     private let routes: [Int32: Route]
 
-    init(_ routing: Routing) {
+    /// A load of everything.
+    ///
+    /// - Parameter old: what was there when the load began.
+    init(_ routing: Routing, following old: RoutingTable? = nil) {
+        // Nobody counts back: a lower version that was asked for later is one of a new line.
+        let line = old.map { routing.version < $0.version ? $0.line + 1 : $0.line } ?? 0
         self.init(
-            routing, destinations: routing.destinations, kept: routing.keptResponseBytes, locked: routing.locked)
+            routing, line: line, destinations: routing.destinations, kept: routing.keptResponseBytes,
+            locked: routing.locked)
     }
 
     /// Everything built anew, at the version of a load.
-    private init(_ routing: Routing, destinations: [Destination], kept: [Int32: Int], locked: Set<Int32>) {
+    private init(
+        _ routing: Routing, line: Int, destinations: [Destination], kept: [Int32: Int], locked: Set<Int32>
+    ) {
         version = routing.version
+        self.line = line
         loadedAt = routing.loadedAt
         base = SubscriptionTable(destinations)
         overlay = SubscriptionTable([])
@@ -73,7 +85,7 @@ struct RoutingTable: Sendable {
         let overlaid = overlaid.union(changes)
         guard overlaid.count <= Self.mostOverlaid else {
             return RoutingTable(
-                routing, destinations: byID.values.sorted { $0.id < $1.id }, kept: kept, locked: locked)
+                routing, line: line, destinations: byID.values.sorted { $0.id < $1.id }, kept: kept, locked: locked)
         }
         return RoutingTable(
             self, routing, overlay: SubscriptionTable(overlaid.sorted().compactMap { byID[$0] }), overlaid: overlaid,
@@ -85,6 +97,7 @@ struct RoutingTable: Sendable {
         byID: [Int32: Destination], kept: [Int32: Int], locked: Set<Int32>
     ) {
         version = routing.version
+        line = old.line
         loadedAt = routing.loadedAt
         base = old.base
         self.overlay = overlay
@@ -97,6 +110,9 @@ struct RoutingTable: Sendable {
         keepsOrder = old.keepsOrder || routing.destinations.contains(where: \.options.isOrdered)
         readsPayloads = old.readsPayloads || routing.destinations.contains(where: \.options.readsPayload)
     }
+
+    /// Whether it tells of earlier times than another one.
+    func isOlder(than other: RoutingTable) -> Bool { (line, version) < (other.line, other.version) }
 
     /// The way to a destination; nil for the straight one.
     func route(to id: Int32) -> Route? { routes.isEmpty ? nil : routes[id] }

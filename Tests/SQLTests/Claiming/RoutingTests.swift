@@ -219,6 +219,19 @@ import Testing
         }
     }
 
+    /// A standby that took over may lack the last changes, and the next ones have the versions of those.
+    @Test func everythingIsLoadedAfterVersionsWereLost() async throws {
+        try await withRollback { db in
+            try await db.endpoint()
+            let now = try await load(db)
+            func changes(since version: Int64) async throws -> [Int32]? {
+                try await RoutingStore.loadChanges(since: version, loadedAt: now.loadedAt, on: db.connection)?.ids
+            }
+            #expect(try await changes(since: now.version) == [])
+            #expect(try await changes(since: now.version + 1) == nil)
+        }
+    }
+
     /// A file is replaced without any change of a row.
     @Test func filesAreReadAgainForThoseThatNameThem() async throws {
         try await withRollback { db in

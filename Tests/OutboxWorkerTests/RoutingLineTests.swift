@@ -1,0 +1,48 @@
+// Destinations from before and after versions that were lost with a primary.
+
+import Outbox
+import Testing
+
+@testable import OutboxStore
+@testable import OutboxWorker
+
+@Suite struct RoutingLineTests: DispatchFixture {
+    private func routing(_ version: Int64, _ destinations: [Destination] = []) -> Routing {
+        Routing(version: version, destinations: destinations, keptResponseBytes: [:], faults: [])
+    }
+
+    @Test func lowerVersionThatFollowsIsTaken() throws {
+        var state = state([])
+        let before = RoutingTable(routing(100, [try destination(1)]))
+        state.setRouting(before)
+        let after = RoutingTable(routing(95, [try destination(2)]), following: before)
+        state.setRouting(after)
+        #expect(state.routing.version == 95)
+        #expect(state.routing[1] == nil && state.routing[2] != nil)
+    }
+
+    @Test func loadsThatEndInTheWrongOrderChangeNothing() throws {
+        let before = RoutingTable(routing(100))
+        let after = RoutingTable(routing(95), following: before)
+        for (newer, older) in [
+            (RoutingTable(routing(101), following: before), before), (before, RoutingTable(routing(99))),
+            (after, before), (after, before.changed(routing(101), [])), (after.changed(routing(96), []), after),
+        ] {
+            #expect(older.isOlder(than: newer) && !newer.isOlder(than: older))
+            var state = state([])
+            state.setRouting(newer)
+            state.setRouting(older)
+            #expect(state.routing.version == newer.version)
+        }
+    }
+
+    @Test func whatFollowsWithoutALossIsOfTheSameLine() throws {
+        let table = RoutingTable(routing(100))
+        #expect(RoutingTable(routing(100), following: table).line == 0)
+        let lost = RoutingTable(routing(95), following: table)
+        #expect([lost.line, RoutingTable(routing(300), following: lost).line] == [1, 1])
+        // Also when so many changed that everything is built anew.
+        let many = Int32(RoutingTable.mostOverlaid) + 1
+        #expect(lost.changed(routing(97), Array(1...many)).line == 1)
+    }
+}
