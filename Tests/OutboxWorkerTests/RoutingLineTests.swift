@@ -1,4 +1,4 @@
-// Destinations from before and after versions that were lost with a primary.
+// Destinations that change under a worker: after versions were lost with a primary, and while a request is under way.
 
 import Outbox
 import Testing
@@ -44,5 +44,17 @@ import Testing
         // Also when so many changed that everything is built anew.
         let many = Int32(RoutingTable.mostOverlaid) + 1
         #expect(lost.changed(routing(97), Array(1...many)).line == 1)
+    }
+
+    /// A URL may be mended while a request is under way: what the receiver behind the old one says is its own affair.
+    @Test func destinationIsDisabledAtTheURLThatAnswered() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, [work(1)])
+        let departure = try #require(state.depart(at: 0).first)
+        state.setRouting(RoutingTable(routing(2, [try destination(1, url: "https://mended.example.com/")])))
+        answer(&state, departure.token, status: 410)
+        let disabled = state.takeDisabled()
+        #expect(disabled.map(\.destination) == [1] && disabled.map(\.reason) == ["gone"])
+        #expect(disabled.map(\.url) == ["https://d1.example.com/"])
     }
 }

@@ -131,9 +131,16 @@ public enum RoutingStore {
 
     /// Makes a destination inactive, if it is active (`DestinationDisable`).
     ///
+    /// - Parameter url: the URL that its receiver answered at, so that one that was mended meanwhile stays active; nil when
+    ///   the reason is none of the URL's.
+    /// - Returns: whether it was active, and at that URL.
     /// - Throws: `PostgresError`.
-    public static func disable(destination: Int32, reason: String, on connection: Connection) async throws {
-        _ = try await connection.query(Queries.destinationDisable, [.int4(destination), .text(reason)])
+    @discardableResult
+    public static func disable(
+        destination: Int32, reason: String, url: String? = nil, on connection: Connection
+    ) async throws -> Bool {
+        let values: [Value] = [.int4(destination), .text(reason), url.map { .text($0) } ?? .null]
+        return try await connection.query(Queries.destinationDisable, values).affected > 0
     }
 }
 

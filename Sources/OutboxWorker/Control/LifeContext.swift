@@ -103,17 +103,19 @@ struct LifeContext: Sendable {
     }
 
     /// Disables destinations whose receivers asked for it, aside from the road of events.
-    func disable(_ destinations: [(destination: Int32, reason: String)]) {
+    func disable(_ destinations: [DisabledDestination]) {
         // A task of its own: the cycle must not wait for it, and what fails here is asked for again by the next answer.
         Task {
-            for (destination, reason) in destinations {
+            for one in destinations {
                 do {
-                    try await links.aside { connection in
-                        try await RoutingStore.disable(destination: destination, reason: reason, on: connection)
+                    let isDisabled = try await links.aside { connection in
+                        try await RoutingStore.disable(
+                            destination: one.destination, reason: one.reason, url: one.url, on: connection)
                     }
+                    guard isDisabled else { continue }
                     logger.warning(
                         "destination disabled: its receiver asked for it",
-                        metadata: ["destination.id": "\(destination)", "reason": "\(reason)"])
+                        metadata: ["destination.id": "\(one.destination)", "reason": "\(one.reason)"])
                 } catch {
                     logger.error("destination not disabled", metadata: ["error": "\(error)"])
                 }

@@ -154,7 +154,7 @@ actor RoutingKeeper {
             logger.error(
                 "destination disabled: its row cannot be used",
                 metadata: ["destination.id": "\(fault.destination)", "reason": "\(fault.reason)"])
-            try await links.aside { connection in
+            _ = try await links.aside { connection in
                 try await RoutingStore.disable(
                     destination: fault.destination, reason: fault.reason, on: connection)
             }

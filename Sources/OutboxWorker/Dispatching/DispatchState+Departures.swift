@@ -30,10 +30,10 @@ extension DispatchState {
         let more = lanes.all[place].companions(of: delivery)
         waiting -= more.count
         riding += more.count
+        let flight = Flight(
+            delivery: delivery, more: more, isBatch: destination.batch != nil, url: destination.url.text)
         return Departure(
-            token: flights.board(Flight(delivery: delivery, more: more, isBatch: destination.batch != nil)),
-            delivery: delivery, more: more,
-            destination: destination,
+            token: flights.board(flight), delivery: delivery, more: more, destination: destination,
             deliveryID: needsID ? DeliveryID.text(event: delivery.parcel.event.id, destination: destination.id) : "",
             route: destination.access == nil ? nil : routing.route(to: destination.id))
     }

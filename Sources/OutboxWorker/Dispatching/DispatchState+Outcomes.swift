@@ -41,6 +41,10 @@ extension DispatchState {
             apply(isRefused ? judge(.refusedItem) : verdict, to: delivery, ended, kept: kept, now: now)
             leave(claim: delivery.parcel.claim)
         }
+        if verdict.disablesDestination {
+            let reason = verdict.failure?.rawValue ?? "disabled by receiver"
+            disabled.append(DisabledDestination(destination: id, reason: reason, url: flight.url))
+        }
     }
 
     /// The events that a receiver refused of a batch which it took.
@@ -65,9 +69,6 @@ extension DispatchState {
             if let place = lanes.place(of: delivery.destination) {
                 lanes.all[place].pause(until: now + pause.microseconds)
             }
-        }
-        if verdict.disablesDestination {
-            disabled.append((delivery.destination, verdict.failure?.rawValue ?? "disabled by receiver"))
         }
         let next: NextStep
         switch verdict.action {

@@ -24,7 +24,7 @@ extension DispatchState {
     }
 
     /// Takes the destinations whose receivers asked to be left alone.
-    mutating func takeDisabled() -> [(destination: Int32, reason: String)] {
+    mutating func takeDisabled() -> [DisabledDestination] {
         defer { disabled = [] }
         return disabled
     }

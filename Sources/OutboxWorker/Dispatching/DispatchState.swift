@@ -32,8 +32,8 @@ struct DispatchState: Sendable {
     var unrecordedSince: Int64?
     /// The finished claims of the settlement that was taken and is not confirmed.
     var beingRecorded: [Int64] = []
-    /// Destinations to be disabled because their receivers said so, with the reason.
-    var disabled: [(destination: Int32, reason: String)] = []
+    /// Destinations to be disabled because their receivers said so.
+    var disabled: [DisabledDestination] = []
     /// When retries that this worker made are due, in milliseconds from when they were made.
     var retryHints: [(destination: Int32, milliseconds: Int64)] = []
     /// Requests in flight.
@@ -164,6 +164,14 @@ struct DispatchState: Sendable {
         guard !routing.locked.contains(destination) else { return }
         if case .retry(let milliseconds) = next { retryHints.append((destination, milliseconds)) }
     }
+}
+
+/// A destination whose receiver asked to be left alone.
+struct DisabledDestination: Sendable {
+    let destination: Int32
+    let reason: String
+    /// Where the receiver was asked, which may have been mended since.
+    let url: String
 }
 
 /// What is known of an exchange that ended.

@@ -58,7 +58,7 @@ extension Dispatcher {
     func takeRetryHints() -> [(destination: Int32, milliseconds: Int64)] { state.withLock { $0.takeRetryHints() } }
 
     /// Takes the destinations to be disabled.
-    func takeDisabled() -> [(destination: Int32, reason: String)] { state.withLock { $0.takeDisabled() } }
+    func takeDisabled() -> [DisabledDestination] { state.withLock { $0.takeDisabled() } }
 
     /// The claims in memory: adopted and open ones, and finished ones whose finish is not confirmed.
     func knownClaims() -> [Int64] { state.withLock { $0.knownClaims } }

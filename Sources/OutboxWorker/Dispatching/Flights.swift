@@ -10,6 +10,8 @@ struct Flight: Sendable {
     let more: [Delivery]
     /// Whether it was sent as a batch, be it of one: the destination's options may be others when the answer comes.
     let isBatch: Bool
+    /// Where it goes; the destination may be mended while it is under way.
+    let url: String
 
     /// All deliveries of the request.
     var deliveries: [Delivery] { [delivery] + more }

@@ -24,7 +24,7 @@ import Testing
         "RetryPeek": "",
         "RetryClaim": "1, '{1,2,3}', '{10,10,10}', \(span)", "ClaimFinish": "1, '{1,2,3}'",
         "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}', '{f,t,f}'", "ClaimTakeOver": "1, 2, 1, 100",
-        "EventLoad": "'IDS'", "DeliverySettled": "'IDS'", "DestinationDisable": "1, 'x'", "SecretLoad": "NULL",
+        "EventLoad": "'IDS'", "DeliverySettled": "'IDS'", "DestinationDisable": "1, 'x', NULL", "SecretLoad": "NULL",
         "OrderEnroll": "1", "SecretNextExpiry": "", "RoutingChanges": "1, now()", "RoutingChangesPrune": "100",
         "AttemptRecordFailed":
             "1, 'IDS', '{1,1,1}', '{1,1,1}', '{500,500,500}', '{1,1,1}', '{0,0,0}', '{a,b,c}', '{a,b,c}', '{a,b,c}', "

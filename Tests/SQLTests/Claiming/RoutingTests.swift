@@ -275,4 +275,20 @@ import Testing
                 try await db.lines("SELECT is_active, inactive_reason FROM postrider.webhook_endpoints") == ["f|gone (410)"])
         }
     }
+
+    @Test func answerOfAnOldURLDisablesNothing() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let url = try await db.line("SELECT url FROM postrider.webhook_endpoints")
+            try await db.run("UPDATE postrider.webhook_endpoints SET url = 'https://mended.example.com/'")
+            func disable(_ url: String?) async throws -> Bool {
+                try await RoutingStore.disable(destination: id, reason: "gone", url: url, on: db.connection)
+            }
+            #expect(try await !disable(url))
+            #expect(try await db.line("SELECT is_active FROM postrider.webhook_endpoints") == "t")
+            #expect(try await disable("https://mended.example.com/"))
+            #expect(try await !disable(nil), "it is disabled already")
+            #expect(try await db.line("SELECT inactive_reason FROM postrider.webhook_endpoints") == "gone")
+        }
+    }
 }
