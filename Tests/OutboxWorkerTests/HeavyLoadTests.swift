@@ -13,7 +13,7 @@ import Testing
     }
 
     private func loaded(_ load: HeavyLoad) -> Claim.Work {
-        Claim.Work(event: load.work.event, isHeavy: false, target: load.work.target, wasHeavy: true)
+        Claim.Work(event: load.work.event, isHeavy: false, target: load.work.target)
     }
 
     /// A claim of large events, as the dispatcher takes it.

@@ -98,5 +98,26 @@ extension Scenarios {
                 try await outpost.settled()
             }
         }
+
+        /// A worker that lacks what a destination needs knows no filter of it either.
+        @Test func whatIsPutBackForWantOfASettingIsFilteredAfterwards() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(
+                receiver.url(), settings: #"options = '{"filter": {"x": [1]}}', headers = '{"X-Token": "${TOKEN}"}'"#)
+            let wanted = try await outpost.emit("a.b", data: #"{"x": 1}"#)
+            try await outpost.emit("a.b", data: #"{"x": 2}"#)
+            try await outpost.withWorkers {
+                try await eventually("both events to be put back") {
+                    try await outpost.count("postrider.webhook_retries WHERE attempt_number = 1") == 2
+                }
+                #expect(receiver.received.isEmpty)
+                try await outpost.sql("INSERT INTO postrider.webhook_settings (name, value) VALUES ('TOKEN', 'token')")
+                try await receiver.wait(for: 1)
+                try await outpost.settled()
+            }
+            #expect(receiver.received.map(\.id) == wanted)
+            #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == 2)
+        }
     }
 }

@@ -20,15 +20,12 @@ public struct Claim: Sendable {
         public let isHeavy: Bool
         /// For a retry its destination and the number of the attempt that is due; nil for a first fan-out.
         public let target: Target?
-        /// True when ``isHeavy`` was, and the payload has been loaded since.
-        public let wasHeavy: Bool
 
         /// Makes one item of work.
-        public init(event: Event, isHeavy: Bool, target: Target?, wasHeavy: Bool = false) {
+        public init(event: Event, isHeavy: Bool, target: Target?) {
             self.event = event
             self.isHeavy = isHeavy
             self.target = target
-            self.wasHeavy = wasHeavy
         }
     }
 

@@ -6,11 +6,11 @@ internal import OutboxStore
 extension RoutingTable {
     /// The deliveries of one event that are still to be made.
     ///
-    /// A retry has its destination and is not filtered again. One that waited for its turn in an ordering key is asked for the
-    /// first time, and so may be one that was never tried and whose payload is large: it may have been given back unread. What
-    /// is filtered out of a key is given all the same, as a delivery that is not sent, because the events behind it wait for
-    /// it. Payloads are parsed at most once, and only when a destination that matches has a filter or a template: one that
-    /// cannot be parsed passes every filter, since a delivery too many can be seen.
+    /// A retry has its destination and is not filtered again, unless it was never tried: it may be asked for the first time,
+    /// because it waited for its turn in an ordering key, was given back unread, or comes from a worker that lacked a key or a
+    /// setting. One that is filtered out, and what is filtered out of a key, is given all the same, as a delivery that is not
+    /// sent: the events behind it may wait for it. Payloads are parsed at most once, and only when a destination that matches
+    /// has a filter or a template: one that cannot be parsed passes every filter, since a delivery too many can be seen.
     ///
     /// - Parameter readsPayload: false for a payload that is not there, or that workers may have died of: filters and
     ///   transforms are left out then.
@@ -27,8 +27,7 @@ extension RoutingTable {
             var payload = LazyPayload(work.event.data)
             var own = readsPayload && readsPayloads ? payload.parcel(parcel, for: destination) : parcel
             let isUntried = target.attempt == 1 && !target.isReplay
-            let isFirstOfTurn = destination.isOrdered && work.event.orderingKey != nil
-            if isUntried, isFirstOfTurn || work.wasHeavy, readsPayload, !payload.passes(destination) {
+            if isUntried, readsPayload, !payload.passes(destination) {
                 own = Parcel(event: work.event, claim: claim, unready: .filteredOut)
             }
             return [
