@@ -894,8 +894,10 @@ COMMENT ON FUNCTION postrider.rotate_secret(uuid, text, interval) IS
 
 -- Destinations: checks ------------------------------------------------------------------------------------------------
 
--- The table's constraints refuse the same things; this says which, and what to do.
-CREATE FUNCTION postrider.check_destination(d postrider.webhook_destinations) RETURNS void LANGUAGE plpgsql AS $$
+-- The table's constraints refuse the same things; this says which, and what to do. They hold for whole rows, so it does not
+-- matter here what the row was before.
+CREATE FUNCTION postrider.check_destination(d postrider.webhook_destinations, was postrider.webhook_destinations DEFAULT NULL)
+    RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     part  text;
     value jsonb;
@@ -940,8 +942,8 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION postrider.check_destination(postrider.webhook_destinations) IS
-    'Raises an error that names the fault when the name, URL, patterns or headers of a destination are not valid.';
+COMMENT ON FUNCTION postrider.check_destination(postrider.webhook_destinations, postrider.webhook_destinations) IS
+    'Raises an error that names the fault when a destination is not valid. The second is the row of before, null for a new one: from 0008 on only what differs from it is judged.';
 
 -- Destinations: the views ---------------------------------------------------------------------------------------------
 
@@ -1101,6 +1103,7 @@ DECLARE
     changed      text[] := ARRAY(SELECT f.key FROM jsonb_each(after) AS f
                                  WHERE f.value IS DISTINCT FROM before -> f.key ORDER BY f.key);
     new_secret   text;
+    was          postrider.webhook_destinations;
     stored       postrider.webhook_destinations;
 BEGIN
     PERFORM postrider.refuse_read_only(ARRAY(
@@ -1115,6 +1118,7 @@ BEGIN
         -- As when it is made; the table knows one default for both kinds.
         after := after || jsonb_build_object('profile', CASE TG_ARGV[0] WHEN 'n8n' THEN 'n8n' ELSE 'standard' END);
     END IF;
+    SELECT d.* INTO was FROM postrider.webhook_destinations AS d WHERE d.id = OLD.destination_id;
     EXECUTE format('UPDATE postrider.webhook_destinations AS d SET %s updated_at = clock_timestamp()
                     FROM jsonb_populate_record(NULL::postrider.webhook_destinations, $1) AS r
                     WHERE d.id = $2 AND d.deleted_at IS NULL RETURNING d.*',
@@ -1125,7 +1129,7 @@ BEGIN
     IF stored.id IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM postrider.check_destination(stored);
+    PERFORM postrider.check_destination(stored, was);
     IF 'secret' = ANY (changed) THEN
         new_secret := coalesce(NEW.secret, postrider.new_secret(stored.profile));
         PERFORM postrider.set_secret(stored.id, new_secret, interval '0');
@@ -1253,7 +1257,7 @@ DROP VIEW postrider.n8n_workflows, postrider.webhook_endpoints, postrider.webhoo
 DROP VIEW postrider.webhook_in_flight, postrider.webhook_destination_headers;
 DROP FUNCTION postrider.delete_destination(), postrider.update_destination(), postrider.insert_destination(),
     postrider.view_row(anyelement, postrider.webhook_destinations, text), postrider.refuse_read_only(text[]),
-    postrider.destination_row(jsonb), postrider.check_destination(postrider.webhook_destinations),
+    postrider.destination_row(jsonb), postrider.check_destination(postrider.webhook_destinations, postrider.webhook_destinations),
     postrider.rotate_secret(uuid, text, interval), postrider.set_secret(integer, text, interval),
     postrider.secret_hint(integer), postrider.new_secret(text), postrider.random_bytes_32(),
     postrider.matches(text[], text), postrider.is_waiting(uuid, smallint), postrider.is_own(uuid, integer),
@@ -2167,9 +2171,14 @@ BEGIN
     place := (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
               WHERE c.attrelid = target AND c.attname = column_name);
     PERFORM pg_advisory_xact_lock(7745, 1);
-    -- The trigger of a table above sends the rows of all that is below it.
+    -- The trigger of a table above sends the rows of all that is below it. What is denied for that table stands already, by
+    -- the rule of check_attachment.
     SELECT a.target INTO above FROM postrider.webhook_attachments AS a
-    WHERE a.target <> target AND a.target IN (SELECT postrider.with_ancestors(target)) LIMIT 1;
+    WHERE a.target <> target AND a.target IN (SELECT postrider.with_ancestors(target))
+      AND NOT EXISTS (SELECT FROM postrider.webhook_denied_columns AS d
+                      WHERE d.column_name = column_name AND d.path IN ('{}', path)
+                        AND (d.target IS NULL OR d.target IN (SELECT postrider.with_ancestors(a.target))))
+    LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the rows of % are sent by an attachment of %', target, above USING ERRCODE = 'object_not_in_prerequisite_state',
             HINT = CASE WHEN column_name = ANY (postrider.column_names(above)) THEN format('Deny the column for %s.', above)
@@ -2185,7 +2194,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.deny_column(regclass, text, text[]) IS
-    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be, and for a partition of a table that is attached, which has to be named instead.';
+    'Attachments never send this column of a table (null: of any table), or the member of it that the further names lead to. Rebuilds attachments, which blocks writers of their tables until commit, and gives how many; refused when one cannot be, and for a partition of a table that is attached and sends it, which has to be named instead.';
 
 CREATE FUNCTION postrider.allow_column(target regclass, column_name text, VARIADIC path text[] DEFAULT '{}') RETURNS integer
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -3122,9 +3131,10 @@ DELETE FROM postrider.webhook_migrations WHERE version = 7;
 -- Postrider 0008: gates. What a destination may be called, where it may point, what it may send along, and when it is tried
 -- again.
 --
--- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField, RetryPolicy, FinalStatuses): a test
--- runs one list of cases and thousands of random ones against both. A trigger asks for them, so that no way into the table goes around them, and
--- the program checks again before it sends: what was forced in regardless is parked and reported.
+-- The same rules as the program's own (Outbox.DestinationURL, EventPattern, HeaderField, RetryPolicy, FinalStatuses): tests
+-- run lists of cases against both, and of URLs, patterns and final statuses thousands of random ones. A trigger asks for them,
+-- so that no way into the table goes around them, and the program checks again before it sends: what was forced in regardless
+-- is parked and reported.
 --
 -- A trigger and not constraints: the privileges of a constraint's functions are those of whoever writes the row, so a
 -- worker that only switches a destination off would need all of them; and rows of before stay as they are.
@@ -3382,54 +3392,73 @@ COMMENT ON FUNCTION postrider.statuses_fault(text) IS
 
 -- The gate ------------------------------------------------------------------------------------------------------------
 
--- Runs as its owner, so that whoever may write destinations needs no rights on the functions above.
-CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION postrider.header_names(headers jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE jsonb_typeof(headers) WHEN 'object' THEN ARRAY(SELECT jsonb_object_keys(headers)) END
+$$;
+COMMENT ON FUNCTION postrider.header_names(jsonb) IS 'The names of headers, in one order; null when they are no JSON object.';
+
+-- Runs as its owner, so that whoever may write destinations needs no rights on the functions above. What a change leaves as it
+-- was is not judged: rows of before, and those that were forced in, can be switched off, and their headers be sealed.
+CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations, was postrider.webhook_destinations DEFAULT NULL)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    fault text;
+    is_new boolean := was.id IS NULL;
+    names  text[] := postrider.header_names(d.headers);
+    had    text[] := postrider.header_names(was.headers);
+    fault  text;
 BEGIN
-    fault := postrider.name_fault(d.name);
+    fault := CASE WHEN is_new OR d.name IS DISTINCT FROM was.name THEN postrider.name_fault(d.name) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault USING ERRCODE = 'invalid_parameter_value', COLUMN = 'name';
     END IF;
-    fault := postrider.url_fault(d.url);
+    fault := CASE WHEN is_new OR d.url IS DISTINCT FROM was.url THEN postrider.url_fault(d.url) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault USING ERRCODE = 'invalid_parameter_value', COLUMN = 'url', HINT = CASE
             WHEN fault LIKE '%password%' THEN 'Use headers, for example {"Authorization": "Bearer …"}.'
             ELSE 'Percent-encode what a URL cannot hold: a blank is %20. A host in another script is written as xn--….' END;
     END IF;
-    IF coalesce(cardinality(d.event_types), 0) = 0 THEN
-        RAISE EXCEPTION 'an endpoint needs at least one event type'
-            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types', HINT = 'ARRAY[''*''] subscribes to every event.';
+    IF is_new OR d.event_types IS DISTINCT FROM was.event_types THEN
+        IF coalesce(cardinality(d.event_types), 0) = 0 THEN
+            RAISE EXCEPTION 'an endpoint needs at least one event type'
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types', HINT = 'ARRAY[''*''] subscribes to every event.';
+        END IF;
+        fault := postrider.pattern_fault(d.event_types);
+        IF fault IS NOT NULL THEN
+            RAISE EXCEPTION '%', fault
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types',
+                      HINT = 'Write a type such as lead.created, lead.* for every type below lead, or * for all.';
+        END IF;
     END IF;
-    fault := postrider.pattern_fault(d.event_types);
-    IF fault IS NOT NULL THEN
-        RAISE EXCEPTION '%', fault
-            USING ERRCODE = 'invalid_parameter_value', COLUMN = 'event_types',
-                  HINT = 'Write a type such as lead.created, lead.* for every type below lead, or * for all.';
-    END IF;
-    -- A column that a statement left out is null here and gets its default later.
-    fault := postrider.header_fault(coalesce(d.headers, '{}'));
+    -- A column that a statement left out is null here and gets its default later. Sealing changes values and no names.
+    fault := CASE
+        WHEN names = had THEN postrider.header_fault(
+            (SELECT coalesce(jsonb_object_agg(h.key, h.value), '{}') FROM jsonb_each(d.headers) AS h
+             WHERE h.value IS DISTINCT FROM was.headers -> h.key))
+        WHEN is_new OR d.headers IS DISTINCT FROM was.headers THEN postrider.header_fault(coalesce(d.headers, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'For example {"X-Team": "sales"}.';
     END IF;
-    fault := postrider.option_fault(coalesce(d.options, '{}'));
+    fault := CASE WHEN is_new OR d.options IS DISTINCT FROM was.options THEN postrider.option_fault(coalesce(d.options, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'options', HINT = 'docs/options.md lists them.';
     END IF;
-    fault := postrider.sent_header_fault(coalesce(d.headers, '{}'), coalesce(d.options, '{}'));
+    fault := CASE WHEN is_new OR names IS DISTINCT FROM had OR d.options -> 'auth' IS DISTINCT FROM was.options -> 'auth'
+                  THEN postrider.sent_header_fault(coalesce(d.headers, '{}'), coalesce(d.options, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers', HINT = 'Leave it out: no header is sent twice.';
     END IF;
-    fault := postrider.waits_fault(d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms);
+    fault := CASE WHEN is_new OR (d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms)
+                       IS DISTINCT FROM (was.base_delay_ms, was.max_delay_ms, was.delay_factor, was.delays_ms)
+                  THEN postrider.waits_fault(d.base_delay_ms, d.max_delay_ms, d.delay_factor, d.delays_ms) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Waits are milliseconds: 3600000 is an hour.';
     END IF;
-    fault := postrider.statuses_fault(d.final_statuses);
+    fault := CASE WHEN is_new OR d.final_statuses IS DISTINCT FROM was.final_statuses
+                  THEN postrider.statuses_fault(d.final_statuses) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'final_statuses', HINT = 'For example 4xx, or 400-407,410.';
@@ -3440,12 +3469,12 @@ $$;
 CREATE FUNCTION postrider.webhook_destination_gate() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM postrider.check_destination(NEW);
+    PERFORM postrider.check_destination(NEW, OLD);
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_destination_gate() IS
-    'Trigger: refuses a destination whose name, URL, patterns, headers, options, waits or final statuses are not valid, whoever writes it.';
+    'Trigger: refuses a name, URL, patterns, headers, options, waits or final statuses that are not valid, whoever writes them; of a change what differs from before.';
 CREATE TRIGGER webhook_destination_gate
     BEFORE INSERT OR UPDATE OF name, url, event_types, headers, options, base_delay_ms, delay_factor, max_delay_ms, delays_ms,
         final_statuses ON postrider.webhook_destinations
@@ -3591,7 +3620,7 @@ REVOKE ALL ON FUNCTION postrider.is_ipv4(text), postrider.is_ipv6(text), postrid
     postrider.header_fault(jsonb), postrider.option_fault(jsonb), postrider.name_fault(text), postrider.webhook_destination_gate(),
     postrider.names_settings(text), postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
     postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text),
-    postrider.sent_header_fault(jsonb, jsonb) FROM PUBLIC;
+    postrider.sent_header_fault(jsonb, jsonb), postrider.header_names(jsonb) FROM PUBLIC;
 
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');
 
@@ -3599,7 +3628,8 @@ INSERT INTO postrider.webhook_migrations (version, name) VALUES (8, 'gates');
 -- Undoes 0008. Destinations stay; what is refused is what 0002 refuses.
 DROP TRIGGER webhook_destination_gate ON postrider.webhook_destinations;
 DROP FUNCTION postrider.webhook_destination_gate();
-CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION postrider.check_destination(d postrider.webhook_destinations, was postrider.webhook_destinations DEFAULT NULL)
+    RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     part  text;
     value jsonb;
@@ -3652,7 +3682,7 @@ DROP FUNCTION postrider.header_fault(jsonb), postrider.option_fault(jsonb), post
     postrider.url_fault(text), postrider.is_ipv6(text), postrider.is_ipv4(text), postrider.names_settings(text),
     postrider.is_reference(jsonb), postrider.has_members(jsonb, text[]),
     postrider.waits_fault(bigint, bigint, float8, bigint[]), postrider.statuses_fault(text),
-    postrider.sent_header_fault(jsonb, jsonb);
+    postrider.sent_header_fault(jsonb, jsonb), postrider.header_names(jsonb);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 8;
 
@@ -9003,15 +9033,15 @@ FROM postrider.webhook_secrets WHERE expires_at > statement_timestamp()
 """#)
 
     /// `DestinationDisable`; rows: none
-    /// - params: $1 destination int, $2 reason text
+    /// - params: $1 destination int, $2 reason text, $3 the URL that was asked text, null for any
     /// - index: webhook_destinations_pkey
-    /// - The audit log tells that nobody did it by hand.
+    /// - The audit log tells that nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one.
     static let destinationDisable = Statement(
         name: "DestinationDisable",
         sql: #"""
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
 FROM (SELECT set_config('postrider.actor', 'worker', true)) AS said
-WHERE id = $1 AND is_active
+WHERE id = $1 AND is_active AND ($3::text IS NULL OR url = $3)
 """#)
 
     /// `ProfileLoad`; rows: all profiles that are rows, each as a JSON object
