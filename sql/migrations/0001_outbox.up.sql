@@ -164,8 +164,12 @@ COMMENT ON COLUMN postrider.webhook_workers.connections_reused IS 'Requests that
 COMMENT ON COLUMN postrider.webhook_workers.tls_handshakes IS 'TLS handshakes that succeeded.';
 COMMENT ON COLUMN postrider.webhook_workers.tls_resumed IS 'Those of them that resumed an earlier session, which costs both sides far less.';
 
+-- Claims commit asynchronously, so a crash of Postgres may take the last of them, and with them what their sequence had given:
+-- a worker that holds such a claim in memory would take another one of the same id for its own. So ids are of no sequence: 51 bits
+-- of microseconds since 2026, which last until 2097, and 12 random ones.
 CREATE TABLE postrider.webhook_claims (
-    id              bigint      GENERATED ALWAYS AS IDENTITY,
+    id              bigint      NOT NULL DEFAULT ((extract(epoch FROM clock_timestamp()) - 1767225600) * 1000000)::bigint << 12
+                                                 | floor(random() * 4096)::bigint,
     worker_id       bigint      NOT NULL,
     claimed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     event_ids       uuid[]      NOT NULL,
@@ -177,7 +181,7 @@ CREATE TABLE postrider.webhook_claims (
 ) WITH (fillfactor = 50, vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE postrider.webhook_claims IS
     'One row for each batch that a worker took from the queue or from the retries; deleted when all of it is recorded.';
-COMMENT ON COLUMN postrider.webhook_claims.id IS 'The claim.';
+COMMENT ON COLUMN postrider.webhook_claims.id IS 'The claim; later ones have higher numbers, and none is given again.';
 COMMENT ON COLUMN postrider.webhook_claims.worker_id IS 'Who holds it. Every change of state names this worker, so one that lost its claim changes nothing.';
 COMMENT ON COLUMN postrider.webhook_claims.claimed_at IS 'When it was taken, or taken over.';
 COMMENT ON COLUMN postrider.webhook_claims.event_ids IS 'Events of the batch.';

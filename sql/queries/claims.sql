@@ -250,7 +250,8 @@ SELECT 0, array_agg(u.event_id ORDER BY u.place),
        CASE WHEN s.are_replays IS NOT NULL THEN array_agg(u.is_replay ORDER BY u.place) END, s.rescues
 FROM suspect AS s, LATERAL unnest(s.event_ids, s.destination_ids, s.attempt_numbers, s.are_replays)
      WITH ORDINALITY AS u (event_id, destination_id, attempt_number, is_replay, place)
-GROUP BY s.id, s.destination_ids, s.attempt_numbers, s.are_replays, s.rescues, (u.place - 1) / CASE s.rescues WHEN 2 THEN 32 ELSE 1 END;
+GROUP BY s.id, s.destination_ids, s.attempt_numbers, s.are_replays, s.rescues, (u.place - 1) / CASE s.rescues WHEN 2 THEN 32 ELSE 1 END
+ORDER BY s.id, min(u.place);
 
 -- name: ClaimSuspect   rows: 0..1 claims that are this worker's now, of which at least two workers have died
 -- params: $1 worker bigint

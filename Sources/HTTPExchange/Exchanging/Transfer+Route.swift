@@ -29,7 +29,7 @@ extension Transfer {
     }
 
     /// What went wrong on the way through a proxy, before there was a way to the receiver; nil when that is not it.
-    func proxyFailure(_ code: CURLcode, _ times: CurlTimes) -> Failure? {
+    func proxyFailure(_ code: CURLcode) -> Failure? {
         guard target?.isProxied == true, !hasConnection else { return nil }
         var status = 0
         clibcurl_easy_get_long(easy, CURLINFO_HTTP_CONNECTCODE, &status)
@@ -38,13 +38,12 @@ extension Transfer {
             return Failure(
                 kind: status >= 500 ? .connect : .proxy, message: "the proxy answered CONNECT with \(status)")
         }
+        let isUnanswered = status == 0 && makesTunnel
         switch code {
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_PROXY:
             return Failure(kind: .proxy, message: "the proxy cannot be reached")
-        case CURLE_OPERATION_TIMEDOUT where times.connected == 0:
-            return Failure(kind: .proxy, message: "the proxy does not take connections")
-        case CURLE_RECV_ERROR, CURLE_SEND_ERROR,
-            CURLE_GOT_NOTHING where status == 0 && makesTunnel:
+        case CURLE_RECV_ERROR where isUnanswered, CURLE_SEND_ERROR where isUnanswered,
+            CURLE_GOT_NOTHING where isUnanswered:
             return Failure(kind: .proxy, message: "the proxy ended the connection before it answered CONNECT")
         case CURLE_PROXY: return socksFailure()
         default: return nil

@@ -26,9 +26,17 @@ struct Upkeep: Sendable {
             do {
                 let keys = context.settings.secretKeys
                 let (steps, sealed) = try await context.links.upkeep { connection in
-                    let steps = try await MaintenanceStore.round(after: Self.rest, on: connection)
-                    guard let keys else { return (steps, Int64(0)) }
-                    return (steps, try await PayloadStore.seal(with: keys, on: connection))
+                    var (steps, failure) = ([MaintenanceStore.Step](), nil as (any Error)?)
+                    do {
+                        steps = try await MaintenanceStore.round(after: Self.rest, on: connection)
+                    } catch {
+                        failure = error
+                    }
+                    // A step that fails each time must not keep payloads from being sealed.
+                    let sealed =
+                        if let keys { try await PayloadStore.seal(with: keys, on: connection) } else { Int64(0) }
+                    if let failure { throw failure }
+                    return (steps, sealed)
                 }
                 _ = trouble.end()
                 if sealed > 0 { context.logger.info("payloads sealed", metadata: ["payloads": "\(sealed)"]) }

@@ -26,8 +26,13 @@ extension DispatchState {
                 outcome, destination: destination, attempt: Int(flight.delivery.attempt), random: random,
                 duration: .microseconds(ended.duration))
         }
-        let verdict = judge(outcome)
-        report(verdict, at: place, now)
+        var verdict = judge(outcome)
+        if flight.url == destination.url.text {
+            report(verdict, at: place, now)
+        } else {
+            // What the address of before answered says nothing of this one.
+            verdict.pausesDestination = nil
+        }
         let refused = refusedItems(of: flight, verdict, ended)
         var ended = ended
         if destination.kind == .n8n, let status = ended.status, !(200...299).contains(status),

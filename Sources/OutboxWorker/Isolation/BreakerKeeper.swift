@@ -41,7 +41,9 @@ struct BreakerKeeper: Sendable {
             tell(failing, disabled)
             if context.dispatcher.learn(rows, askedAt: askedAt) { cycle.ringForRetries() }
         } catch {
-            context.dispatcher.giveBack(failing, recovered)
+            // What a server refuses, or what somebody holds locked, must not keep the others from being told.
+            let isAway = (error as? PostgresError)?.isConnectionFailure == true
+            if isAway { context.dispatcher.giveBack(failing, recovered) }
             throw error
         }
     }
