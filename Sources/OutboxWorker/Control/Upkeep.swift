@@ -17,39 +17,44 @@ struct Upkeep: Sendable {
 
     /// Runs until cancelled.
     func run() async throws {
-        var trouble = Trouble()
+        var (tending, sealing) = (Trouble(), Trouble())
         var wait = Double.random(in: 1...3)
         while true {
             try await ConnectionThread.sleep(for: .seconds(wait))
             wait = Self.interval * Double.random(in: 0.9...1.1)
             guard context.fence.isOpen else { continue }
-            do {
-                let keys = context.settings.secretKeys
-                let (steps, sealed) = try await context.links.upkeep { connection in
-                    var (steps, failure) = ([MaintenanceStore.Step](), nil as (any Error)?)
-                    do {
-                        steps = try await MaintenanceStore.round(after: Self.rest, on: connection)
-                    } catch {
-                        failure = error
-                    }
-                    // A step that fails each time must not keep payloads from being sealed.
-                    let sealed =
-                        if let keys { try await PayloadStore.seal(with: keys, on: connection) } else { Int64(0) }
-                    if let failure { throw failure }
-                    return (steps, sealed)
-                }
-                _ = trouble.end()
-                if sealed > 0 { context.logger.info("payloads sealed", metadata: ["payloads": "\(sealed)"]) }
-                for step in steps where step.task != "busy" && step.task != "vacuum" {
-                    context.logger.info(
-                        "upkeep", metadata: ["task": "\(step.task)", "table": "\(step.table)", "rows": "\(step.rows)"])
-                }
-            } catch let error as SealingError {
-                context.logger.error("payloads not sealed", metadata: ["error": "\(error)"])
-            } catch let error as PostgresError {
-                try Task.checkCancellation()
-                if trouble.isNews(error) { context.logger.warning("upkeep failed", metadata: ["error": "\(error)"]) }
-            }
+            // Each by itself: a step that fails in every round must not keep payloads from being sealed.
+            try await attempt("upkeep failed", &tending) { try await tend() }
+            try await attempt("payloads not sealed", &sealing) { try await seal() }
         }
+    }
+
+    /// What fails is told and tried again with the next round.
+    private func attempt(
+        _ failed: Logger.Message, _ trouble: inout Trouble, _ body: () async throws -> Void
+    ) async throws {
+        do {
+            try await body()
+            _ = trouble.end()
+        } catch let error as SealingError {
+            context.logger.error(failed, metadata: ["error": "\(error)"])
+        } catch let error as PostgresError {
+            try Task.checkCancellation()
+            if trouble.isNews(error) { context.logger.warning(failed, metadata: ["error": "\(error)"]) }
+        }
+    }
+
+    private func tend() async throws {
+        let steps = try await context.links.upkeep { try await MaintenanceStore.round(after: Self.rest, on: $0) }
+        for step in steps where step.task != "busy" && step.task != "vacuum" {
+            context.logger.info(
+                "upkeep", metadata: ["task": "\(step.task)", "table": "\(step.table)", "rows": "\(step.rows)"])
+        }
+    }
+
+    private func seal() async throws {
+        guard let keys = context.settings.secretKeys else { return }
+        let sealed = try await context.links.upkeep { try await PayloadStore.seal(with: keys, on: $0) }
+        if sealed > 0 { context.logger.info("payloads sealed", metadata: ["payloads": "\(sealed)"]) }
     }
 }
