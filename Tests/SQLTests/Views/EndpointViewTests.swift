@@ -171,7 +171,7 @@ import Testing
         ("keep_response_bytes = 65537", "23514", "kept_response_is_up_to_64_kib"),
         ("success_count = 1", "428C9", "success_count"), ("failure_count = 1", "428C9", "failure_count"),
         ("updated_at = now()", "428C9", "updated_at"), ("id = gen_random_uuid()", "428C9", "public_id"),
-        ("created_at = now()", "428C9", "created_at"), ("destination_id = 7", "428C9", "cannot be written"),
+        ("created_at = now()", "428C9", "created_at"), ("destination_id = destination_id + 1", "428C9", "cannot be written"),
         ("name = ''", "22023", "needs a name"),
     ])
     func faultIsNamed(setting: String, state: String, message: String) async throws {
