@@ -20,7 +20,8 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
     postrider.attachment_uses_old(postrider.webhook_attachments),
     postrider.attachment_key(postrider.webhook_attachments, text),
     postrider.attachment_value(postrider.webhook_attachments, text, text);
-DROP FUNCTION postrider.without_path(jsonb, text[]), postrider.denied_paths(regclass), postrider.denied_columns(regclass);
+DROP FUNCTION postrider.denied_below(regclass), postrider.without_path(jsonb, text[]), postrider.denied_paths(regclass),
+    postrider.denied_columns(regclass);
 DROP TABLE postrider.webhook_attachments, postrider.webhook_denied_columns;
 DROP FUNCTION postrider.json_columns(regclass), postrider.column_names(regclass), postrider.with_descendants(regclass),
     postrider.with_ancestors(regclass), postrider.emit(text, jsonb, text, text, text, text, integer, text, text),

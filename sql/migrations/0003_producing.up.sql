@@ -232,6 +232,24 @@ CREATE FUNCTION postrider.denied_paths(target regclass) RETURNS SETOF text[] LAN
 $$;
 COMMENT ON FUNCTION postrider.denied_paths(regclass) IS 'Members of columns that no attachment of this table sends: the column, then the names that lead to them.';
 
+-- By the names that the columns have now, on both sides: by those of when they were denied, a denial here of what has the old
+-- name of a column would pass for that of the column.
+CREATE FUNCTION postrider.denied_below(target regclass) RETURNS TABLE (relation regclass, column_name text, path text[])
+    LANGUAGE sql STABLE AS $$
+    SELECT d.target, n.name, d.path FROM postrider.webhook_denied_columns AS d
+    CROSS JOIN LATERAL (
+        SELECT coalesce((SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
+                         WHERE c.attrelid = d.target AND NOT c.attisdropped AND format('%s.%s', c.attrelid, c.attnum) = d.place),
+                        d.column_name)
+    ) AS n (name)
+    WHERE d.target IN (SELECT postrider.with_descendants(denied_below.target))
+      AND n.name <> ALL (postrider.denied_columns(denied_below.target))
+      AND (n.name || d.path) NOT IN (SELECT postrider.denied_paths(denied_below.target))
+    ORDER BY 1, 2, 3
+$$;
+COMMENT ON FUNCTION postrider.denied_below(regclass) IS
+    'What is denied for partitions and inheriting tables of a table, and not for the table, whose attachments send the rows of all.';
+
 -- The operator #- raises an error where it meets an array: a path must not fail the statement of a producer.
 CREATE FUNCTION postrider.without_path(document jsonb, path text[]) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -570,15 +588,9 @@ DECLARE
                       WHERE i.indrelid = a.target AND i.indisprimary AND c.attname = ANY (denied) LIMIT 1);
     named    text := (SELECT n FROM unnest(a.columns || ARRAY[a.organization_id, a.user_id, a.record_id, a.ordering_key,
                                                               a.priority]) AS n WHERE n = ANY (denied) LIMIT 1);
-    below    postrider.webhook_denied_columns;
+    below    record;
 BEGIN
-    -- Of partitions and inheriting tables, and not of this one.
-    SELECT d.* INTO below FROM postrider.webhook_denied_columns AS d
-    WHERE d.target IN (SELECT postrider.with_descendants(a.target))
-      AND NOT EXISTS (SELECT FROM postrider.webhook_denied_columns AS o
-                      WHERE o.column_name = d.column_name AND o.path IN ('{}', d.path)
-                        AND (o.target IS NULL OR o.target IN (SELECT postrider.with_ancestors(a.target))))
-    LIMIT 1;
+    SELECT b.relation, b.column_name INTO below FROM postrider.denied_below(a.target) AS b LIMIT 1;
     IF num_nonnulls(a.event_type, a.event_type_expression) <> 1 THEN
         RAISE EXCEPTION 'an attachment needs either event_type or event_type_expression'
             USING ERRCODE = 'invalid_parameter_value';
@@ -593,10 +605,10 @@ BEGIN
     ELSIF named IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % may not be sent: it is denied', quote_ident(named), a.target
             USING ERRCODE = 'insufficient_privilege', HINT = 'SELECT * FROM postrider.webhook_denied_columns lists what is.';
-    ELSIF below.target IS NOT NULL THEN
+    ELSIF below.relation IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % may not be sent by an attachment of %: it is denied there', quote_ident(below.column_name),
-            below.target, a.target
-            USING ERRCODE = 'insufficient_privilege', HINT = format('Deny it for %s, or allow it for %s.', a.target, below.target);
+            below.relation, a.target
+            USING ERRCODE = 'insufficient_privilege', HINT = format('Deny it for %s, or allow it for %s.', a.target, below.relation);
     ELSIF a.record_id IS NULL AND key IS NOT NULL THEN
         RAISE EXCEPTION 'column % of % may not be sent as record_id: it is denied', quote_ident(key), a.target
             USING ERRCODE = 'insufficient_privilege',
@@ -687,11 +699,11 @@ COMMENT ON FUNCTION postrider.build_attachment(postrider.webhook_attachments) IS
 -- Attachments: what people call -------------------------------------------------------------------------------------------
 
 -- While anything is denied, the columns stand in the trigger by name: one that is added later, perhaps under a denied name,
--- is not sent before somebody looks at it.
+-- is not sent before somebody looks at it, nor one that is renamed and has a denied member.
 CREATE FUNCTION postrider.attachment_columns(target regclass, columns text[], except_columns text[]) RETURNS text[]
     LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN columns IS NOT NULL THEN columns
-                WHEN except_columns IS NOT NULL OR denied.names <> '{}'
+                WHEN except_columns IS NOT NULL OR denied.names <> '{}' OR EXISTS (SELECT FROM postrider.denied_paths(target))
                     THEN ARRAY(SELECT c FROM unnest(postrider.column_names(target)) WITH ORDINALITY AS u (c, position)
                                WHERE c <> ALL (coalesce(except_columns, '{}')) AND c <> ALL (denied.names) ORDER BY position) END
     FROM (SELECT postrider.denied_columns(target) AS names) AS denied
@@ -903,12 +915,11 @@ BEGIN
               WHERE c.attrelid = target AND c.attname = column_name);
     PERFORM pg_advisory_xact_lock(7745, 1);
     -- The trigger of a table above sends the rows of all that is below it. What is denied for that table stands already, by
-    -- the rule of check_attachment.
+    -- the rule of denied_below.
     SELECT a.target INTO above FROM postrider.webhook_attachments AS a
     WHERE a.target <> target AND a.target IN (SELECT postrider.with_ancestors(target))
-      AND NOT EXISTS (SELECT FROM postrider.webhook_denied_columns AS d
-                      WHERE d.column_name = column_name AND d.path IN ('{}', path)
-                        AND (d.target IS NULL OR d.target IN (SELECT postrider.with_ancestors(a.target))))
+      AND column_name <> ALL (postrider.denied_columns(a.target))
+      AND (column_name || path) NOT IN (SELECT postrider.denied_paths(a.target))
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the rows of % are sent by an attachment of %', target, above USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -966,35 +977,44 @@ WITH live AS (
     CROSS JOIN LATERAL unnest(a.operations || CASE WHEN 'delete' = ANY (a.operations) THEN '{truncate}'::text[] END) AS o (operation)
     WHERE a.exists AND (o.operation <> 'truncate' OR r.relation = a.target OR NOT 'truncate' = ANY (a.operations))
 ), found AS (
-    SELECT id, NULL::regclass AS relation, NULL::text AS operation, 'the table was dropped' AS problem
+    SELECT id, NULL::regclass AS relation, NULL::text AS operation, 'the table was dropped' AS problem, NULL::text AS cure
     FROM live WHERE NOT exists
     UNION ALL
-    SELECT id, target, NULL, 'the table was renamed; events still carry the old name'
+    SELECT id, target, NULL, 'the table was renamed; events still carry the old name', NULL
     FROM live WHERE current_name <> table_name
     UNION ALL
-    SELECT a.id, a.target, NULL, 'statements that should make events fail: ' || t.fault
+    SELECT a.id, a.target, NULL, 'statements that should make events fail: ' || t.fault, NULL
     FROM postrider.webhook_attachments AS a
     CROSS JOIN LATERAL (SELECT postrider.attachment_fault(a) AS fault) AS t
     WHERE t.fault IS NOT NULL AND a.id IN (SELECT id FROM live WHERE exists)
     UNION ALL
-    SELECT a.id, a.target, NULL, format('column %I is new and not sent', c)
+    SELECT a.id, a.target, NULL, format('column %I is new and not sent', c), NULL
     FROM live AS a CROSS JOIN LATERAL unnest(postrider.column_names(a.target)) AS c
     WHERE a.exists AND a.columns IS NULL AND c <> ALL (a.sent_columns) AND c <> ALL (coalesce(a.except_columns, '{}'))
       AND c <> ALL (postrider.denied_columns(a.target))
     UNION ALL
-    SELECT a.id, a.target, NULL, format('column %I is denied and still sent', c)
+    SELECT a.id, a.target, NULL, format('column %I is denied and still sent', c), NULL
     FROM live AS a CROSS JOIN LATERAL unnest(postrider.column_names(a.target)) AS c
     WHERE a.exists AND c = ANY (postrider.denied_columns(a.target)) AND (a.sent_columns IS NULL OR c = ANY (a.sent_columns))
     UNION ALL
+    -- Postgres does not ask anybody before it makes a table with denials of its own a partition of one that is attached.
+    SELECT a.id, b.relation, NULL, format('column %I is denied for %s and still sent', b.column_name, b.relation),
+           format('SELECT postrider.deny_column(%L%s);', a.current_name,
+                  (SELECT string_agg(format(', %L', p.name), '' ORDER BY p.place)
+                   FROM unnest(b.column_name || b.path) WITH ORDINALITY AS p (name, place)))
+    FROM live AS a CROSS JOIN LATERAL postrider.denied_below(a.target) AS b
+    WHERE a.exists AND b.column_name = ANY (coalesce(a.sent_columns, postrider.column_names(a.target)))
+    UNION ALL
     SELECT DISTINCT w.id, w.relation, w.operation, CASE WHEN t.oid IS NULL THEN 'the trigger is missing'
-                                               ELSE 'the trigger is disabled' END
+                                               ELSE 'the trigger is disabled' END, NULL
     FROM wanted AS w
     LEFT JOIN pg_catalog.pg_trigger AS t
         ON t.tgrelid = w.relation AND t.tgname = format('webhook_%s_%s', w.id, w.operation)
     WHERE t.oid IS NULL OR t.tgenabled IN ('D', 'R')
 )
 SELECT a.id AS attachment_id, a.table_name, a.name, f.relation::text AS relation, f.operation, f.problem,
-       CASE WHEN f.problem = 'the trigger is disabled'
+       CASE WHEN f.cure IS NOT NULL THEN f.cure
+            WHEN f.problem = 'the trigger is disabled'
                 THEN format('ALTER TABLE %s ENABLE TRIGGER %I;', f.relation, format('webhook_%s_%s', a.id, f.operation))
             WHEN f.relation IS NULL THEN 'SELECT postrider.refresh_attachments();'
             ELSE format('SELECT postrider.refresh_attachments(%L);', a.current_name) END AS cure

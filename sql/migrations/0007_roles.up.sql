@@ -67,7 +67,7 @@ BEGIN
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
         'drop_truncate_guards', 'doorbell_is_needed', 'json_columns', 'refuse_truncate',
-        'try_attachment', 'with_ancestors', 'with_descendants', 'denied_columns', 'denied_paths', 'without_path');
+        'try_attachment', 'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path');
 
     -- Workers. UPDATE of one column that no statement of theirs changes is what FOR UPDATE asks for.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT',
@@ -101,7 +101,7 @@ BEGIN
             'event_id_at', 'event_id_time', 'is_own', 'is_waiting', 'matches', 'role_setup', 'secret_hint',
             'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
             'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment',
-            'with_ancestors', 'with_descendants', 'denied_columns', 'denied_paths', 'without_path');
+            'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path');
     END LOOP;
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_denied_columns');
     -- What has to be rebuilt belongs to the owners of the tables: who denies must be a member of them too.

@@ -83,6 +83,46 @@ import Testing
         }
     }
 
+    /// With a denied member and no denied column nothing else would name the columns: under its new name all of it would be sent.
+    @Test func columnOfADeniedMemberThatIsRenamedIsNotSent() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                \(users)
+                SELECT postrider.attach('users', 'before'); SELECT postrider.deny_column('users', 'profile', 'ssn');
+                SELECT postrider.attach('users', 'after');
+                ALTER TABLE users RENAME COLUMN profile TO about
+                """)
+            let insert = #"INSERT INTO users VALUES (1, 'a@b', 'hash', '{"ssn": 2, "x": 3}')"#
+            _ = try await db.refusal(insert)
+            #expect(try await db.count("postrider.webhook_event_log") == 0)
+            #expect(
+                try await db.lines("SELECT DISTINCT problem FROM postrider.webhook_attachment_check WHERE problem LIKE 'column%'")
+                    == ["column about is new and not sent"])
+            try await db.run("SELECT postrider.refresh_attachments(); \(insert)")
+            let sent = #"{"id": 1, "about": {"x": 3}, "email": "a@b", "password_hash": "hash"}"#
+            #expect(try await db.events("data") == [sent, sent])
+            #expect(try await db.count("postrider.webhook_attachment_check") == 0)
+        }
+    }
+
+    /// A trigger names columns, so this one it sends; but not without a word.
+    @Test func deniedColumnUnderTheNameOfASentOneIsReported() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                \(users)
+                SELECT postrider.deny_column('users', 'password_hash'); SELECT postrider.attach('users', 'u');
+                ALTER TABLE users RENAME COLUMN email TO mail; ALTER TABLE users RENAME COLUMN password_hash TO email
+                """)
+            let problems = try await db.lines("SELECT problem FROM postrider.webhook_attachment_check")
+            #expect(problems.contains("column email is denied and still sent"), "\(problems)")
+            try await db.run("SELECT postrider.refresh_attachments(); INSERT INTO users VALUES (1, 'a@b', 'hash', '{}')")
+            #expect(try await db.events("data") == [#"{"id": 1, "mail": "a@b", "profile": {}}"#])
+            #expect(try await db.count("postrider.webhook_attachment_check") == 0)
+        }
+    }
+
     @Test func membersOfJSONColumnsAreLeftOutWhereverTheyAre() async throws {
         try await withRollback { db in
             try await db.run("\(users) SELECT postrider.attach('users', 'u', columns => '{profile}')")
@@ -230,6 +270,64 @@ import Testing
             try await db.run("SELECT postrider.deny_column('p', 'ssn'); SELECT postrider.attach('p', 'above'); INSERT INTO p1 VALUES (1, '123')")
             #expect(try await db.events("data") == [#"{"id": 1}"#])
             #expect(try await db.refusal("SELECT postrider.allow_column('p', 'ssn')").hint == "Deny it for public.p, or allow it for public.p1.")
+        }
+    }
+
+    /// Postgres asks nobody before it makes such a table a partition.
+    @Test func partitionWithADenialOfItsOwnIsReported() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                CREATE TABLE p (id int PRIMARY KEY, ssn text, about jsonb, spare int) PARTITION BY RANGE (id);
+                CREATE TABLE p1 (id int PRIMARY KEY, ssn text, about jsonb, spare int);
+                SELECT postrider.deny_column('p1', 'ssn'); SELECT postrider.deny_column('p1', 'about', 'x', 'y''z');
+                SELECT postrider.deny_column('p1', 'spare');
+                SELECT postrider.attach('p', 'above', except_columns => '{spare}');
+                ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (10)
+                """)
+            let denied = "SELECT relation, problem, cure FROM postrider.webhook_attachment_check WHERE problem LIKE '%denied%' ORDER BY 2"
+            let told = [("about", "'about', 'x', 'y''z'"), ("ssn", "'ssn'")].map { name, words in
+                "p1|column \(name) is denied for p1 and still sent|SELECT postrider.deny_column('public.p', \(words));"
+            }
+            #expect(try await db.lines(denied) == told)
+            #expect(try await db.refusal("SELECT postrider.refresh_attachments()").message.contains("it is denied there"))
+        }
+    }
+
+    @Test func whatIsDeniedAboveForThePartitionToBeIsReportedNoMore() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                CREATE TABLE p (id int PRIMARY KEY, ssn text) PARTITION BY RANGE (id); CREATE TABLE p1 (id int PRIMARY KEY, ssn text);
+                SELECT postrider.deny_column('p1', 'ssn'); SELECT postrider.attach('p', 'above');
+                ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (0) TO (10);
+                SELECT postrider.deny_column('public.p', 'ssn'); INSERT INTO p VALUES (1, '123')
+                """)
+            #expect(try await db.events("data") == [#"{"id": 1}"#])
+            #expect(try await db.count("postrider.webhook_attachment_check") == 0)
+        }
+    }
+
+    /// What one denial calls by the name of before, and the other by that of today, is one column.
+    @Test(arguments: family)
+    func denialsOfARenamedColumnAreComparedByItsPlace(_ tables: String) async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                \(tables); SELECT postrider.deny_column('p1', 'ssn'); ALTER TABLE p RENAME COLUMN ssn TO tax;
+                ALTER TABLE p ADD ssn text; SELECT postrider.deny_column('p', 'ssn')
+                """)
+            // The new column of that name is another one.
+            #expect(
+                try await db.refusal("SELECT postrider.attach('p', 'above')").message
+                    == "column tax of public.p1 may not be sent by an attachment of public.p: it is denied there")
+            try await db.run(
+                """
+                SELECT postrider.deny_column('p', 'tax'); SELECT postrider.attach('p', 'above');
+                INSERT INTO p1 VALUES (1, '123', '456')
+                """)
+            #expect(try await db.events("data") == [#"{"id": 1}"#])
+            #expect(try await db.line("SELECT postrider.deny_column('p1', 'tax')") == "0")
         }
     }
 
