@@ -127,6 +127,8 @@ CREATE FUNCTION postrider.webhook_profile_gate() RETURNS trigger
 DECLARE
     users integer;
     fault text;
+    added text[];
+    named text;
 BEGIN
     IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND NEW.name <> OLD.name THEN
         SELECT count(*) INTO users FROM postrider.webhook_destinations
@@ -143,12 +145,36 @@ BEGIN
         RAISE EXCEPTION 'profile %: %', NEW.name, fault
             USING ERRCODE = 'invalid_parameter_value', HINT = 'docs/profiles.md tells how to write one.';
     END IF;
+    IF TG_OP = 'UPDATE' THEN
+        -- What was there before the change is not judged: it can be changed in everything else.
+        added := ARRAY(SELECT lower(split_part(n.line, ':', 1)) FROM unnest(NEW.headers) AS n (line)
+                       EXCEPT SELECT lower(split_part(o.line, ':', 1)) FROM unnest(OLD.headers) AS o (line));
+    END IF;
+    IF added <> '{}' THEN
+        SELECT count(*), string_agg(format('%s (%s)', quote_literal(left(c.name, 64)), c.header), ', ' ORDER BY c.id)
+                         FILTER (WHERE c.place <= 3)
+        INTO users, named
+        FROM (SELECT d.id, d.name, h.header, row_number() OVER (ORDER BY d.id) AS place
+              FROM postrider.webhook_destinations AS d
+              CROSS JOIN LATERAL (
+                  SELECT min(s.name) AS header
+                  FROM unnest(postrider.header_names(d.headers) || CASE WHEN d.options ? 'auth'
+                      THEN coalesce(d.options #>> '{auth,jwt,header}', 'Authorization') END) AS s (name)
+                  WHERE lower(s.name) = ANY (added)) AS h
+              WHERE d.profile = NEW.name AND d.deleted_at IS NULL AND h.header IS NOT NULL) AS c;
+        IF users > 0 THEN
+            RAISE EXCEPTION 'profile %: a new header of it is sent by destinations already: %', NEW.name,
+                named || CASE WHEN users > 3 THEN format(' and %s more', users - 3) ELSE '' END
+                USING ERRCODE = 'invalid_parameter_value', COLUMN = 'headers',
+                      HINT = 'No header is sent twice: take it from the destinations first.';
+        END IF;
+    END IF;
     NEW.updated_at := clock_timestamp();
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_profile_gate() IS
-    'Trigger: refuses a profile that cannot work, and to remove or rename one that is used.';
+    'Trigger: refuses a profile that cannot work, a new header that a destination of its own sends already, and to remove or rename one that is used.';
 CREATE TRIGGER webhook_profile_gate BEFORE INSERT OR UPDATE OR DELETE ON postrider.webhook_profiles
     FOR EACH ROW EXECUTE FUNCTION postrider.webhook_profile_gate();
 

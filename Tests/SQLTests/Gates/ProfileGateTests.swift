@@ -136,6 +136,42 @@ import Testing
         }
     }
 
+    /// Workers would disable every one of them.
+    @Test func headerThatDestinationsSendThemselvesIsNotAdded() async throws {
+        try await withRollback { db in
+            try await db.run(insert())
+            for number in 1...4 {
+                try await db.run(
+                    """
+                    INSERT INTO postrider.webhook_endpoints (name, url, events, profile, headers)
+                    VALUES ('e\(number)', 'https://example.com/', '{*}', 'own', '{"x-topic": "a", "X-Other": "b"}')
+                    """)
+            }
+            let update = "UPDATE postrider.webhook_profiles SET headers = headers || ARRAY"
+            let refused = try await db.refusal("\(update)['X-Topic: {event.type}']")
+            #expect(refused.sqlState == "22023")
+            #expect(
+                refused.message == "profile own: a new header of it is sent by destinations already: "
+                    + "'e1' (x-topic), 'e2' (x-topic), 'e3' (x-topic) and 1 more")
+            // Others may come, and so may this one when nobody that is left sends it; the option auth sends one as well.
+            try await db.run("\(update)['X-New: 1'::text]")
+            try await db.run(
+                """
+                DELETE FROM postrider.webhook_endpoints WHERE name <> 'e1';
+                UPDATE postrider.webhook_destinations SET headers = '{}', options = '{"auth": {"bearer": "${TOKEN}"}}';
+                \(update)['X-Topic: {event.type}']
+                """)
+            #expect(try await db.refusal("\(update)['authorization: x']").message.hasSuffix("already: 'e1' (Authorization)"))
+            // What got there regardless keeps nobody from another change.
+            try await db.run(
+                """
+                ALTER TABLE postrider.webhook_profiles DISABLE TRIGGER webhook_profile_gate; \(update)['Authorization: x'];
+                ALTER TABLE postrider.webhook_profiles ENABLE TRIGGER webhook_profile_gate;
+                UPDATE postrider.webhook_profiles SET prefix = 'v1='
+                """)
+        }
+    }
+
     /// The destination is not committed yet when somebody removes its profile.
     @Test func removalWaitsForADestinationThatIsBeingMade() async throws {
         try await withDatabase { db in
