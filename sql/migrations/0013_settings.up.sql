@@ -13,7 +13,9 @@ CREATE TABLE postrider.webhook_settings (
     CONSTRAINT webhook_settings_name_key UNIQUE NULLS NOT DISTINCT (organization_id, name),
     CONSTRAINT name_is_a_word CHECK (name COLLATE "C" ~ '^[A-Za-z_][A-Za-z0-9_]{0,127}$'),
     CONSTRAINT organization_is_not_empty CHECK (organization_id <> ''),
-    CONSTRAINT value_is_1_byte_to_96_kib CHECK (octet_length(value) BETWEEN 1 AND 98304),
+    -- Sealed, a value is a third longer and a little more: one that has no room for it would stop the sealing of all others.
+    CONSTRAINT value_is_1_byte_to_64_kib CHECK (octet_length(value) BETWEEN 1 AND
+        CASE WHEN starts_with(value, 'sealed:') THEN 98304 ELSE 65536 END),
     CONSTRAINT only_settings_of_nobody_are_shared CHECK (NOT is_shared OR organization_id IS NULL)
 );
 COMMENT ON TABLE postrider.webhook_settings IS

@@ -3454,11 +3454,13 @@ BEGIN
                       HINT = 'Write a type such as lead.created, lead.* for every type below lead, or * for all.';
         END IF;
     END IF;
-    -- A column that a statement left out is null here and gets its default later. Sealing changes values and no names.
+    -- A column that a statement left out is null here and gets its default later. Sealing changes values and no names; of what
+    -- it does nothing is judged, since one header that was forced in, too long to be sealed say, would stop it for all.
     fault := CASE
         WHEN names = had THEN postrider.header_fault(
             (SELECT coalesce(jsonb_object_agg(h.key, h.value), '{}') FROM jsonb_each(d.headers) AS h
-             WHERE h.value IS DISTINCT FROM was.headers -> h.key))
+             WHERE h.value IS DISTINCT FROM was.headers -> h.key
+               AND (h.value #>> '{}' ~ '^sealed:v[0-9]+:[^:[:space:]]+:[A-Za-z0-9+/=]+$') IS NOT TRUE))
         WHEN is_new OR d.headers IS DISTINCT FROM was.headers THEN postrider.header_fault(coalesce(d.headers, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
@@ -5374,7 +5376,9 @@ CREATE TABLE postrider.webhook_settings (
     CONSTRAINT webhook_settings_name_key UNIQUE NULLS NOT DISTINCT (organization_id, name),
     CONSTRAINT name_is_a_word CHECK (name COLLATE "C" ~ '^[A-Za-z_][A-Za-z0-9_]{0,127}$'),
     CONSTRAINT organization_is_not_empty CHECK (organization_id <> ''),
-    CONSTRAINT value_is_1_byte_to_96_kib CHECK (octet_length(value) BETWEEN 1 AND 98304),
+    -- Sealed, a value is a third longer and a little more: one that has no room for it would stop the sealing of all others.
+    CONSTRAINT value_is_1_byte_to_64_kib CHECK (octet_length(value) BETWEEN 1 AND
+        CASE WHEN starts_with(value, 'sealed:') THEN 98304 ELSE 65536 END),
     CONSTRAINT only_settings_of_nobody_are_shared CHECK (NOT is_shared OR organization_id IS NULL)
 );
 COMMENT ON TABLE postrider.webhook_settings IS
