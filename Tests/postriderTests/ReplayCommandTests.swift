@@ -136,6 +136,25 @@ import Testing
         #expect(try await past.count("postrider.webhook_retries") == 1)
     }
 
+    /// What somebody sealed that was no JSON goes to nobody with a filter, and keeps no other event from the endpoint.
+    @Test func backfillLeavesOutWhatOpensToNoJSON() async throws {
+        let past = try await Past(events: 2)
+        let create = ["endpoints", "create", "--name", "late", "--url", "https://example.com/", "--events", "*"]
+        #expect(try postrider(create + ["--option", #"filter={"n": {"exists": true}}"#], database: past.url).status == 0)
+        let keys = "own:" + Data(repeating: 7, count: 32).base64EncodedString()
+        let event = try await past.text("SELECT id::text FROM postrider.webhook_event_log ORDER BY id LIMIT 1")
+        let sealed = try SealedSecret(sealing: "no JSON", for: .payload(try #require(EventID(event))), with: KeyRing(list: keys))
+        _ = try await past.connection.script(
+            "UPDATE postrider.webhook_event_log SET data = jsonb_build_object('postrider', '\(sealed.text)') WHERE id = '\(event)'",
+            name: "seal")
+        let backfill = ["replay", "--backfill", "--endpoint", "late", "--yes"]
+        let result = try postrider(backfill, database: past.url, environment: ["POSTRIDER_SECRET_KEYS": keys])
+        #expect(result.status == 0 && result.text == "1 delivery scheduled", "\(result)")
+        #expect(result.errors.contains("event \(event) left out: not JSON at byte 0"), "\(result)")
+        #expect(try await past.count("postrider.webhook_retries") == 1)
+        #expect(try await past.text("SELECT filtered::text FROM postrider.webhook_replays") == "1")
+    }
+
     /// What was named is an order; criteria are a question, which may have no answer.
     @Test func whatWasNamedAndCannotBeSentIsAnError() async throws {
         let past = try await Past(events: 10)
