@@ -176,6 +176,29 @@ extension Scenarios {
             #expect(told.contains { $0.contains("expires soon") && $0.contains("destination.id=\(soon)") })
         }
 
+        /// The overlap of its rotation goes on, but what it would sign its receiver could not verify.
+        @Test func olderSecretThatDoesNotFitTheProfileIsLoggedOnce() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            let id = try await outpost.endpoint(receiver.url(), profile: "github", secret: "not base64 !")
+            try await outpost.sql("UPDATE postrider.webhook_endpoints SET profile = 'standard'")
+            try await outpost.sql("SELECT postrider.rotate_secret(id) FROM postrider.webhook_endpoints")
+            let worker = try WorkerProcess(outpost)
+            try await outpost.emit("a.b")
+            try await receiver.wait(for: 1)
+            // The destination is loaded again.
+            try await outpost.sql("UPDATE postrider.webhook_endpoints SET headers = '{\"X-Later\": \"1\"}'")
+            try await outpost.emit("a.b")
+            try await receiver.wait(for: 2)
+            #expect(receiver.received[1].headers["x-later"] == "1")
+            try await outpost.settled()
+            #expect(worker.stop() == 0)
+            let log = try String(contentsOf: worker.log, encoding: .utf8)
+            let told = log.split(separator: "\n").filter { $0.contains("older secrets do not sign") }
+            #expect(told.count == 1 && told[0].contains("destination.id=\(id)") && told[0].contains("secrets=1"), "\(told)")
+            #expect(!log.contains("not base64 !"))
+        }
+
         /// Through everything that stands between a producer and a receiver of crm: jsonb, which writes numbers in its own
         /// way, the envelope, the signature, the wire.
         @Test func generatedDocumentsVerifyInPythonAfterTheirWayThroughPostgres() async throws {

@@ -28,6 +28,9 @@ public struct Routing: Sendable {
     /// Destinations whose newest secret has a date, in seconds from this load, negative when it is past. It signs on
     /// after it; somebody should be told in time.
     public var secretExpiries: [(destination: Int32, seconds: Double)] = []
+    /// How many older secrets of active destinations do not sign, although their time is not over, because they do not fit the
+    /// profile; by destination id.
+    public var unfitSecrets: [Int32: Int] = [:]
     /// After how many seconds the next date of a secret passes, so that this is no longer how things stand; nil when there
     /// is none.
     public var secondsToExpiry: Double?
@@ -168,6 +171,7 @@ private struct RoutingLoad {
     private var locked: Set<Int32> = []
     private var fileReaders: Set<Int32> = []
     private var expiries: [(destination: Int32, seconds: Double)] = []
+    private var unfit: [Int32: Int] = [:]
 
     private var book: SettingBook
 
@@ -193,8 +197,10 @@ private struct RoutingLoad {
         note(secrets, of: row)
         if row.isActive, row.namesFiles { fileReaders.insert(row.id) }
         do {
-            destinations.append(
-                try row.destination(secrets: secrets, profiles: profiles, opener: &opener, book: book))
+            let destination = try row.destination(secrets: secrets, profiles: profiles, opener: &opener, book: book)
+            destinations.append(destination)
+            let leftOut = secrets.count - destination.secrets.count
+            if row.isActive, leftOut > 0 { unfit[row.id] = leftOut }
         } catch {
             let isLocal = Self.isLocal(error)
             faults.append(
@@ -221,6 +227,7 @@ private struct RoutingLoad {
     func routing(version: Int64, loadedAt: Int64) -> Routing {
         Routing(
             version: version, loadedAt: loadedAt, destinations: destinations, keptResponseBytes: kept, faults: faults,
-            census: opener.census, locked: locked, fileReaders: fileReaders, secretExpiries: expiries)
+            census: opener.census, locked: locked, fileReaders: fileReaders, secretExpiries: expiries,
+            unfitSecrets: unfit)
     }
 }

@@ -29,6 +29,8 @@ actor RoutingKeeper {
     /// What was told of destinations that wait for something this worker lacks, so that it is told once and not with every
     /// load; again only when it was well in between, or the reason is another one.
     private var toldFaults: [Int32: String] = [:]
+    /// Of how many older secrets that do not sign was told, by destination.
+    private var toldUnfit: [Int32: Int] = [:]
     /// While loads that nobody waits for fail.
     private var trouble = Trouble()
     /// When the newest secrets expire that have a date.
@@ -149,6 +151,7 @@ actor RoutingKeeper {
         let loaded = changes ?? Array(toldFaults.keys)
         for id in Set(loaded).subtracting(lacking.map(\.destination)) { toldFaults[id] = nil }
         tell(lacking)
+        tellUnfit(routing.unfitSecrets, of: changes)
         if routing.census.plain > 0 { sealPlain() }
         for fault in routing.faults where fault.wasActive && !fault.isLocal {
             logger.error(
@@ -177,6 +180,24 @@ actor RoutingKeeper {
                 "deliveries of more destinations wait", metadata: ["destinations": "\(new.count - 10)"])
         }
         for fault in faults { toldFaults[fault.destination] = fault.reason }
+    }
+
+    /// Logs older secrets that do not fit the profile and so do not sign, each destination once until their number changes; most
+    /// ten of a load.
+    ///
+    /// - Parameter changes: what was loaded; nil for everything.
+    private func tellUnfit(_ unfit: [Int32: Int], of changes: [Int32]?) {
+        let new = unfit.filter { toldUnfit[$0.key] != $0.value }.sorted { $0.key < $1.key }
+        for (id, count) in new.prefix(10) {
+            logger.warning(
+                "older secrets do not sign: they do not fit the destination's profile",
+                metadata: ["destination.id": "\(id)", "secrets": "\(count)"])
+        }
+        if new.count > 10 {
+            logger.warning("older secrets of more destinations do not sign", metadata: ["destinations": "\(new.count - 10)"])
+        }
+        for id in changes ?? Array(toldUnfit.keys) { toldUnfit[id] = nil }
+        toldUnfit.merge(unfit) { $1 }
     }
 
     /// Logs secrets whose date is near or past, each once; most ten of a load. They sign on.
