@@ -42,8 +42,9 @@ import Testing
         (#"{"any": [{"a": [1]}, {"b": [2]}]}"#, #"{"b": 2}"#), (#"{"all": [{"a": [1]}, {"b": [2]}]}"#, #"{"a": 1, "b": 2}"#),
         (#"{"none": [{"a": [1]}, {"b": [2]}]}"#, #"{}"#),
         (#"{"c": [3], "any": [{"all": [{"a": [1]}]}, {"none": [{"c": [3]}]}]}"#, #"{"a": 1, "c": 3}"#),
-        // Of a repeated name the last member counts.
-        (#"{"a": [2]}"#, #"{"a": 1, "a": 2}"#),
+        // Of a repeated name the last member counts; one that is only written like it is another.
+        (#"{"a": [2]}"#, #"{"a": 1, "a": 2}"#), (#"{"\u00e9": [1]}"#, #"{"\u00e9": 1, "e\u0301": 2}"#),
+        (#"{"e\u0301": [2]}"#, #"{"\u00e9": 1, "e\u0301": 2}"#),
     ]
 
     @Test(arguments: passing) func payloadPasses(_ filter: String, _ payload: String) throws {
@@ -94,6 +95,7 @@ import Testing
             #"{"any": [{"x": [1]}, {"all": [{"b": 2}]}]}"#,
             #"any[1]: all[0]: "b": expected a list of the values that pass, or operators such as {"gte": 10}"#
         ),
+        (#"{"e\u0301": [1], "\u00e9": [2]}"#, #"two members have names that look alike: "é""#),
         (#"{"any": [{}]}"#, "any[0]: a filter needs a condition"), (#"{"a": [1}"#, "not JSON at byte 8: expected ',' or the end of the array"),
     ]
 

@@ -20,6 +20,8 @@ import Testing
         // Numbers, escapes and spaces of what stays are those of the payload.
         (#"{"omit": ["x"]}"#, #"{"n": 1000.00, "s": "a\u0041\n\"", "x": 1, "l": [ 1,2 ]}"#, #"{"n": 1000.00, "s": "aA\n\"", "l": [ 1,2 ]}"#),
         (#"{"omit": ["x"]}"#, #"{"\u0061\"": "\ud800"}"#, #"{"a\"": "\ud800"}"#),
+        // A name that is only written alike is another one.
+        (#"{"omit": ["\u00e9"]}"#, #"{"\u00e9": 1, "e\u0301": 2, "x": 3}"#, #"{"e\#u{301}": 2, "x": 3}"#),
         // Arrays stand for their elements, those of arrays within them too.
         (#"{"omit": ["items.cost"]}"#, #"{"items": [{"cost": 1, "sku": "a"}, 5, [{"cost": 2}]]}"#, #"{"items": [{"sku": "a"}, 5, [{}]]}"#),
         (#"{"include": ["items.sku"]}"#, #"{"items": [{"cost": 1, "sku": "a"}, 5], "x": 1}"#, #"{"items": [{"sku": "a"}]}"#),
@@ -67,6 +69,7 @@ import Testing
         (#"{"rename": {"a": "b", "b": "a"}}"#, "rename: two renames touch the same path"),
         (#"{"rename": {"a.x": "b", "a": "c"}}"#, "rename: two renames touch the same path"),
         (#"{"set": {"a": 1, "a.b": 2}}"#, "set: two paths lead to the same place"),
+        (#"{"set": {"x": {"e\u0301": 1, "\u00e9": 2}}}"#, #"two members have names that look alike: "é""#),
     ]
 
     @Test(arguments: faulty) func faultIsToldWithItsPlace(_ template: String, _ message: String) {

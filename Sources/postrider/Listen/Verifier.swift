@@ -117,7 +117,7 @@ private struct ProfileReader: Sendable {
             signature: verdict(reading, request, unixSeconds))
         guard inspection.eventID == nil || inspection.eventType == nil || inspection.eventType == BatchContents.type
         else { return inspection }
-        let body = try? JSONValue(parsing: request.body, mostDepth: JSONValue.payloadDepth)
+        let body = try? JSONValue(payload: request.body)
         if let batch = BatchContents(body) {
             inspection.eventType = BatchContents.type
             inspection.batch = batch

@@ -35,7 +35,7 @@ struct N8nExport: Equatable {
     ///
     /// - Throws: ``CommandFailure`` when it is none of these.
     init(_ data: [UInt8]) throws {
-        guard let document = try? JSONValue(parsing: data, mostDepth: JSONValue.payloadDepth) else {
+        guard let document = try? JSONValue(payload: data) else {
             throw CommandFailure.failed("the file is not JSON")
         }
         for item in document.elements ?? document.members?["data"]?.elements ?? [document] {

@@ -17,6 +17,13 @@ extension JSONValue: DocumentValue {
     /// So deep may be nested what may hold payloads of events, or what others wrote; 512.
     static let payloadDepth = 512
 
+    /// Parses what may hold payloads of events, or what others wrote, to be shown.
+    ///
+    /// - Throws: `OptionError` when it is no JSON, or nested deeper than ``payloadDepth``.
+    init(payload text: [UInt8]) throws(OptionError) {
+        try self.init(parsing: text, mostDepth: Self.payloadDepth, refusesTwins: false)
+    }
+
     /// An object of a command's own.
     init(_ document: Document) { self = .object(document.mapValues { $0?.json ?? .null }) }
 

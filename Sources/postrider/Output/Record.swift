@@ -13,7 +13,7 @@ struct Record {
     /// - Throws: `OptionError` when it is no JSON, or nested too deep.
     init(_ bytes: [UInt8]) throws(OptionError) {
         text = String(decoding: bytes, as: UTF8.self)
-        members = try JSONValue(parsing: bytes, mostDepth: JSONValue.payloadDepth).members ?? [:]
+        members = try JSONValue(payload: bytes).members ?? [:]
     }
 
     /// A record of a command's own, its members in the order of their names.
