@@ -62,6 +62,15 @@ import Testing
         #expect(value("NONE", nil) == nil && value("BAD", "acme") == nil)
     }
 
+    @Test func settingsOfNamesThatAreOnlyWrittenAlikeAreNotMixed() throws {
+        var book = SettingBook()
+        let names = ["caf\u{E9}", "cafe\u{301}"]
+        for (index, name) in names.enumerated() { book.add("A", organization: name, isShared: false, .success("\(index)")) }
+        for (index, name) in names.enumerated() {
+            #expect(try book.value(of: "A", for: SettingScope(organization: name, user: nil)) == "\(index)")
+        }
+    }
+
     /// Whoever may write destinations must not find out which settings others have.
     @Test func whatBelongsToOthersIsToldLikeWhatIsNotThere() {
         func reason(_ name: String) -> String {

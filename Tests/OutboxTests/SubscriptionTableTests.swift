@@ -32,6 +32,19 @@ import Testing
         #expect(table.dependsOnUser)
     }
 
+    /// A `String` would take them for one organization, and Postgres does not.
+    @Test func namesThatAreOnlyWrittenAlikeAreNotTheSame() throws {
+        let names = ["caf\u{E9}", "cafe\u{301}", "a\u{323}\u{307}", "a\u{307}\u{323}"]
+        #expect(names[0] == names[1] && names[2] == names[3])
+        let table = SubscriptionTable(
+            try names.map { try Fixture.destination(patterns: ["*"], organization: $0) }
+                + names.map { try Fixture.destination(patterns: ["*"], user: $0) })
+        for (index, name) in names.enumerated() {
+            #expect(table.matches(type: "a.b", organization: name, user: nil) == [index])
+            #expect(table.matches(type: "a.b", organization: nil, user: name) == [names.count + index])
+        }
+    }
+
     @Test func disabledDestinationsArePartOfTheAnswer() throws {
         let profile = try Fixture.profile("standard")
         let disabled = try Destination(

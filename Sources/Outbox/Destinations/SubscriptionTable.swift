@@ -14,8 +14,13 @@ public struct SubscriptionTable: Sendable {
 
     /// Organization and user that a destination is bound to.
     private struct Scope: Hashable {
-        let organization: String?
-        let user: String?
+        let organization: ExactText?
+        let user: ExactText?
+
+        init(organization: String?, user: String?) {
+            self.organization = organization.map { ExactText($0) }
+            self.user = user.map { ExactText($0) }
+        }
     }
 
     /// A stretch of `members`.

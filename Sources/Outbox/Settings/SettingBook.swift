@@ -85,7 +85,7 @@ public struct SettingBook: Sendable, CustomStringConvertible, CustomReflectable 
     /// What the process lets destinations use.
     public let grants: ProcessGrants
     /// By organization, nil for the operator's own, then by name.
-    private var entries: [String?: [String: Entry]] = [:]
+    private var entries: [ExactText?: [String: Entry]] = [:]
 
     /// A book with no settings but what the process grants.
     public init(grants: ProcessGrants = .none) { self.grants = grants }
@@ -94,14 +94,17 @@ public struct SettingBook: Sendable, CustomStringConvertible, CustomReflectable 
     public mutating func add(
         _ name: String, organization: String?, isShared: Bool, _ value: Result<String, SettingFault>
     ) {
-        entries[organization, default: [:]][name] = Entry(value: value, isShared: isShared)
+        let owner = organization.map { ExactText($0) }
+        entries[owner, default: [:]][name] = Entry(value: value, isShared: isShared)
     }
 
     /// The value of a name for a destination: of its organization first, then of the operator, then of the environment.
     ///
     /// - Throws: ``SettingFault`` that names it. What exists and may not be used is told like what does not exist.
     public func value(of name: String, for scope: SettingScope) throws(SettingFault) -> String {
-        if let organization = scope.organization, let own = entries[organization]?[name] { return try own.value.get() }
+        if let organization = scope.organization, let own = entries[ExactText(organization)]?[name] {
+            return try own.value.get()
+        }
         if let common = entries[nil]?[name], scope.isOperators || common.isShared { return try common.value.get() }
         if let granted = grants.value(of: name, for: scope) { return granted }
         let whose = scope.organization.map { " for organization \($0.debugDescription)" } ?? ""

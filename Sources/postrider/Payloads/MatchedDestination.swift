@@ -65,8 +65,10 @@ struct MatchedDestination {
             return "wants \(patterns.joined(separator: ", "))"
         }
         let (organization, user) = (record["organization_id"], record["user_id"])
-        if !organization.isEmpty, organization != event.organization { return "only of organization \(organization)" }
-        if !user.isEmpty, user != event.user { return "only of user \(user)" }
+        if !organization.isEmpty, ExactText(organization) != event.organization.map({ ExactText($0) }) {
+            return "only of organization \(organization)"
+        }
+        if !user.isEmpty, ExactText(user) != event.user.map({ ExactText($0) }) { return "only of user \(user)" }
         return nil
     }
 
