@@ -194,7 +194,8 @@ actor RoutingKeeper {
                 metadata: ["destination.id": "\(id)", "secrets": "\(count)"])
         }
         if new.count > 10 {
-            logger.warning("older secrets of more destinations do not sign", metadata: ["destinations": "\(new.count - 10)"])
+            logger.warning(
+                "older secrets of more destinations do not sign", metadata: ["destinations": "\(new.count - 10)"])
         }
         for id in changes ?? Array(toldUnfit.keys) { toldUnfit[id] = nil }
         toldUnfit.merge(unfit) { $1 }
