@@ -81,6 +81,7 @@ final class Loop {
             // After libcurl has seen new transfers: a pinned address travels with the first of them.
             if mail.cancels { cancel(mail) }
             if nextWaitingDeadline <= now { expireWaiting(now: now) }
+            if hosts.nextLookup <= now { hosts.beginLookups(now: now) }
             stops = mail.stops
             deliver()
         }
@@ -109,7 +110,7 @@ final class Loop {
 
     /// -1 without anything to wait for; otherwise rounded up, so that the deadline has passed on waking.
     private func millisecondsToSleep() -> Int32 {
-        let next = min(timer, nextWaitingDeadline)
+        let next = min(timer, nextWaitingDeadline, hosts.nextLookup)
         guard next < .max else { return -1 }
         let left = next - Ticks.now
         return left <= 0 ? 0 : Int32(min((left + 999_999) / 1_000_000, 60_000))

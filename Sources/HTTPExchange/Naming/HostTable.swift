@@ -86,15 +86,21 @@ struct HostTable {
         if host.lookupStartedAt == nil {
             host.lookupStartedAt = now
             counters.lookups.increment()
-            lookups.begin(key: host.key, name: host.name)
+            lookups.begin(key: host.key, name: host.name, now: now)
         }
         if case .permitted = host.verdict, now < host.usableUntil { return .ready }
         return .waits
     }
 
+    /// When lookups that wait for a place can begin, in `Ticks`; `Int64.max` when none can.
+    var nextLookup: Int64 { lookups.nextStart }
+
+    /// Begins lookups that waited for a place.
+    mutating func beginLookups(now: Int64) { lookups.advance(now: now) }
+
     /// Takes an answer over and returns its host, whose waiting requests can go on.
     mutating func take(_ answer: LookupAnswer, now: Int64) -> Host? {
-        lookups.ended()
+        lookups.ended(key: answer.key, now: now)
         guard let host = hosts[answer.key] else { return nil }
         host.lookupStartedAt = nil
         switch answer.result {

@@ -19,24 +19,62 @@ struct LookupError: Error {
 }
 
 /// Starts lookups, a bounded number at a time.
+///
+/// A name whose servers do not answer keeps its thread for as long as the resolver tries, often 10 s or more. It keeps its
+/// place for a second only: so 32 lookups begin each second whatever the others do, until 256 hang at once.
 struct Lookups {
-    /// Threads at once. A name server that does not answer holds one for seconds; others must still pass.
-    private static let maximum = 32
+    /// Lookups of less than ``patience`` that run at once.
+    static let places = 32
+    /// Nanoseconds after which a lookup no longer holds up others, though its thread goes on.
+    static let patience: Int64 = 1_000_000_000
+    /// Threads at once, those included that hang.
+    static let most = 256
 
-    private let mailbox: Mailbox
-    private var underWay = 0
+    private let start: (_ key: String, _ name: String) -> Void
+    /// The lookups that hold a place, the oldest first; since when, in `Ticks`.
+    private var prompt: [(key: String, since: Int64)] = []
+    /// Those that run for longer.
+    private var overdue: Set<String> = []
     private var queue: [(key: String, name: String)] = []
 
-    init(mailbox: Mailbox) { self.mailbox = mailbox }
+    /// - Parameter start: looks a name up, without blocking; ``ended(key:now:)`` follows.
+    init(start: @escaping (_ key: String, _ name: String) -> Void) { self.start = start }
 
-    /// Begins a lookup now, or as soon as one of those under way has ended.
-    mutating func begin(key: String, name: String) {
-        guard underWay < Self.maximum else {
-            queue.append((key, name))
-            return
+    /// Lookups on threads, whose answers come by mail.
+    init(mailbox: Mailbox) { self.init { key, name in Self.lookUp(name, key: key, mailbox) } }
+
+    /// When ``advance(now:)`` can begin what waits, in `Ticks`; `Int64.max` when nothing waits, or only an end helps.
+    var nextStart: Int64 {
+        guard !queue.isEmpty, prompt.count + overdue.count < Self.most, let oldest = prompt.first else { return .max }
+        return oldest.since + Self.patience
+    }
+
+    /// Begins a lookup now, or when there is a place. The key must not be under way.
+    mutating func begin(key: String, name: String, now: Int64) {
+        queue.append((key, name))
+        advance(now: now)
+    }
+
+    /// Takes note that one has ended, and begins the next of those that wait.
+    mutating func ended(key: String, now: Int64) {
+        if overdue.remove(key) == nil, let index = prompt.firstIndex(where: { $0.key == key }) { prompt.remove(at: index) }
+        advance(now: now)
+    }
+
+    /// Begins what waits, as far as there are places.
+    mutating func advance(now: Int64) {
+        while let oldest = prompt.first, now >= oldest.since + Self.patience {
+            overdue.insert(oldest.key)
+            prompt.removeFirst()
         }
-        underWay += 1
-        let mailbox = mailbox
+        while !queue.isEmpty, prompt.count < Self.places, prompt.count + overdue.count < Self.most {
+            let next = queue.removeFirst()
+            prompt.append((next.key, now))
+            start(next.key, next.name)
+        }
+    }
+
+    private static func lookUp(_ name: String, key: String, _ mailbox: Mailbox) {
         let answer = { @Sendable in
             let result = Self.addresses(of: name)
             _ = mailbox.post { $0.answers.append(LookupAnswer(key: key, result: result)) }
@@ -46,15 +84,6 @@ struct Lookups {
         } catch {
             let failed = LookupError(message: "no thread for the name lookup")
             _ = mailbox.post { $0.answers.append(LookupAnswer(key: key, result: .failure(failed))) }
-        }
-    }
-
-    /// Counts one lookup as ended and begins the next in the queue.
-    mutating func ended() {
-        underWay -= 1
-        if !queue.isEmpty {
-            let next = queue.removeFirst()
-            begin(key: next.key, name: next.name)
         }
     }
 
