@@ -77,21 +77,47 @@ import Testing
         }
     }
 
-    /// It hangs up when it is asked for a tunnel: the receiver was never asked. One that is silent may wait for the receiver.
+    private func exchange(_ kind: Route.Proxy.Kind, port: Int, url: String, within limit: Duration) async throws -> Exchange {
+        var request = request(url, Route(proxy: Route.Proxy(kind: kind, host: "127.0.0.1", port: port)))
+        request.connectTimeout = limit
+        let limited = request
+        return try await withExchanger { await $0.perform(limited) }
+    }
+
+    /// It hangs up when it is asked for a tunnel: the receiver was never asked.
     @Test func proxyThatHangsUpIsNoFaultOfTheReceiver() async throws {
-        for (kind, serve) in [
-            (FailureKind.proxy, { @Sendable (connection: Connection) in _ = connection.readRequest() }),
-            (.timeout, { @Sendable connection in connection.waitForEnd() }),
-        ] {
-            let proxy = try Receiver(serve: serve)
-            defer { proxy.stop() }
-            let route = Route(proxy: Route.Proxy(kind: .http, host: "127.0.0.1", port: proxy.port))
-            var request = request("https://hooks.behind.example/", route)
-            request.connectTimeout = .seconds(2)
-            let hanging = request
-            let exchange = try await withExchanger { await $0.perform(hanging) }
-            #expect(exchange.failure?.kind == kind, "\(exchange.result)")
-        }
+        let proxy = try Receiver { _ = $0.readRequest() }
+        defer { proxy.stop() }
+        let exchange = try await exchange(.http, port: proxy.port, url: "https://hooks.behind.example/", within: .seconds(30))
+        #expect(exchange.failure?.kind == .proxy, "\(exchange.result)")
+    }
+
+    /// It may wait for the receiver.
+    @Test(arguments: [Route.Proxy.Kind.http, .socks5h])
+    func proxyThatIsSilentMayHaveAskedTheReceiver(kind: Route.Proxy.Kind) async throws {
+        let proxy = try Receiver { $0.waitForEnd() }
+        defer { proxy.stop() }
+        let exchange = try await exchange(kind, port: proxy.port, url: "https://hooks.behind.example/", within: .seconds(10))
+        #expect(exchange.failure?.kind == .timeout, "\(exchange.result)")
+    }
+
+    /// Nobody answers its SYN. Of a receiver's host that is a timeout.
+    @Test(arguments: [
+        (Route.Proxy.Kind.http, "https://hooks.behind.example/"),
+        (Route.Proxy.Kind.http, "http://hooks.behind.example/"),
+        (Route.Proxy.Kind.socks5h, "https://hooks.behind.example/"),
+    ])
+    func proxyWhoseHostIsDownIsNoFaultOfTheReceiver(kind: Route.Proxy.Kind, url: String) async throws {
+        let host = try FullPort()
+        defer { host.stop() }
+        let through = try await exchange(kind, port: host.port, url: url, within: .seconds(2))
+        #expect(through.failure?.kind == .proxy, "\(through.result)")
+        #expect(through.failure?.message.contains("connecting") == true)
+        var straight = Request.post("http://127.0.0.1:\(host.port)/")
+        straight.connectTimeout = .seconds(2)
+        let limited = straight
+        let direct = try await withExchanger { await $0.perform(limited) }
+        #expect(direct.failure?.kind == .timeout, "\(direct.result)")
     }
 
     @Test(arguments: [

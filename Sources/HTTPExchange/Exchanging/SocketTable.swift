@@ -111,6 +111,7 @@ final class SocketTable {
         guard socket >= 0 else { return CURL_SOCKET_BAD }
         grow(to: Int(socket))
         entries[Int(socket)] = Entry()
+        transfer.isDialing = true
         counters.connectionsOpened.increment()
         counters.connectionsOpen.increment()
         return socket
@@ -139,8 +140,14 @@ final class SocketTable {
 /// The functions that libcurl calls about sockets. Their context is a `SocketTable`, or the `Transfer` for the opening.
 enum SocketCallbacks {
     /// `CURLMOPT_SOCKETFUNCTION`.
-    static let interest: clibcurl_socket_function = { _, socket, what, context, _ in
+    static let interest: clibcurl_socket_function = { easy, socket, what, context, _ in
         guard let context else { return 0 }
+        if what & CURL_POLL_IN != 0 {
+            // Nil for a handle of libcurl's own.
+            var transfer: UnsafeMutableRawPointer?
+            clibcurl_easy_get_pointer(easy, CURLINFO_PRIVATE, &transfer)
+            if let transfer { Unmanaged<Transfer>.fromOpaque(transfer).takeUnretainedValue().isDialing = false }
+        }
         Unmanaged<SocketTable>.fromOpaque(context).takeUnretainedValue().want(what, of: socket)
         return 0
     }

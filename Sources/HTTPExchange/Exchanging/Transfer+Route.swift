@@ -42,6 +42,8 @@ extension Transfer {
         switch code {
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_PROXY:
             return Failure(kind: .proxy, message: "the proxy cannot be reached")
+        case CURLE_OPERATION_TIMEDOUT where isDialing:
+            return Failure(kind: .proxy, message: "the proxy cannot be reached: the time ran out while connecting to it")
         case CURLE_RECV_ERROR where isUnanswered, CURLE_SEND_ERROR where isUnanswered,
             CURLE_GOT_NOTHING where isUnanswered:
             return Failure(kind: .proxy, message: "the proxy ended the connection before it answered CONNECT")

@@ -45,6 +45,9 @@ final class Transfer {
     var bodyOffset = 0
     /// Whether the address guard refused the address to be dialed.
     var wasRefused = false
+    /// Whether a socket was opened and no TCP connection has come about. libcurl tells of it only when TLS, and what a proxy is
+    /// asked for, are through as well; but before, it waits for nothing to read.
+    var isDialing = false
     /// Whether there is a connection and the request is on its way over it.
     var hasConnection = false
     /// Whether the handle must not be used again.
@@ -100,6 +103,7 @@ final class Transfer {
         answer = Answer(bodyLimit: request.responseLimit, hardLimit: request.responseHardLimit)
         bodyOffset = 0
         wasRefused = false
+        isDialing = false
         hasConnection = false
         if self.target !== target {
             set(CURLOPT_URL, target.url)
