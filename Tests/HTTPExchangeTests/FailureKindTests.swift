@@ -28,7 +28,7 @@ import Testing
         #expect(
             FailureKind.allCases.map(\.rawValue) == [
                 "dns", "connect", "tls", "certificate", "timeout", "reset", "protocol", "too_large", "refused_address",
-                "invalid_request", "proxy", "cancelled",
+                "invalid_request", "proxy", "worker", "cancelled",
             ])
     }
 }

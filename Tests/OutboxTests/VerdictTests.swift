@@ -159,7 +159,7 @@ import Testing
     }
 
     static let failures: [ExchangeFailure] = ExchangeFailure.allCases.filter {
-        $0 != .cancelled && $0 != .invalidRequest && $0 != .proxy
+        $0 != .cancelled && $0 != .invalidRequest && $0 != .proxy && $0 != .worker
     }
 
     @Test(arguments: failures)
@@ -176,10 +176,12 @@ import Testing
         #expect(verdict == Verdict(action: .retry(after: .zero), failure: .cancelled, spendsAttempt: false))
     }
 
-    @Test func aProxyThatCannotBeReachedSpendsNoAttempt() throws {
-        let verdict = try judge(.failed(.proxy), attempt: 6)
-        #expect(verdict.failure == .proxy && !verdict.spendsAttempt && !verdict.blamesDestination)
+    @Test(arguments: [(ExchangeFailure.proxy, FailureClass.proxy), (ExchangeFailure.worker, FailureClass.worker)])
+    func faultOnOurSideSpendsNoAttempt(_ failure: ExchangeFailure, _ recorded: FailureClass) throws {
+        let verdict = try judge(.failed(failure), attempt: 6)
+        #expect(verdict.failure == recorded && !verdict.spendsAttempt && !verdict.blamesDestination)
         #expect(verdict.action == .retry(after: .seconds(480)))
+        #expect(!recorded.isStrain)
     }
 
     @Test func anInvalidRequestIsDeadAtOnce() throws {
@@ -238,7 +240,7 @@ import Testing
             FailureClass.allCases.map(\.rawValue) == [
                 "dns", "connect", "tls", "certificate", "timeout", "reset", "protocol", "too_large", "refused_address",
                 "invalid_request", "cancelled", "redirect_refused", "client_error", "server_error", "throttled",
-                "unavailable", "gone", "payload_refused", "workflow_inactive", "proxy", "refused_by_receiver", "refused_item",
+                "unavailable", "gone", "payload_refused", "workflow_inactive", "proxy", "worker", "refused_by_receiver", "refused_item",
                 "skipped", "poison", "transform", "dropped", "erased",
             ]
         )

@@ -518,11 +518,11 @@ BEGIN
     -- By their numbers: a crash may write one twice, and with outcome 3 somebody else's attempt of the number counts.
     RETURN (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
             WHERE a.event_id = event AND a.destination_id = destination AND a.outcome <> 3
-              AND a.failure IN ('proxy', 'cancelled'));
+              AND a.failure IN ('proxy', 'worker', 'cancelled'));
 END
 $$;
 COMMENT ON FUNCTION postrider.uncounted_attempts(uuid, integer) IS
-    'How many attempts of a delivery spent none of its destination''s: those that ended at a proxy, or with their worker.';
+    'How many attempts of a delivery spent none of its destination''s: those that ended at a proxy, or with or for want of their worker.';
 
 -- Rights ------------------------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ extension Transfer {
             return Failure(kind: .protocolError, message: "the answer has a compressed transfer coding")
         case nil: break
         }
+        if lacksSocket, code == CURLE_COULDNT_CONNECT { return .noSocket }
         if let failure = proxyFailure(code) { return failure }
         let own = String(cString: errorText)
         // The one fault of a receiver for which libcurl uses the code of a broken connection.
@@ -84,6 +85,9 @@ extension Failure {
     /// The host is, or resolves to, an address that may not be dialed. Says nothing of which: it must not help a scan.
     static let refusedAddress = Failure(
         kind: .refusedAddress, message: "the host has an address that may not be dialed")
+
+    /// The kernel gave no socket.
+    static let noSocket = Failure(kind: .worker, message: "no file descriptor or memory was left for a connection")
 
     /// libcurl was content, but no final status line came.
     static let emptyAnswer = Failure(kind: .protocolError, message: "the answer has no final status")

@@ -51,7 +51,7 @@ extension Loop {
         guard active.count < configuration.settings.maxConnections else { return waitInLine(entry) }
         guard !mustHold(host, isSecure: entry.target.isSecure) else { return hold(entry) }
         guard let transfer = free.popLast() ?? Transfer(configuration, sockets: sockets, settled: settled) else {
-            return fail(entry, Failure(kind: .connect, message: "no memory for another transfer"), now: now)
+            return fail(entry, Failure(kind: .worker, message: "no memory for another transfer"), now: now)
         }
         do throws(Failure) {
             try transfer.prepare(entry, now: now) { hosts.pins(for: host) }

@@ -45,6 +45,8 @@ final class Transfer {
     var bodyOffset = 0
     /// Whether the address guard refused the address to be dialed.
     var wasRefused = false
+    /// Whether the kernel gave no socket for want of descriptors or memory.
+    var lacksSocket = false
     /// Whether a socket was opened and no TCP connection has come about. libcurl tells of it only when TLS, and what a proxy is
     /// asked for, are through as well; but before, it waits for nothing to read.
     var isDialing = false
@@ -103,6 +105,7 @@ final class Transfer {
         answer = Answer(bodyLimit: request.responseLimit, hardLimit: request.responseHardLimit)
         bodyOffset = 0
         wasRefused = false
+        lacksSocket = false
         isDialing = false
         hasConnection = false
         if self.target !== target {

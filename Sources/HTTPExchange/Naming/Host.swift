@@ -17,8 +17,8 @@ final class Host {
         case permitted
         /// At least one is not.
         case refused
-        /// The lookup failed; the text is from `gai_strerror(3)`.
-        case failed(String)
+        /// The lookup failed.
+        case failed(LookupError)
     }
 
     /// The host as libcurl names it: lower case, IPv6 without brackets.

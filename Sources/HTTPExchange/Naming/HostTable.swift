@@ -119,7 +119,7 @@ struct HostTable {
         case .failure(let error):
             host.freshUntil = now + failureFor
             if case .permitted = host.verdict, now < host.usableUntil { break }
-            host.verdict = .failed(error.message)
+            host.verdict = .failed(error)
         }
         return host
     }
@@ -145,8 +145,11 @@ struct HostTable {
         switch host.verdict {
         case .permitted: .ready
         case .refused: .failed(.refusedAddress)
-        case .failed(let message):
-            .failed(Failure(kind: host.isProxy ? .proxy : .dns, message: "name lookup failed: \(message)"))
+        case .failed(let error):
+            .failed(
+                Failure(
+                    kind: error.isOwn ? .worker : host.isProxy ? .proxy : .dns,
+                    message: "name lookup failed: \(error.message)"))
         case .unknown: .waits
         }
     }

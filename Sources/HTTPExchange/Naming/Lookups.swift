@@ -16,6 +16,8 @@ struct LookupAnswer: Sendable {
 struct LookupError: Error {
     /// One line, from `gai_strerror(3)`.
     let message: String
+    /// Whether this process lacked what a lookup needs, and nobody was asked.
+    var isOwn = false
 }
 
 /// Starts lookups, a bounded number at a time.
@@ -82,7 +84,7 @@ struct Lookups {
         do {
             pthread_detach(try Thread.start(answer))
         } catch {
-            let failed = LookupError(message: "no thread for the name lookup")
+            let failed = LookupError(message: "no thread was left for it", isOwn: true)
             _ = mailbox.post { $0.answers.append(LookupAnswer(key: key, result: .failure(failed))) }
         }
     }

@@ -37,7 +37,7 @@ enum URLGate {
 
     /// The parts of an acceptable URL.
     ///
-    /// - Throws: `Failure` of kind `.invalidRequest` that says what is wrong.
+    /// - Throws: `Failure` of kind `.invalidRequest` that says what is wrong; of kind `.worker` when there is no memory.
     static func parts(of url: String) throws(Failure) -> TargetParts {
         let bytes = Array(url.utf8)
         guard bytes.count <= longest else { throw invalid("the URL is longer than \(longest) bytes") }
@@ -80,7 +80,7 @@ enum URLGate {
 
     /// Host and port as libcurl sees them. Source: `curl_url_set(3)`, `curl_url_get(3)`.
     private static func split(_ url: String) throws(Failure) -> (String, Int) {
-        guard let handle = curl_url() else { throw invalid("no memory for the URL") }
+        guard let handle = curl_url() else { throw Failure(kind: .worker, message: "no memory for the URL") }
         defer { curl_url_cleanup(handle) }
         guard curl_url_set(handle, CURLUPART_URL, url, UInt32(CURLU_DISALLOW_USER)) == CURLUE_OK else {
             throw invalid("the URL cannot be read")

@@ -24,6 +24,8 @@ public enum ExchangeFailure: String, Sendable, CaseIterable {
     case invalidRequest = "invalid_request"
     /// The destination's proxy cannot be reached, or refuses us.
     case proxy
+    /// The worker has no descriptor, memory or thread left for it; says nothing about the receiver.
+    case worker
     /// The worker gave up, because it is shutting down; says nothing about the receiver.
     case cancelled
 }
@@ -70,6 +72,8 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case workflowInactive = "workflow_inactive"
     /// 407, or a proxy that cannot be reached or refuses us: a fault on our side.
     case proxy
+    /// See `ExchangeFailure.worker`.
+    case worker
     /// The receiver asked by header that this delivery be given up, or all of them.
     case refusedByReceiver = "refused_by_receiver"
     /// The receiver took the batch that the event was in, but not the event.
@@ -99,6 +103,7 @@ public enum FailureClass: String, Sendable, CaseIterable {
         case .refusedAddress: self = .refusedAddress
         case .invalidRequest: self = .invalidRequest
         case .proxy: self = .proxy
+        case .worker: self = .worker
         case .cancelled: self = .cancelled
         }
     }

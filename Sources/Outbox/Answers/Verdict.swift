@@ -94,7 +94,7 @@ public struct Verdict: Sendable, Equatable {
     /// After so many attempts a delivery is given up, whether they count or not: 30,000. Their number is a `smallint`.
     public static let mostAttempts = 30_000
     /// An attempt that does not count is not repeated sooner; 1 s. A proxy that is down would otherwise be asked as fast as
-    /// it can refuse, where the destination's own waits are zero.
+    /// it can refuse, and a worker without descriptors try as fast as it can fail, where the destination's own waits are zero.
     static let shortestUncountedDelay = Duration.seconds(1)
 }
 
@@ -109,8 +109,8 @@ private struct Bench {
         case .cancelled:
             // Nothing is known about the receiver: the next worker may try at once.
             return Verdict(action: .retry(after: .zero), failure: .cancelled, spendsAttempt: false)
-        case .proxy:
-            return retryUncounted(.proxy)
+        case .proxy, .worker:
+            return retryUncounted(FailureClass(failure))
         case .invalidRequest:
             return Verdict(action: .dead(.final), failure: .invalidRequest)
         case .dns, .connect, .tls:

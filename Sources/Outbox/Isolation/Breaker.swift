@@ -183,7 +183,7 @@ extension FailureClass {
             .unavailable, .tooLarge:
             true
         case .refusedAddress, .invalidRequest, .cancelled, .redirectRefused, .clientError, .gone,
-            .payloadRefused, .workflowInactive, .proxy, .poison, .refusedByReceiver, .refusedItem,
+            .payloadRefused, .workflowInactive, .proxy, .worker, .poison, .refusedByReceiver, .refusedItem,
             .skipped, .transform, .dropped, .erased:
             false
         }

@@ -9,7 +9,7 @@ enum Descriptors {
     private static let most: rlim_t = 65_536
 
     /// Raises the soft limit as far as the hard one allows. Connections are kept open for later requests, and one that finds no
-    /// descriptor would look like a receiver that cannot be reached.
+    /// descriptor has to wait for its next attempt.
     ///
     /// - Parameters:
     ///   - needed: connections that may be open at once.

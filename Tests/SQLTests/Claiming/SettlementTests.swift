@@ -76,6 +76,7 @@ import Testing
     /// Three attempts may be made: of the three before this one some were none of the receiver's.
     @Test(arguments: [
         (["proxy", "server_error", "cancelled"], true), (["proxy", "server_error", "timeout"], false),
+        (["worker", "server_error", "cancelled"], true),
         (["connect", "server_error", "timeout"], false), ([], false),
     ])
     func lastAttemptIsDeadUnlessOthersDidNotCount(before: [String], isRetried: Bool) async throws {
