@@ -1,6 +1,7 @@
 // What is here: requests that are taken back, and an exchanger that is shut down in the middle of its work.
 
 import HTTPExchange
+import Synchronization
 import TestSupport
 import Testing
 
@@ -51,6 +52,37 @@ import Testing
             #expect(exchanges.allSatisfy { $0.failure?.kind == .cancelled })
             #expect(exchanger.counters.inFlight == 0)
         }
+    }
+
+    private final class Holder: Sendable {
+        let exchanger = Mutex<Exchanger?>(nil)
+    }
+
+    @Test func cancelAllSparesWhatIsHandedInBehindIt() async throws {
+        let (silent, _) = try silentReceiver()
+        let receiver = try Receiver.answering()
+        let collected = Collected()
+        let holder = Holder()
+        let completed = { @Sendable (exchanges: [Exchange]) in
+            collected.add(exchanges)
+            guard exchanges.contains(where: { $0.token == 0 }) else { return }
+            // On the loop's own thread, so that it finds all three at once.
+            holder.exchanger.withLock { exchanger in
+                exchanger?.submit([.post(silent.url(), token: 1)])
+                exchanger?.cancelAll()
+                exchanger?.submit([.post(receiver.url(), token: 2)])
+            }
+        }
+        try await withExchanger(completed: completed) { exchanger in
+            holder.exchanger.withLock { $0 = exchanger }
+            exchanger.submit([.post(receiver.url(), token: 0)])
+            let exchanges = try await collected.wait(for: 3)
+            holder.exchanger.withLock { $0 = nil }
+            #expect(exchanges.first(where: { $0.token == 1 })?.failure?.kind == .cancelled)
+            #expect(exchanges.first(where: { $0.token == 2 })?.response?.status == 200)
+            #expect(exchanger.counters.started == 3 && exchanger.counters.finished == 3)
+        }
+        #expect(silent.accepted == 0 && receiver.accepted > 0)
     }
 
     @Test func cancelledTaskEndsItsRequest() async throws {

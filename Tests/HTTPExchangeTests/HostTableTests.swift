@@ -91,6 +91,18 @@ import Testing
         #expect(try table.target(for: "https://name.invalid/a").host !== host)
     }
 
+    @Test func addressesOfATransferThatIsTakenBackAreBroughtAgain() throws {
+        let loop = try Loop(settings: .loopback, mailbox: try Mailbox(), counters: counters) { _ in }
+        let target = try loop.hosts.target(for: "http://name.invalid/")
+        _ = loop.hosts.take(answer("127.0.0.1", key: "name.invalid:80"), now: 1)
+        let job = Job(request: .post("http://name.invalid/"), reply: nil)
+        loop.launch(Waiting(job: job, target: target, startedAt: 1, deadline: .max), now: 2)
+        #expect(target.host.isPinned)
+        // Before libcurl has seen them.
+        loop.cancelEverything()
+        #expect(!target.host.isPinned)
+    }
+
     @Test func hostsThatAreDroppedAreTakenOutOfLibcurlToo() throws {
         var table = try table()
         let first = try table.target(for: "https://first.invalid/").host
@@ -103,6 +115,8 @@ import Testing
         for index in 0..<8_192 { _ = try table.target(for: "https://h\(index).invalid/") }
         #expect(try table.target(for: "https://busy.invalid/").host === busy)
         #expect(try table.target(for: "https://first.invalid/").host !== first)
+        // Whoever still has it brings its addresses again.
+        #expect(!first.isPinned)
         let later = table.pins(for: busy)
         let list = try #require(later)
         #expect(String(cString: list.pointee.data) == "-first.invalid:443")

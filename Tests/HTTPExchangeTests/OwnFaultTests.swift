@@ -23,6 +23,7 @@ import Testing
                 // The next has a socket, also over the same handle.
                 #expect(await exchanger.perform(.post(receiver.url())).response?.status == 200)
             }
+            #expect(receiver.accepted == 1)
         }
     }
 

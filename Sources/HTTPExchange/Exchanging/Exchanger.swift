@@ -73,7 +73,7 @@ public final class Exchanger: Sendable {
 
     /// Ends everything that was handed in before, performed requests included, as `.cancelled`; any thread.
     public func cancelAll() {
-        _ = mailbox.post { $0.cancelsAll = true }
+        _ = mailbox.post { $0.cancelAll() }
     }
 
     /// Cancels what is left, hands it back, closes all connections and ends the thread. May be called again.

@@ -8,18 +8,26 @@ extension Loop {
         for answer in mail.answers {
             if let host = hosts.take(answer, now: now) { resume(host, now: now) }
         }
-        for batch in mail.batches {
+        if mail.cancelsAll {
+            refuse(mail.batches[..<mail.cancelledBatches], mail.performed[..<mail.cancelledJobs])
+        }
+        for batch in mail.batches.dropFirst(mail.cancelledBatches) {
             for request in batch { begin(Job(request: request, reply: nil), now: now) }
         }
-        for job in mail.performed { begin(job, now: now) }
+        for job in mail.performed.dropFirst(mail.cancelledJobs) { begin(job, now: now) }
     }
 
-    /// Hands requests back that came too late to be started.
-    func refuse(_ mail: Mail) {
-        for batch in mail.batches {
-            for request in batch { hand(.cancelled(token: request.token), to: nil) }
+    /// Hands requests back that are not to be started.
+    func refuse(_ batches: ArraySlice<[Request]>, _ performed: ArraySlice<Job>) {
+        for batch in batches {
+            for request in batch { refuse(Job(request: request, reply: nil)) }
         }
-        for job in mail.performed { hand(.cancelled(token: job.request.token), to: job.reply) }
+        for job in performed { refuse(job) }
+    }
+
+    private func refuse(_ job: Job) {
+        counters.started.increment()
+        hand(.cancelled(token: job.request.token), to: job.reply)
     }
 
     private func begin(_ job: Job, now: Int64) {
@@ -95,6 +103,8 @@ extension Loop {
         counters.inFlight.increment(by: -1)
         if let host = transfer.target?.host {
             host.transfers -= 1
+            // libcurl may never have seen them, and everyone behind would have no address.
+            if transfer.bringsPins, !transfer.hasConnection { host.isPinned = false }
             if !host.held.isEmpty { settled.hosts.append(host) }
         }
         let last = active.removeLast()

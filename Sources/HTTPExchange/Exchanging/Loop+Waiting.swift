@@ -92,9 +92,8 @@ extension Loop {
         }
     }
 
-    /// Ends what the mail names.
+    /// Ends what the mail names one by one.
     func cancel(_ mail: Mail) {
-        if mail.cancelsAll { return cancelEverything() }
         let tokens = Set(mail.cancelledTokens)
         let replies = Set(mail.cancelledReplies)
         cancel { job in

@@ -71,15 +71,21 @@ final class Loop {
             }
             let mail = mailbox.take()
             let now = Ticks.now
+            if mail.cancelsAll {
+                // What has ended already has its outcome.
+                collect()
+                cancelEverything()
+            }
             begin(mail, now: now)
             if timer <= now {
                 timer = .max
                 curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running)
             }
             collect()
-            if !settled.hosts.isEmpty || !line.isEmpty { admitWaiting(now: now) }
-            // After libcurl has seen new transfers: a pinned address travels with the first of them.
+            // After libcurl has seen what began above, and before it gets more, which it sees in the next turn: a pinned address
+            // travels with the first transfer to its host.
             if mail.cancels { cancel(mail) }
+            if !settled.hosts.isEmpty || !line.isEmpty { admitWaiting(now: now) }
             if nextWaitingDeadline <= now { expireWaiting(now: now) }
             if hosts.nextLookup <= now { hosts.beginLookups(now: now) }
             stops = mail.stops
@@ -143,7 +149,7 @@ final class Loop {
         free = []
         // Whatever was posted between the last turn and this moment.
         let late = mailbox.close()
-        refuse(late)
+        refuse(late.batches[...], late.performed[...])
         deliver()
     }
 }

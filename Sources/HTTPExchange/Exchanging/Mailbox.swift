@@ -26,12 +26,22 @@ struct Mail: Sendable {
     var answers: [LookupAnswer] = []
     var cancelledTokens: [UInt64] = []
     var cancelledReplies: [UInt64] = []
-    var cancelsAll = false
+    private(set) var cancelsAll = false
+    /// How many of the batches, and of the performed requests, came before everything was cancelled.
+    private(set) var cancelledBatches = 0
+    private(set) var cancelledJobs = 0
     var stops = false
 
     /// Whether nothing at all was posted.
     var isEmpty: Bool {
         batches.isEmpty && performed.isEmpty && answers.isEmpty && !cancels && !stops
+    }
+
+    /// Cancels everything there is, and all of this mail so far.
+    mutating func cancelAll() {
+        cancelsAll = true
+        cancelledBatches = batches.count
+        cancelledJobs = performed.count
     }
 
     /// Whether anything is to be cancelled.

@@ -62,6 +62,8 @@ final class Transfer {
 
     private var applied = Applied()
     private var pins: UnsafeMutablePointer<curl_slist>?
+    /// Whether addresses travel with this transfer.
+    var bringsPins: Bool { pins != nil }
 
     /// What the handle's options are at the moment.
     private struct Applied {

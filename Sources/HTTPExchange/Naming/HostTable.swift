@@ -159,6 +159,8 @@ struct HostTable {
         targets.removeAll()
         for (key, host) in hosts where host.transfers == 0 && !host.hasWaiting && host.lookupStartedAt == nil {
             if host.isPinned { dropped.append(key) }
+            // A request that waits in the common line still has it, and brings the addresses again.
+            host.isPinned = false
             hosts[key] = nil
         }
     }
