@@ -32,6 +32,10 @@ public struct ExchangerSettings: Sendable {
     public var dnsFailureCache: Duration
 
     /// How long a connection may be idle and still be used again. Default 60 s.
+    ///
+    /// A plain connection that its receiver closes is closed at once. One over TLS has the receiver's goodbye to read first: it
+    /// stays (CLOSE_WAIT) until this time is over and a further request to anybody begins, when libcurl closes all that are too
+    /// old (`CURLOPT_MAXAGE_CONN`). So without requests at most ``maxConnections`` stay.
     public var idleConnectionAge: Duration
 
     /// How old a connection may be and still be used again, so that a receiver that moves is followed. Default 600 s.
