@@ -146,7 +146,7 @@ final class SocketTable {
 
 /// The functions that libcurl calls about sockets. Their context is a `SocketTable`, or the `Transfer` for the opening.
 enum SocketCallbacks {
-    /// `CURLMOPT_SOCKETFUNCTION`.
+    /// `CURLMOPT_SOCKETFUNCTION`. While TCP connects, libcurl wants to hear of `CURL_POLL_OUT` alone.
     static let interest: clibcurl_socket_function = { easy, socket, what, context, _ in
         guard let context else { return 0 }
         if what & CURL_POLL_IN != 0 {
