@@ -69,13 +69,34 @@ import Testing
         #expect(breaker.limit(of: 64) == 0)
         breaker.learn(isOpen: true, mayProbe: true)
         #expect(breaker.limit(of: 64) == 1)
-        // Half a second later Postgres tells of the probe as somebody's.
-        breaker.learn(isOpen: true, mayProbe: false)
+        // Half a second later Postgres tells of the probe as this worker's yet.
+        breaker.learn(isOpen: true, mayProbe: false, holdsProbe: true)
         #expect(breaker.limit(of: 64) == 1)
         var failed = breaker
         expect(&failed, .opened) { $0.fail(strains: true, at: 5) }
         #expect(failed.limit(of: 64) == 0)
         expect(&breaker, .recovered) { $0.succeed(limit: 64) }
+        #expect(breaker.limit(of: 64) == 2)
+    }
+
+    /// Another worker's may be under way, or have failed.
+    @Test func probeThatWasNotSentInItsTimeIsNotSentLater() {
+        var (breaker, _) = failing(10)
+        breaker.learn(isOpen: true, mayProbe: true)
+        breaker.learn(isOpen: true, mayProbe: false)
+        #expect(breaker.limit(of: 64) == 0)
+        // One that was on its way then is news all the same.
+        expect(&breaker, .recovered) { $0.succeed(limit: 64) }
+    }
+
+    /// There is nothing left to probe for.
+    @Test(arguments: [false, true]) func probeEndsWithTheBreaker(isKnownToFail: Bool) {
+        var (breaker, _) = failing(10)
+        breaker.learn(isOpen: true, mayProbe: true)
+        if isKnownToFail { breaker.learn(isOpen: false, mayProbe: false) } else { breaker.learnRecovery() }
+        #expect(breaker.limit(of: 64) == 2)
+        // One failure does not open it again.
+        expect(&breaker, nil) { $0.fail(strains: true, at: 50) }
         #expect(breaker.limit(of: 64) == 2)
     }
 

@@ -7,8 +7,10 @@ import Testing
 @testable import OutboxWorker
 
 @Suite struct IsolationTests: DispatchFixture {
-    private func row(_ id: Int32, pause: Duration = .zero, isOpen: Bool = true, mayProbe: Bool = false) -> BreakerRow {
-        BreakerRow(destination: id, pause: pause, isOpen: isOpen, mayProbe: mayProbe)
+    private func row(
+        _ id: Int32, pause: Duration = .zero, isOpen: Bool = true, mayProbe: Bool = false, holdsProbe: Bool = false
+    ) -> BreakerRow {
+        BreakerRow(destination: id, pause: pause, isOpen: isOpen, mayProbe: mayProbe, holdsProbe: holdsProbe)
     }
 
     @Test func tenFailuresOpenTheBreakerAndSendTheRestBack() throws {
@@ -92,6 +94,61 @@ import Testing
         #expect(last.failing.map(\.destination) == [2] && last.recovered == [1])
     }
 
+    /// Somebody holds its row: until it is told, what Postgres says of the destination is old.
+    @Test func whatCouldNotBeToldIsNotForgottenMeanwhile() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, (0..<30).map { work($0) })
+        for _ in 0..<2 { for departure in state.depart(at: 0) { answer(&state, departure.token, status: 503) } }
+        let failing = state.takeBreakerReports(at: 20).failing
+        #expect(failing.map(\.opens) == [true])
+        state.breakers.giveBack(failing, [])
+        _ = state.learn([], askedAt: 30)
+        #expect(state.depart(at: 31).isEmpty)
+        #expect(state.takeBreakerReports(at: 40).failing == failing)
+        // Told, and its end by another worker.
+        _ = state.learn([], askedAt: 50)
+        #expect(state.depart(at: 51).count == 2)
+    }
+
+    @Test func recoveryThatCouldNotBeToldStands() throws {
+        var state = state([try destination(1)])
+        _ = state.learn([row(1, mayProbe: true)], askedAt: 1)
+        add(&state, claim: 3, [work(1, target: Claim.Target(destination: 1, attempt: 2))])
+        let probe = try #require(state.depart(at: 2).first)
+        answer(&state, probe.token, status: 200)
+        let recovered = state.takeBreakerReports(at: 20).recovered
+        #expect(recovered == [1])
+        state.breakers.giveBack([], recovered)
+        _ = state.learn([row(1)], askedAt: 30)
+        #expect(state.retryRoom(of: 1, at: 31) == 2)
+        #expect(state.takeBreakerReports(at: 40).recovered == [1])
+    }
+
+    @Test func pauseIsToldForWhatIsLeftOfIt() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, [work(1)])
+        let ended = EndedExchange(duration: 5, status: 429, body: [], message: "")
+        state.settle(
+            token: state.depart(at: 0)[0].token, .answered(Answer(status: 429, retryAfter: .seconds(7))), ended, random: 0,
+            now: 1)
+        let failing = state.takeBreakerReports(at: 1).failing
+        #expect(failing.map(\.pause) == [.seconds(7)])
+        state.breakers.giveBack(failing, [])
+        #expect(state.takeBreakerReports(at: 2_000_001).failing.map(\.pause) == [.seconds(5)])
+    }
+
+    /// What another worker may probe by now, this one leaves alone.
+    @Test func probeThatIsNotThisWorkersAnyLongerIsNotSent() throws {
+        var state = state([try destination(1)])
+        _ = state.learn([row(1, mayProbe: true)], askedAt: 1)
+        _ = state.learn([row(1, holdsProbe: true)], askedAt: 2)
+        #expect(state.retryRoom(of: 1, at: 2) == 1)
+        _ = state.learn([row(1)], askedAt: 3)
+        #expect(state.retryRoom(of: 1, at: 3) == 0)
+        add(&state, claim: 1, [work(1)], now: 4)
+        #expect(state.depart(at: 5).isEmpty)
+    }
+
     /// Whoever makes a destination active again, or mends its URL, ends what its receiver asked for before.
     @Test func pauseEndsWhenTheDestinationIsMadeActive() throws {
         var state = state([try destination(1)])
@@ -127,6 +184,7 @@ import Testing
         for _ in 0..<2 { for departure in state.depart(at: 0) { answer(&state, departure.token, status: 500, now: 50) } }
         _ = state.learn([], askedAt: 40)
         #expect(state.depart(at: 61).isEmpty)
+        _ = state.breakers.take()
         _ = state.learn([], askedAt: 55)
         #expect(state.depart(at: 71).count == 2)
     }

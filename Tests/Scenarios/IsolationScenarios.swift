@@ -76,6 +76,41 @@ extension Scenarios {
             #expect(try await outpost.count("postrider.webhook_dead_letters") == 0)
         }
 
+        /// Of the others it is told at once, and of this one when the change is done, however long that takes.
+        @Test func newsOfADestinationWaitForWhoeverChangesIt() async throws {
+            let outpost = try await Outpost()
+            let isUp = Atomic(false)
+            let receiver = try Receiver { request, _ in
+                request.path == "/other" ? .status(503) : isUp.load(ordering: .relaxed) ? .ok : .status(401)
+            }
+            let changed = try await outpost.endpoint(receiver.url("/changed"), events: "a.b", settings: Self.quick)
+            let other = try await outpost.endpoint(receiver.url("/other"), events: "b.b", settings: Self.quick)
+            let admin = try await Connection.open(ConnectionSettings(url: outpost.url))
+            try await outpost.withWorkers {
+                try await outpost.emit("a.b", count: 20)
+                try await eventually("word of the failures") {
+                    try await outpost.count("postrider.webhook_breakers WHERE destination_id = \(changed)") == 1
+                }
+                try await admin.script(
+                    "BEGIN; UPDATE postrider.webhook_destinations SET url = url || '/new' WHERE id = \(changed)", name: "change")
+                isUp.store(true, ordering: .relaxed)
+                try await eventually("the success") {
+                    try await outpost.count("postrider.webhook_attempts WHERE destination_id = \(changed) AND outcome = 0") == 20
+                }
+                try await outpost.emit("b.b", count: 20)
+                try await eventually("word of the other") {
+                    try await outpost.count("postrider.webhook_breakers WHERE destination_id = \(other) AND trips > 0") == 1
+                }
+                // The success has been tried to tell by then, and is not told a second time by itself: nothing is sent any more.
+                #expect(try await outpost.count("postrider.webhook_breakers WHERE destination_id = \(changed)") == 1)
+                try await admin.script("ROLLBACK", name: "undo")
+                try await eventually("word of the success") {
+                    try await outpost.count("postrider.webhook_breakers WHERE destination_id = \(changed)") == 0
+                }
+            }
+            await admin.close()
+        }
+
         @Test func pauseOfOneWorkersReceiverHoldsForTheOthers() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver { _, place in place == 0 ? Reply(status: 429, headers: ["Retry-After: 9"]) : .ok }

@@ -60,7 +60,7 @@ public struct Breaker: Sendable, Equatable {
 
     /// Whether it differs from that of a destination of which nothing is known, so that it must be remembered.
     public var isWorthKeeping: Bool {
-        failures > 0 || isRecorded || state == .open || state == .probing || isRecovering
+        failures > 0 || isRecorded || isShut || isRecovering
     }
 
     /// How many requests may be in flight at once, given the destination's own limit.
@@ -142,14 +142,16 @@ public struct Breaker: Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - isOpen: whether its breaker has opened and no probe has succeeded since.
-    ///   - mayProbe: whether this worker may send one delivery.
-    public mutating func learn(isOpen: Bool, mayProbe: Bool) {
+    ///   - mayProbe: whether this worker may send one delivery from now on.
+    ///   - holdsProbe: whether it was told so before, and no other worker may. One that sent nothing in its time must not send
+    ///     it later, when another probes or has just failed.
+    public mutating func learn(isOpen: Bool, mayProbe: Bool, holdsProbe: Bool = false) {
         isRecorded = true
         if mayProbe {
             state = .probing
-        } else if isOpen, state != .probing {
-            state = .open
-        } else if !isOpen, state == .open {
+        } else if isOpen {
+            if state != .probing || !holdsProbe { state = .open }
+        } else if isShut {
             // Nobody would be given a probe.
             recover()
         }
@@ -163,8 +165,11 @@ public struct Breaker: Sendable, Equatable {
             failingSince = nil
         }
         isRecorded = false
-        if state == .open { recover() }
+        if isShut { recover() }
     }
+
+    /// Whether it waits for a probe, this worker's or another's.
+    private var isShut: Bool { state == .open || state == .probing }
 
     private mutating func recover() {
         state = .ramping(limit: Self.recoveryLimit)

@@ -27,11 +27,12 @@ struct BreakerNews: Sendable {
             reports[id] = nil
             recoveries.insert(id)
         } else if report != nil || pause > .zero {
-            // A success since the last round stands: it is told first.
-            let told = reports[id]
+            let url = lane.destination.url.text
+            // A success since the last round stands: it is told first. What another URL did does not count.
+            let told = reports[id].flatMap { $0.url == url ? $0 : nil }
             // Of several answers since the last round the longest pause counts, as it does in the lane.
             reports[id] = BreakerReport(
-                destination: id, opens: report == .opened || told?.opens == true,
+                destination: id, url: url, opens: report == .opened || told?.opens == true,
                 pause: max(pause, told?.pause ?? .zero),
                 failingFor: .microseconds(now - (lane.breaker.failingSince ?? now)), failure: verdict.failure?.rawValue)
         }
@@ -44,6 +45,7 @@ struct BreakerNews: Sendable {
                 reports[report.destination] = report
                 continue
             }
+            guard newer.url == report.url else { continue }
             newer.opens = newer.opens || report.opens
             newer.pause = max(newer.pause, report.pause)
             newer.failingFor = max(newer.failingFor, report.failingFor)
@@ -51,6 +53,9 @@ struct BreakerNews: Sendable {
         }
         recoveries.formUnion(recovered)
     }
+
+    /// Whether something of a destination waits to be told, which is newer than what Postgres says of it.
+    func isUntold(_ id: Int32) -> Bool { reports[id] != nil || recoveries.contains(id) }
 
     /// Takes what was noted since it was last taken.
     mutating func take() -> (failing: [BreakerReport], recovered: [Int32]) {

@@ -29,6 +29,16 @@ extension DispatchState {
         return disabled
     }
 
+    /// Takes what the other workers should know of destinations; of a pause what is left of it.
+    mutating func takeBreakerReports(at now: Int64) -> (failing: [BreakerReport], recovered: [Int32]) {
+        var reports = breakers.take()
+        for index in reports.failing.indices where reports.failing[index].pause > .zero {
+            let left = (lanes[reports.failing[index].destination]?.pausedUntil ?? now) - now
+            reports.failing[index].pause = min(reports.failing[index].pause, .microseconds(max(0, left)))
+        }
+        return reports
+    }
+
     /// Learns what Postgres knows of destinations that fail.
     ///
     /// - Parameters:
@@ -39,7 +49,9 @@ extension DispatchState {
         breakers.learn(rows, askedAt: askedAt)
         for place in lanes.all.indices {
             let id = lanes.all[place].destination.id
-            lanes.all[place].learn(breakers.rows[id], askedAt: askedAt)
+            let row = breakers.rows[id]
+            // What could not be told yet is newer. A probe is this worker's all the same.
+            if row?.mayProbe == true || !breakers.isUntold(id) { lanes.all[place].learn(row, askedAt: askedAt) }
             if lanes.all[place].waiting > 0 { list(id, at: place) }
         }
         for row in rows where row.mayProbe && !lanes.contains(row.destination) {

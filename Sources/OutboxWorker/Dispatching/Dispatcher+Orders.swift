@@ -74,7 +74,8 @@ extension Dispatcher {
 
     /// Takes what the other workers should know of destinations.
     func takeBreakerReports() -> (failing: [BreakerReport], recovered: [Int32]) {
-        state.withLock { $0.breakers.take() }
+        let now = MonotonicTime.now()
+        return state.withLock { $0.takeBreakerReports(at: now) }
     }
 
     /// Takes back what ``takeBreakerReports()`` gave and could not be told.

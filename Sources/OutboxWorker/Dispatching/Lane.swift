@@ -266,7 +266,7 @@ struct Lane: Sendable {
     mutating func learn(_ row: BreakerRow?, askedAt: Int64) {
         guard breaker.openedAt <= askedAt else { return }
         guard let row else { return breaker.learnRecovery() }
-        breaker.learn(isOpen: row.isOpen, mayProbe: row.mayProbe)
+        breaker.learn(isOpen: row.isOpen, mayProbe: row.mayProbe, holdsProbe: row.holdsProbe)
         if breaker.state == .open { valve.forfeit() }
         if row.pause > .zero, !row.isOpen { pause(until: askedAt + row.pause.microseconds) }
     }

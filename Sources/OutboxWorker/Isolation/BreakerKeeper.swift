@@ -7,8 +7,17 @@ internal import Postgres
 /// Carries news of breakers between the dispatcher and Postgres, one round twice a second. Run by one task.
 ///
 /// A worker acts on what it sees itself at once; what it hears from others may be half a second old. What a round could not
-/// tell is told by the next: a destination that is left alone does not fail again.
+/// tell is told by the next: a destination that is left alone does not fail again. A row that somebody holds keeps back the
+/// news of its own destination and of no other.
 struct BreakerKeeper: Sendable {
+    /// What came of a round.
+    private struct Answer: Sendable {
+        var told: [BreakerReport] = []
+        var untold: (failing: [BreakerReport], recovered: [Int32]) = ([], [])
+        var disabled: [Int32] = []
+        var rows: [BreakerRow] = []
+    }
+
     /// Between rounds; 500 ms.
     static let interval = Duration.milliseconds(500)
 
@@ -37,27 +46,38 @@ struct BreakerKeeper: Sendable {
         let askedAt = MonotonicTime.now()
         let (failing, recovered) = context.dispatcher.takeBreakerReports()
         do {
-            let (disabled, rows) = try await exchange(failing, recovered)
-            tell(failing, disabled)
-            if context.dispatcher.learn(rows, askedAt: askedAt) { cycle.ringForRetries() }
+            let answer = try await exchange(failing, recovered)
+            context.dispatcher.giveBack(answer.untold.failing, answer.untold.recovered)
+            tell(answer.told, answer.disabled)
+            if context.dispatcher.learn(answer.rows, askedAt: askedAt) { cycle.ringForRetries() }
         } catch {
-            // What a server refuses, or what somebody holds locked, must not keep the others from being told.
-            let isAway = (error as? PostgresError)?.isConnectionFailure == true
-            if isAway { context.dispatcher.giveBack(failing, recovered) }
+            // What a server refuses for good must not keep the others from being told.
+            let passes = (error as? PostgresError).map { $0.isRetryable || $0.isConnectionFailure } ?? false
+            if passes { context.dispatcher.giveBack(failing, recovered) }
             throw error
         }
     }
 
-    private func exchange(
-        _ failing: [BreakerReport], _ recovered: [Int32]
-    ) async throws -> (disabled: [Int32], rows: [BreakerRow]) {
+    private func exchange(_ failing: [BreakerReport], _ recovered: [Int32]) async throws -> Answer {
         let worker = context.worker
         // A probe is for a worker that can send it.
         let shut = context.dispatcher.isDraining ? nil : context.dispatcher.locked
         return try await context.links.aside { connection in
-            if !recovered.isEmpty { try await BreakerStore.close(recovered, on: connection) }
-            let disabled = failing.isEmpty ? [] : try await BreakerStore.report(failing, on: connection)
-            return (disabled, try await BreakerStore.look(worker: worker, except: shut, on: connection))
+            var answer = Answer()
+            var held: Set<Int32> = []
+            if !recovered.isEmpty { held = try await BreakerStore.close(recovered, on: connection) }
+            answer.untold.recovered = Array(held)
+            // A failure is told behind the success that came before it.
+            let reports = failing.filter { !held.contains($0.destination) }
+            if !reports.isEmpty {
+                let (disabled, heldToo) = try await BreakerStore.report(reports, on: connection)
+                answer.disabled = disabled
+                held.formUnion(heldToo)
+            }
+            answer.told = failing.filter { !held.contains($0.destination) }
+            answer.untold.failing = failing.filter { held.contains($0.destination) }
+            answer.rows = try await BreakerStore.look(worker: worker, except: shut, on: connection)
+            return answer
         }
     }
 

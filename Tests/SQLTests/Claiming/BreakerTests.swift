@@ -9,11 +9,20 @@ import Testing
     private func report(
         _ db: TestDatabase, _ destination: Int32, opens: Bool = true, pause: Duration = .zero, failingFor: Duration = .seconds(1)
     ) async throws -> [Int32] {
-        try await BreakerStore.report(
-            [
-                BreakerReport(
-                    destination: destination, opens: opens, pause: pause, failingFor: failingFor, failure: "timeout")
-            ], on: db.connection)
+        let report = BreakerReport(
+            destination: destination, url: Self.url, opens: opens, pause: pause, failingFor: failingFor, failure: "timeout")
+        return try await BreakerStore.report([report], on: db.connection).disabled
+    }
+
+    /// The URL of the endpoints that tests make.
+    private static let url = "https://example.com/hook"
+
+    /// Reports of open breakers, of which it is told which rows somebody holds.
+    private func held(_ db: TestDatabase, _ destinations: [Int32]) async throws -> Set<Int32> {
+        let reports = destinations.map {
+            BreakerReport(destination: $0, url: Self.url, opens: true, pause: .zero, failingFor: .seconds(1), failure: "timeout")
+        }
+        return try await BreakerStore.report(reports, on: db.connection).held
     }
 
     private func parked(_ db: TestDatabase, _ destination: Int32, due: String = "'infinity'", count: Int = 1) async throws {
@@ -78,6 +87,10 @@ import Testing
             let row = try await BreakerStore.look(worker: first, on: db.connection)
             #expect(row == [BreakerRow(destination: id, pause: .zero, isOpen: true, mayProbe: true)])
             #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.mayProbe) == [false])
+            // It is told once, and then that it still may.
+            let later = try await BreakerStore.look(worker: first, on: db.connection)
+            #expect(later == [BreakerRow(destination: id, pause: .zero, isOpen: true, mayProbe: false, holdsProbe: true)])
+            #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.holdsProbe) == [false])
             // The first dies with its probe.
             try await WorkerStore.farewell(worker: first, on: db.connection)
             #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.mayProbe) == [true])
@@ -149,6 +162,62 @@ import Testing
         }
     }
 
+    @Test func failureOfAnotherURLIsNotToldOf() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            try await db.run("UPDATE postrider.webhook_endpoints SET url = 'https://new.example.com/'")
+            #expect(try await held(db, [id]) == [])
+            #expect(try await db.count("postrider.webhook_breakers") == 0)
+        }
+    }
+
+    /// Whoever changes a destination and is not done yet keeps no news of the others back.
+    @Test func rowThatSomebodyHoldsIsNotWaitedFor() async throws {
+        try await withDatabase { db in
+            let (changed, broken) = (try await db.endpoint("changed"), try await db.endpoint("broken"))
+            let free = try await db.endpoint("free")
+            #expect(try await held(db, [broken]) == [])
+            let admin = try await db.connect()
+            try await db.run("SET lock_timeout = '5s'")
+            let changes: [(sql: String, holds: Set<Int32>)] = [
+                ("UPDATE postrider.webhook_destinations SET name = name || '!' WHERE id <> \(free)", []),
+                ("UPDATE postrider.webhook_destinations SET url = url || '/new' WHERE id <> \(free)", [broken]),
+                ("SELECT FROM postrider.webhook_destinations WHERE id <> \(free) FOR UPDATE", [broken, changed]),
+            ]
+            for (sql, holds) in changes {
+                try await admin.run("BEGIN; \(sql)")
+                #expect(try await held(db, [broken, free, changed]) == holds, "\(sql)")
+                let failing = Set(try await db.lines("SELECT destination_id FROM postrider.webhook_breakers"))
+                let told = Set([free, changed]).subtracting(holds)
+                #expect(failing == Set(told.union([broken]).map { "\($0)" }), "\(sql)")
+                try await admin.run("ROLLBACK")
+                try await db.run("DELETE FROM postrider.webhook_breakers WHERE destination_id <> \(broken)")
+            }
+            try await admin.run("BEGIN; SELECT FROM postrider.webhook_breakers FOR UPDATE")
+            #expect(try await held(db, [broken, free]) == [broken])
+            #expect(try await BreakerStore.close([broken, free], on: db.connection) == [broken])
+            #expect(try await db.lines("SELECT destination_id FROM postrider.webhook_breakers") == ["\(broken)"])
+            try await admin.run("ROLLBACK")
+            #expect(try await held(db, [broken, changed]) == [])
+            #expect(try await BreakerStore.close([broken, changed], on: db.connection) == [])
+            #expect(try await db.count("postrider.webhook_breakers") == 0)
+        }
+    }
+
+    /// The version of all destinations is held by whoever changes one.
+    @Test func destinationIsDisabledWhenNobodyChangesAnother() async throws {
+        try await withDatabase { db in
+            let (failing, other) = (try await db.endpoint("failing"), try await db.endpoint("other"))
+            let admin = try await db.connect()
+            try await db.run("SET lock_timeout = '5s'")
+            try await admin.run("BEGIN; UPDATE postrider.webhook_destinations SET name = 'changed' WHERE id = \(other)")
+            #expect(try await report(db, failing, failingFor: .seconds(500_000)) == [])
+            #expect(try await db.count("postrider.webhook_breakers") == 1)
+            try await admin.run("COMMIT")
+            #expect(try await report(db, failing) == [failing])
+        }
+    }
+
     @Test func pauseAskedForBesideAProbeLeavesItToItsWorker() async throws {
         try await withRollback { db in
             let id = try await db.endpoint()
@@ -163,6 +232,7 @@ import Testing
             #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.mayProbe) == [false])
             // The probe failed.
             _ = try await report(db, id)
+            #expect(try await BreakerStore.look(worker: first, on: db.connection).map(\.holdsProbe) == [false])
             try await db.run(expire)
             #expect(try await BreakerStore.look(worker: second, on: db.connection).map(\.mayProbe) == [true])
         }
