@@ -89,7 +89,7 @@ extension Scenarios {
                     """
                     BEGIN;
                     INSERT INTO postrider.webhook_endpoints (name, url, events) VALUES ('new', '\(receiver.url("/new"))', '{*}');
-                    UPDATE postrider.webhook_routing SET version = version - 5;
+                    UPDATE postrider.webhook_routing SET version = \(before) - 5;
                     DELETE FROM postrider.webhook_routing_changes
                     WHERE version > (SELECT version FROM postrider.webhook_routing);
                     COMMIT
@@ -100,6 +100,69 @@ extension Scenarios {
                     return receiver.received.contains { $0.path == "/new" }
                 }
                 try await outpost.settled()
+            }
+        }
+
+        /// The queue is looked at more often than the heart beats: a claim is the first to tell of it.
+        @Test func claimAfterVersionsWereLostGoesToDestinationsOfNow() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url("/0"))
+            try await outpost.withWorkers {
+                $0.isDeaf = true
+            } _: {
+                for round in 1...5 {
+                    // Its claim makes sure that the newest version is known.
+                    try await outpost.emit("a.b")
+                    try await outpost.settled()
+                    let known = try await outpost.sql("SELECT version FROM postrider.webhook_routing")[0].int(0)
+                    _ = try await outpost.connection.script(
+                        """
+                        BEGIN;
+                        INSERT INTO postrider.webhook_endpoints (name, url, events)
+                        VALUES ('round \(round)', '\(receiver.url("/\(round)"))', '{*}');
+                        UPDATE postrider.webhook_routing SET version = \(known) - 1;
+                        DELETE FROM postrider.webhook_routing_changes WHERE version >= \(known);
+                        SELECT postrider.emit('a.b', '{}');
+                        COMMIT
+                        """, name: "lose")
+                    try await eventually("the event to come to endpoint \(round)") {
+                        receiver.received.contains { $0.path == "/\(round)" }
+                    }
+                }
+                try await outpost.settled()
+            }
+        }
+
+        /// A load reads the settings once, and here each reading counts.
+        @Test func changeIsLoadedOnce() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url())
+            _ = try await outpost.connection.script(
+                """
+                CREATE SEQUENCE postrider.loads;
+                INSERT INTO postrider.webhook_settings (name, value) VALUES ('ANY', 'value');
+                ALTER TABLE postrider.webhook_settings RENAME TO counted_settings;
+                CREATE VIEW postrider.webhook_settings AS
+                    SELECT * FROM postrider.counted_settings WHERE nextval('postrider.loads') > 0
+                """, name: "count")
+            func loads() async throws -> Int { try await outpost.sql("SELECT last_value FROM postrider.loads")[0].int(0) }
+            try await outpost.withWorkers {
+                try await outpost.emit("a.b")
+                try await receiver.wait(for: 1)
+                try await outpost.settled()
+                let start = try await loads()
+                for change in 1...20 {
+                    let before = try await loads()
+                    try await outpost.sql("UPDATE postrider.webhook_endpoints SET name = 'name \(change)'")
+                    try await eventually("change \(change) to be loaded") { try await loads() > before }
+                }
+                // What is told of yet is loaded within that time.
+                try await heartbeats(outpost, for: "2 seconds")
+                // One each, and now and then one more for a heartbeat that was asked just before.
+                let count = try await loads() - start
+                #expect(count < 36, "\(count) loads of 20 changes")
             }
         }
 

@@ -182,7 +182,7 @@ struct Control: Sendable {
                 case let payload where payload.hasPrefix("bell "): break
                 default: cycle.ring()
                 }
-            case "postrider_routing": await context.routingKeeper.refresh(version: .max)
+            case "postrider_routing": await context.routingKeeper.refresh(version: nil)
             default: break
             }
         }

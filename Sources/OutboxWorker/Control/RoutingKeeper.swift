@@ -66,25 +66,28 @@ actor RoutingKeeper {
     /// The dispatcher to keep up to date.
     func keep(_ dispatcher: Dispatcher) { self.dispatcher = dispatcher }
 
-    /// Makes sure that the dispatcher's routing is at least of a version.
+    /// Makes sure that the dispatcher's routing is as new as the version that a server has just told.
     ///
+    /// A version below that of the destinations in memory was told just before they were loaded, or by a server that lacks
+    /// the last changes of the one before it: a load finds out.
+    ///
+    /// - Parameter told: the version; nil for a new one of which the number was not told.
     /// - Throws: `PostgresError`.
-    func ensure(version wanted: Int64) async throws {
+    func ensure(version told: Int64?) async throws {
+        guard mustLoad(told) else { return }
         // A load that runs already may have begun before that version; one that begins now has not.
-        for _ in 0..<2 where isBehind(wanted) {
-            try await (loading ?? load()).value
+        if let loading {
+            try await loading.value
+            guard mustLoad(told) else { return }
         }
+        try await (loading ?? load()).value
     }
 
     /// The same for those who can do nothing about a failure, heartbeats five times a second among them: it is logged when
     /// it is of another kind than the one before.
-    ///
-    /// A version below that of the destinations in memory was told just before they were loaded, or by a server that lacks
-    /// the last changes of the one before it: a load finds out.
-    func refresh(version wanted: Int64) async {
+    func refresh(version told: Int64?) async {
         do {
-            try await ensure(version: wanted)
-            if let table, wanted < table.version { try await (loading ?? load()).value }
+            try await ensure(version: told)
             _ = trouble.end()
         } catch {
             if trouble.isNews(error) {
@@ -93,10 +96,10 @@ actor RoutingKeeper {
         }
     }
 
-    private func isBehind(_ wanted: Int64) -> Bool {
+    private func mustLoad(_ told: Int64?) -> Bool {
+        guard let told, told == table?.version else { return true }
         let now = ContinuousClock.now
-        let isOld = now - loadedAt > Self.longestAge || secretEndsAt.map { $0 <= now } ?? false
-        return (table?.version ?? -1) < wanted || isOld || hasOldFiles
+        return now - loadedAt > Self.longestAge || secretEndsAt.map { $0 <= now } ?? false || hasOldFiles
     }
 
     private var hasOldFiles: Bool { !fileReaders.isEmpty && ContinuousClock.now - filesReadAt > fileAge }
