@@ -373,7 +373,7 @@ CREATE TABLE postrider.webhook_routing (
 );
 INSERT INTO postrider.webhook_routing DEFAULT VALUES;
 COMMENT ON TABLE postrider.webhook_routing IS 'One row: the version of all destinations, raised by every change of them.';
-COMMENT ON COLUMN postrider.webhook_routing.version IS 'Raised in the transaction of each change of destinations or secrets.';
+COMMENT ON COLUMN postrider.webhook_routing.version IS 'Raised in the transaction of each change of destinations or secrets, by how much tells nothing.';
 COMMENT ON COLUMN postrider.webhook_routing.one_row IS 'Always true: there is one row.';
 
 CREATE FUNCTION postrider.webhook_routing_changed() RETURNS trigger

@@ -260,12 +260,15 @@ CREATE TABLE postrider.webhook_routing_changes (
     CONSTRAINT webhook_routing_changes_pkey PRIMARY KEY (version, destination_id)
 );
 COMMENT ON TABLE postrider.webhook_routing_changes IS
-    'Which destinations each version of webhook_routing changed; the last 10,000 versions. A worker that is further behind loads all.';
+    'Which destinations each version of webhook_routing changed; at least the last 10,000 versions. A worker that is further behind, or at a version that is not here, loads all.';
 COMMENT ON COLUMN postrider.webhook_routing_changes.version IS 'The version that the change made.';
 COMMENT ON COLUMN postrider.webhook_routing_changes.destination_id IS 'The destination; 0 when all may have changed.';
 CREATE INDEX webhook_secrets_expiry_idx ON postrider.webhook_secrets (expires_at) WHERE expires_at IS NOT NULL;
 
 -- The row of webhook_routing is locked until the commit, so versions become visible in their order.
+--
+-- The next version is above the last one by a number that is drawn, up to 1,048,576: after a failover to a standby that lacked
+-- the last changes, the new primary's versions are not those that were lost, and a worker is not told that it knows them.
 CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -280,7 +283,8 @@ BEGIN
             RETURN NULL;
         END IF;
     END IF;
-    UPDATE postrider.webhook_routing SET version = version + 1 RETURNING version INTO new_version;
+    UPDATE postrider.webhook_routing SET version = version + 1 + floor(random() * 1048576)::bigint
+    RETURNING version INTO new_version;
     IF TG_OP = 'TRUNCATE' OR TG_TABLE_NAME NOT IN ('webhook_destinations', 'webhook_secrets') THEN
         INSERT INTO postrider.webhook_routing_changes (version, destination_id) VALUES (new_version, 0);
     ELSIF TG_TABLE_NAME = 'webhook_secrets' THEN

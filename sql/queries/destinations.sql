@@ -16,13 +16,16 @@ SELECT s.destination_id + 0 FROM postrider.webhook_secrets AS s
 WHERE s.expires_at > $2 AND s.expires_at <= statement_timestamp()
 UNION
 SELECT 0 FROM postrider.webhook_routing AS r
-WHERE r.version > $1 AND NOT EXISTS (SELECT FROM postrider.webhook_routing_changes AS c WHERE c.version = $1 + 1);
+-- Not that version's place in the order, but the version itself: a server that took the place of another does not know what was
+-- lost with that one, however far it has counted since.
+WHERE r.version > $1 AND NOT EXISTS (SELECT FROM postrider.webhook_routing_changes AS c WHERE c.version = $1);
 
 -- name: RoutingChangesPrune   rows: none
--- params: $1 how many versions to keep bigint
+-- params: $1 how many versions to keep at least bigint
 -- index: webhook_routing_changes_pkey
+-- Each is at most 1,048,576 above the one before: webhook_routing_changed.
 DELETE FROM postrider.webhook_routing_changes
-WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1;
+WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1::bigint * 1048576;
 
 -- name: DestinationLoad   rows: destinations that are not deleted: all, or those named
 -- params: $1 destinations int[], null for all

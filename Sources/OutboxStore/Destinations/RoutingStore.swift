@@ -67,14 +67,14 @@ public enum RoutingStore {
 
     /// More changes than this are not worth telling apart; 1,000.
     public static let mostChanges = 1000
-    /// So many versions are remembered with what they changed; 10,000.
+    /// At least so many versions are remembered with what they changed; 10,000.
     static let keptVersions: Int64 = 10_000
 
     /// Loads what has changed since a load, secrets that have expired meanwhile included.
     ///
     /// - Parameter files: destinations to load whether they changed or not, because the files that they name may have.
     /// - Returns: the ids of what changed (`RoutingChanges`) or was to be read again, and these destinations as they are
-    ///   now; nil when everything is to be loaded: too much changed, or it is not known what, or the server has not come to
+    ///   now; nil when everything is to be loaded: too much changed, or it is not known what, or the server has never had
     ///   that version, because it took the place of one whose last changes were lost.
     /// - Throws: `PostgresError`.
     public static func loadChanges(

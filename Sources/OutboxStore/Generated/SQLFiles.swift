@@ -383,7 +383,7 @@ CREATE TABLE postrider.webhook_routing (
 );
 INSERT INTO postrider.webhook_routing DEFAULT VALUES;
 COMMENT ON TABLE postrider.webhook_routing IS 'One row: the version of all destinations, raised by every change of them.';
-COMMENT ON COLUMN postrider.webhook_routing.version IS 'Raised in the transaction of each change of destinations or secrets.';
+COMMENT ON COLUMN postrider.webhook_routing.version IS 'Raised in the transaction of each change of destinations or secrets, by how much tells nothing.';
 COMMENT ON COLUMN postrider.webhook_routing.one_row IS 'Always true: there is one row.';
 
 CREATE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
@@ -4370,12 +4370,15 @@ CREATE TABLE postrider.webhook_routing_changes (
     CONSTRAINT webhook_routing_changes_pkey PRIMARY KEY (version, destination_id)
 );
 COMMENT ON TABLE postrider.webhook_routing_changes IS
-    'Which destinations each version of webhook_routing changed; the last 10,000 versions. A worker that is further behind loads all.';
+    'Which destinations each version of webhook_routing changed; at least the last 10,000 versions. A worker that is further behind, or at a version that is not here, loads all.';
 COMMENT ON COLUMN postrider.webhook_routing_changes.version IS 'The version that the change made.';
 COMMENT ON COLUMN postrider.webhook_routing_changes.destination_id IS 'The destination; 0 when all may have changed.';
 CREATE INDEX webhook_secrets_expiry_idx ON postrider.webhook_secrets (expires_at) WHERE expires_at IS NOT NULL;
 
 -- The row of webhook_routing is locked until the commit, so versions become visible in their order.
+--
+-- The next version is above the last one by a number that is drawn, up to 1,048,576: after a failover to a standby that lacked
+-- the last changes, the new primary's versions are not those that were lost, and a worker is not told that it knows them.
 CREATE OR REPLACE FUNCTION postrider.webhook_routing_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -4390,7 +4393,8 @@ BEGIN
             RETURN NULL;
         END IF;
     END IF;
-    UPDATE postrider.webhook_routing SET version = version + 1 RETURNING version INTO new_version;
+    UPDATE postrider.webhook_routing SET version = version + 1 + floor(random() * 1048576)::bigint
+    RETURNING version INTO new_version;
     IF TG_OP = 'TRUNCATE' OR TG_TABLE_NAME NOT IN ('webhook_destinations', 'webhook_secrets') THEN
         INSERT INTO postrider.webhook_routing_changes (version, destination_id) VALUES (new_version, 0);
     ELSIF TG_TABLE_NAME = 'webhook_secrets' THEN
@@ -9053,17 +9057,20 @@ SELECT s.destination_id + 0 FROM postrider.webhook_secrets AS s
 WHERE s.expires_at > $2 AND s.expires_at <= statement_timestamp()
 UNION
 SELECT 0 FROM postrider.webhook_routing AS r
-WHERE r.version > $1 AND NOT EXISTS (SELECT FROM postrider.webhook_routing_changes AS c WHERE c.version = $1 + 1)
+-- Not that version's place in the order, but the version itself: a server that took the place of another does not know what was
+-- lost with that one, however far it has counted since.
+WHERE r.version > $1 AND NOT EXISTS (SELECT FROM postrider.webhook_routing_changes AS c WHERE c.version = $1)
 """#)
 
     /// `RoutingChangesPrune`; rows: none
-    /// - params: $1 how many versions to keep bigint
+    /// - params: $1 how many versions to keep at least bigint
     /// - index: webhook_routing_changes_pkey
+    /// - Each is at most 1,048,576 above the one before: webhook_routing_changed.
     static let routingChangesPrune = Statement(
         name: "RoutingChangesPrune",
         sql: #"""
 DELETE FROM postrider.webhook_routing_changes
-WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1
+WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1::bigint * 1048576
 """#)
 
     /// `DestinationLoad`; rows: destinations that are not deleted: all, or those named

@@ -234,6 +234,31 @@ import Testing
         }
     }
 
+    /// Such a standby has counted on beyond the versions that were lost with the other, and is asked only then.
+    @Test func everythingIsLoadedWhenTheServerHasCountedOn() async throws {
+        try await withRollback { db in
+            try await db.endpoint()
+            let before = try await load(db)
+            try await db.endpoint("lost")
+            let lost = try await load(db)
+            try await db.run(
+                """
+                UPDATE postrider.webhook_routing SET version = \(before.version);
+                DELETE FROM postrider.webhook_routing_changes WHERE version > \(before.version)
+                """)
+            var made: [Int32] = []
+            while try await load(db).version <= lost.version {
+                let id = try await db.endpoint("new \(made.count)")
+                made.append(id)
+            }
+            func changes(since old: Routing) async throws -> [Int32]? {
+                try await RoutingStore.loadChanges(since: old.version, loadedAt: old.loadedAt, on: db.connection)?.ids
+            }
+            #expect(try await changes(since: lost) == nil)
+            #expect(try await changes(since: before) == made)
+        }
+    }
+
     /// A file is replaced without any change of a row.
     @Test func filesAreReadAgainForThoseThatNameThem() async throws {
         try await withRollback { db in
