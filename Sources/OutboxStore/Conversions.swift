@@ -26,6 +26,10 @@ enum Epoch {
     /// Microseconds from the Unix epoch to the Postgres epoch.
     static let offset: Int64 = 946_684_800_000_000
 
-    /// Microseconds since 1970 from microseconds since 2000.
-    static func unix(fromPostgres microseconds: Int64) -> Int64 { microseconds + offset }
+    /// Microseconds since 1970 from microseconds since 2000. What lies beyond, such as `infinity`, which whoever writes events
+    /// may give them, counts as the last that there is.
+    static func unix(fromPostgres microseconds: Int64) -> Int64 {
+        let (sum, isBeyond) = microseconds.addingReportingOverflow(offset)
+        return isBeyond ? .max : sum
+    }
 }

@@ -5,7 +5,7 @@ DROP TRIGGER webhook_order_switched ON postrider.webhook_destinations;
 DROP FUNCTION postrider.webhook_order_switched();
 DROP VIEW postrider.webhook_key_status;
 DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(), postrider.sweep_retries(), postrider.release_keys(integer[], text[], uuid[]),
-    postrider.dead_letter_marks(uuid, integer);
+    postrider.order_key(text), postrider.dead_letter_marks(uuid, integer);
 DROP TABLE postrider.webhook_keys, postrider.webhook_rates;
 DROP INDEX postrider.webhook_retries_order_idx, postrider.webhook_destinations_ordered_idx, postrider.webhook_secrets_expiry_idx;
 
@@ -43,7 +43,7 @@ WHERE role_name = 'postrider_worker' AND object = 'webhook_retries';
 UPDATE postrider.webhook_grants SET privileges = 'SELECT, DELETE'
 WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
 DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_keys', 'webhook_rates', 'webhook_routing_changes',
-    'webhook_key_status', 'release_keys', 'sweep_keys', 'sweep_retries', 'skip_key', 'dead_letter_marks') OR role_name = 'postrider_worker' AND object = 'matches';
+    'webhook_key_status', 'order_key', 'release_keys', 'sweep_keys', 'sweep_retries', 'skip_key', 'dead_letter_marks') OR role_name = 'postrider_worker' AND object = 'matches';
 SELECT postrider.grant_roles();
 
 DELETE FROM postrider.webhook_migrations WHERE version = 10;

@@ -20,7 +20,7 @@ CREATE TABLE postrider.webhook_keys (
 COMMENT ON TABLE postrider.webhook_keys IS
     'Ordering keys of which a delivery is under way, for destinations with strict order. A key without work has no row.';
 COMMENT ON COLUMN postrider.webhook_keys.destination_id IS 'The destination.';
-COMMENT ON COLUMN postrider.webhook_keys.ordering_key IS 'The key, webhook_events.ordering_key.';
+COMMENT ON COLUMN postrider.webhook_keys.ordering_key IS 'The key, webhook_events.ordering_key; of a long one what postrider.order_key makes of it.';
 COMMENT ON COLUMN postrider.webhook_keys.head IS 'The event whose delivery is under way; all others of the key wait for it.';
 COMMENT ON COLUMN postrider.webhook_keys.headed_at IS 'Since when it is the head.';
 
@@ -29,6 +29,15 @@ CREATE INDEX webhook_retries_order_idx ON postrider.webhook_retries (destination
 CREATE INDEX webhook_destinations_ordered_idx ON postrider.webhook_destinations (id)
     WHERE options @> '{"order": true}' AND deleted_at IS NULL;
 
+-- An entry of an index holds 2,704 bytes. A claim whose events cannot be put in line fails as a whole, and again with every
+-- worker that takes it: one event with a longer key would stop everything.
+CREATE FUNCTION postrider.order_key(ordering_key text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE RETURN
+    CASE WHEN octet_length(ordering_key) <= 1000 THEN ordering_key
+         ELSE 'sha256:' || encode(sha256(convert_to(ordering_key, 'UTF8')), 'hex') END;
+COMMENT ON FUNCTION postrider.order_key(text) IS
+    'An ordering key as it stands in lines: itself up to 1,000 bytes, then sha256: and its SHA-256 in hexadecimal digits.';
+
 CREATE FUNCTION postrider.release_keys(destinations integer[], keys text[], heads uuid[]) RETURNS integer
     LANGUAGE sql VOLATILE AS $$
     WITH done AS MATERIALIZED (
@@ -36,8 +45,9 @@ CREATE FUNCTION postrider.release_keys(destinations integer[], keys text[], head
                    SELECT r.event_id FROM postrider.webhook_retries AS r
                    WHERE r.destination_id = k.destination_id AND r.ordering_key = k.ordering_key
                    ORDER BY r.event_id LIMIT 1) AS next
-        FROM unnest(destinations, keys, heads) AS f (destination_id, ordering_key, head)
-        JOIN postrider.webhook_keys AS k USING (destination_id, ordering_key, head)
+        FROM unnest(destinations, keys, heads) AS f (destination_id, long_key, head)
+        JOIN postrider.webhook_keys AS k
+            ON k.destination_id = f.destination_id AND k.ordering_key = postrider.order_key(f.long_key) AND k.head = f.head
     ), due AS (
         UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
         FROM done WHERE r.event_id = done.next AND r.destination_id = done.destination_id
@@ -161,11 +171,12 @@ COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
 CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     target   integer := (SELECT d.id FROM postrider.webhook_destinations AS d WHERE d.public_id = destination);
+    line     text := postrider.order_key(key);
     skipped  uuid;
     attempts smallint;
 BEGIN
     PERFORM pg_catalog.pg_advisory_xact_lock(7746, 1);
-    SELECT k.head INTO skipped FROM postrider.webhook_keys AS k WHERE k.destination_id = target AND k.ordering_key = key;
+    SELECT k.head INTO skipped FROM postrider.webhook_keys AS k WHERE k.destination_id = target AND k.ordering_key = line;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'nothing is under way for this key of this endpoint' USING ERRCODE = 'no_data_found';
     END IF;
@@ -180,7 +191,7 @@ BEGIN
         RAISE EXCEPTION 'the event at the head of this key is being sent right now'
             USING ERRCODE = 'object_in_use', HINT = 'Ask again when its answer is there.';
     END IF;
-    PERFORM postrider.release_keys(ARRAY[target], ARRAY[key], ARRAY[skipped]);
+    PERFORM postrider.release_keys(ARRAY[target], ARRAY[line], ARRAY[skipped]);
     PERFORM pg_notify('postrider_wake', 'retries');
     RETURN skipped;
 END
@@ -203,7 +214,7 @@ COMMENT ON VIEW postrider.webhook_key_status IS
     'One row for each ordering key that has work for a destination with strict order: what is at its head, and how much waits behind.';
 COMMENT ON COLUMN postrider.webhook_key_status.endpoint_id IS 'The endpoint or n8n workflow.';
 COMMENT ON COLUMN postrider.webhook_key_status.endpoint IS 'Its name.';
-COMMENT ON COLUMN postrider.webhook_key_status.ordering_key IS 'The key.';
+COMMENT ON COLUMN postrider.webhook_key_status.ordering_key IS 'The key; of one longer than 1,000 bytes sha256: and its SHA-256.';
 COMMENT ON COLUMN postrider.webhook_key_status.event_id IS 'The event at its head.';
 COMMENT ON COLUMN postrider.webhook_key_status.headed_at IS 'Since when.';
 COMMENT ON COLUMN postrider.webhook_key_status.waiting IS 'How many deliveries wait behind it.';
@@ -318,8 +329,8 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(), postrider.sweep_retries(),
-    postrider.skip_key(uuid, text), postrider.webhook_order_switched(), postrider.dead_letter_marks(uuid, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postrider.order_key(text), postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(),
+    postrider.sweep_retries(), postrider.skip_key(uuid, text), postrider.webhook_order_switched(), postrider.dead_letter_marks(uuid, integer) FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -327,13 +338,13 @@ DECLARE
 BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_keys', 'webhook_rates');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE', 'webhook_routing_changes');
-    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'release_keys', 'sweep_keys', 'sweep_retries', 'matches',
-        'dead_letter_marks');
+    PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'order_key', 'release_keys', 'sweep_keys', 'sweep_retries',
+        'matches', 'dead_letter_marks');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE, UPDATE (due_at, ordering_key)'
     WHERE g.role_name = 'postrider_worker' AND g.object = 'webhook_retries';
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, UPDATE, DELETE', 'webhook_keys');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_keys');
-    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'dead_letter_marks', 'release_keys', 'skip_key');
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'dead_letter_marks', 'order_key', 'release_keys', 'skip_key');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, DELETE'
     WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';
     FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP

@@ -64,7 +64,9 @@ WITH made AS MATERIALIZED (
 ), wanted AS MATERIALIZED (
     SELECT d.id AS destination_id, e.ordering_key, e.id AS event_id,
            row_number() OVER (PARTITION BY d.id, e.ordering_key ORDER BY e.id) AS place
-    FROM made, LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = made.id OFFSET 0) AS e,
+    FROM made,
+         LATERAL (SELECT l.id, l.event_type, l.organization_id, l.user_id, postrider.order_key(l.ordering_key) AS ordering_key
+                  FROM postrider.webhook_event_log AS l WHERE l.id = made.id OFFSET 0) AS e,
          postrider.webhook_destinations AS d
     WHERE e.ordering_key IS NOT NULL AND d.options @> '{"order": true}' AND d.deleted_at IS NULL
       AND (d.organization_id IS NULL OR d.organization_id = e.organization_id)

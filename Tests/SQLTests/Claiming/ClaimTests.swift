@@ -199,4 +199,20 @@ import Testing
             #expect(Set(ids.map { $0 & 4095 }).count > 50)
         }
     }
+
+    /// Whoever writes events may give them any time. One that no worker could hold would end all that claim it.
+    @Test(arguments: [("infinity", Int64.max), ("294276-12-31Z", .max), ("-infinity", .min + 946_684_800_000_000), ("1970-01-01Z", 0)])
+    func eventsOfAnyTimeAreClaimed(time: String, microseconds: Int64) async throws {
+        try await withRollback { db in
+            try await db.run("INSERT INTO postrider.webhook_events (event_type, data, created_at) VALUES ('a.b', '{}', '\(time)')")
+            let worker = try await db.worker()
+            let claim = try #require(try await db.claim(worker))
+            #expect(claim.work.map(\.event.createdAtMicroseconds) == [microseconds])
+            // Nor those that take the claim over.
+            try await db.expire(worker)
+            let rescues = try await RescueStore.takeOver(
+                worker: db.worker(), dead: SuspectedWorker(id: worker, epoch: 1), most: 9, on: db.connection)
+            #expect(rescues.first?.claim.work.map(\.event.createdAtMicroseconds) == [microseconds])
+        }
+    }
 }

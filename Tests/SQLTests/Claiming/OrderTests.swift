@@ -1,5 +1,7 @@
 // Lines of ordering keys as SQL keeps them: who is released, skipped, and freed when nobody else will do it.
 
+import Outbox
+import OutboxStore
 import Postgres
 import TestSupport
 import Testing
@@ -154,6 +156,40 @@ import Testing
             #expect(try await db.refusal(skip("nobody")).sqlState == "P0002")
             #expect(try await db.count("postrider.webhook_dead_letters") == 0)
             #expect(try await db.line(skip(id)) == #"{"endpoint": "ordered", "event_id": "\#(ids[0])"}"#)
+        }
+    }
+
+    /// One event with a key that no index can hold must not keep the others from being claimed.
+    @Test func keysOfAnyLengthAreKeptInLine() async throws {
+        try await withRollback { db in
+            let endpoint = try await db.endpoint("ordered", settings: #"options = '{"order": true}'"#)
+            let emitted = try await db.lines(
+                """
+                SELECT postrider.emit('a.b', '{}', ordering_key => k.key)
+                FROM (SELECT string_agg(encode(sha256(n::text::bytea), 'hex'), '') AS key FROM generate_series(1, 200) AS n) AS k,
+                     generate_series(1, 3)
+                """)
+            let ids = try emitted.map { try #require(EventID($0)) }
+            let key = try await db.line("SELECT DISTINCT ordering_key FROM postrider.webhook_event_log")
+            #expect(key.utf8.count > 10_000)
+            let worker = try await db.worker()
+            let front = [EventID](repeating: EventID(high: 0, low: 0), count: 3)
+            let results = try await db.connection.pipeline([
+                ClaimStore.lockOrder(),
+                ClaimStore.claimEvents(worker: worker, events: 9, rows: 9, from: front, reading: .everything),
+                ClaimStore.enrollOrder(worker: worker),
+            ])
+            let waiting = Set(ids.dropFirst().map { DeliveryKey(event: $0, destination: endpoint) })
+            #expect(try ClaimStore.readEnrolled(results[2]) == waiting)
+            // Workers name the key as the event has it, and so may people.
+            var settlement = Settlement()
+            settlement.release(event: ids[0], destination: endpoint, key: key)
+            try await db.settle(settlement, worker)
+            #expect(try await due(db) == ["\(ids[1])"])
+            let shown = "SELECT ordering_key = 'sha256:' || encode(sha256('\(key)'::bytea), 'hex') FROM postrider.webhook_keys"
+            #expect(try await db.line(shown) == "t")
+            try await db.run("SELECT postrider.skip_key(public_id, '\(key)') FROM postrider.webhook_destinations")
+            #expect(try await due(db) == ["\(ids[2])"])
         }
     }
 }
