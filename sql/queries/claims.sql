@@ -286,10 +286,12 @@ FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, place),
      LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
 ORDER BY u.place;
 
--- name: DeliverySettled   rows: deliveries of these events whose state is already recorded, with their highest attempt
--- params: $1 events uuid[]
--- index: webhook_attempts_delivery_idx, webhook_retries_pkey, webhook_dead_letters_pkey
--- Attempts with outcome 3 changed no state, so they settle nothing.
+-- name: DeliverySettled   rows: deliveries of these events that their claim need not make, with their highest attempt
+-- params: $1 events uuid[], $2 the claim that they are in bigint
+-- index: webhook_attempts_delivery_idx, webhook_retries_pkey, webhook_dead_letters_pkey; claims are few
+-- Attempts with outcome 3 changed no state, so they settle nothing. What was put back while a first fan-out went on, or
+-- waited in line, is a retry that another claim may hold by now: sent twice it could come behind what waits for it. Of two
+-- claims of retries neither is asked for the other, so that they can never leave a delivery to each other.
 SELECT event_id, destination_id, max(attempt_number)::smallint FROM (
     SELECT known.* FROM unnest($1::uuid[]) AS u (id), LATERAL (
         SELECT a.event_id, a.destination_id, a.attempt_number
@@ -305,5 +307,11 @@ SELECT event_id, destination_id, max(attempt_number)::smallint FROM (
         SELECT l.event_id, l.destination_id, l.attempts
         FROM postrider.webhook_dead_letters AS l WHERE l.event_id = u.id OFFSET 0
     ) AS known
+    UNION ALL
+    SELECT held.event_id, held.destination_id, held.attempt_number
+    FROM postrider.webhook_claims AS c,
+         LATERAL unnest(c.event_ids, c.destination_ids, c.attempt_numbers) AS held (event_id, destination_id, attempt_number)
+    WHERE c.destination_ids IS NOT NULL AND held.event_id = ANY ($1)
+      AND (SELECT own.destination_ids IS NULL FROM postrider.webhook_claims AS own WHERE own.id = $2)
 ) AS settled
 GROUP BY event_id, destination_id;

@@ -63,7 +63,7 @@ public enum RescueStore {
     /// Loads claims one after the other, each only once its holder has adopted it, and hands each over before the next.
     ///
     /// What is recorded of a claim is read after it was adopted: whoever else has held it until then can have recorded it,
-    /// and nobody else sends any of it from then on. The holder's destinations must be at least as new as the claims
+    /// or put it back, and nobody else sends any of it from then on but what others hold as retries. The holder's destinations must be at least as new as the claims
     /// (``RoutingStore/version(on:timeout:)``): who held them before may have known more.
     ///
     /// - Parameters:
@@ -106,7 +106,7 @@ public enum RescueStore {
         for portion in events.portions(of: EventRow.portion) {
             let steps = [
                 Step(Queries.eventLoad.plannedAnew, [.uuids(portion)]),
-                Step(Queries.deliverySettled.plannedAnew, [.uuids(portion)]),
+                Step(Queries.deliverySettled.plannedAnew, [.uuids(portion), .int8(seized.id)]),
             ]
             let results = try await connection.pipeline(steps, timeout: timeout)
             try readSettled(results[1], into: &settled)
@@ -188,7 +188,8 @@ public struct SeizedClaim: Sendable {
 public struct Rescue: Sendable {
     /// The claim; its work may be empty when all of it had been recorded.
     public let claim: Claim
-    /// For first fan-outs: the deliveries that need no attempt, because their state is recorded already.
+    /// For first fan-outs: the deliveries that need no attempt, because their state is recorded already, or another claim
+    /// holds them as retries.
     public let settled: Set<DeliveryKey>
 }
 

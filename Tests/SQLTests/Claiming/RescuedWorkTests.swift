@@ -37,6 +37,30 @@ import Testing
         }
     }
 
+    /// What a dead worker had put back, and another one has taken since, is that one's.
+    @Test func retriesThatOthersHoldAreSettled() async throws {
+        try await withRollback { db in
+            let ids = try await db.emit(2)
+            let (worker, other) = (try await db.worker(), try await db.worker("other"))
+            let claim = try #require(try await db.claim(worker))
+            var settlement = Settlement()
+            for id in ids {
+                let target = Claim.Target(destination: 1, attempt: 1)
+                settlement.snooze(event: id, target: target, next: .retry(afterMilliseconds: 0), claim: claim.id)
+            }
+            try await db.settle(settlement, worker)
+            let retries = try #require(try await db.claimRetries(other, [(id: 1, most: 1)]))
+            let rescue = try await rescue(db, worker)
+            #expect(rescue.claim.ids == ids)
+            #expect(rescue.settled == Set(ids.map { DeliveryKey(event: $0, destination: 1) }))
+            // Nor does its own claim hide them when the other one dies.
+            try await db.expire(other)
+            let suspect = SuspectedWorker(id: other, epoch: 1)
+            let rescues = try await RescueStore.takeOver(worker: db.worker("third"), dead: suspect, most: 9, on: db.connection)
+            #expect(rescues.map(\.claim.ids) == [retries.ids])
+        }
+    }
+
     @Test func factOfALostClaimSettlesNothing() async throws {
         try await withRollback { db in
             let ids = try await db.emit(1)
