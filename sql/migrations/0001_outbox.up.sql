@@ -354,7 +354,9 @@ CREATE TABLE postrider.webhook_secrets (
     CONSTRAINT webhook_secrets_pkey PRIMARY KEY (destination_id, version),
     CONSTRAINT webhook_secrets_destination_fkey FOREIGN KEY (destination_id)
         REFERENCES postrider.webhook_destinations (id) ON DELETE CASCADE,
-    CONSTRAINT secret_is_not_empty CHECK (secret <> '')
+    CONSTRAINT secret_is_not_empty CHECK (secret <> ''),
+    -- How long it is until infinity, which workers ask, is an error before Postgres 17 and no number since.
+    CONSTRAINT expiry_is_a_date_or_null CHECK (isfinite(expires_at))
 );
 COMMENT ON TABLE postrider.webhook_secrets IS 'Signing secrets. The newest signs whatever its date says; older ones sign beside it until they expire.';
 COMMENT ON COLUMN postrider.webhook_secrets.destination_id IS 'The destination.';

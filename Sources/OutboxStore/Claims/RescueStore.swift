@@ -63,8 +63,9 @@ public enum RescueStore {
     /// Loads claims one after the other, each only once its holder has adopted it, and hands each over before the next.
     ///
     /// What is recorded of a claim is read after it was adopted: whoever else has held it until then can have recorded it,
-    /// or put it back, and nobody else sends any of it from then on but what others hold as retries. The holder's destinations must be at least as new as the claims
-    /// (``RoutingStore/version(on:timeout:)``): who held them before may have known more.
+    /// or put it back, and nobody else sends any of it from then on but what others hold as retries. The holder's
+    /// destinations must be at least as new as the claims (``RoutingStore/version(on:timeout:)``): who held them before may
+    /// have known more.
     ///
     /// - Parameters:
     ///   - claims: the claims; those that their holder does not adopt are left alone.

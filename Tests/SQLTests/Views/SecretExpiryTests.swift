@@ -56,6 +56,16 @@ import Testing
         }
     }
 
+    /// Never is null: with a date that is none no worker could load its destinations.
+    @Test(arguments: ["infinity", "-infinity"]) func dateOfASecretIsADate(date: String) async throws {
+        try await withRollback { db in
+            try await made(db)
+            let refused = try await db.refusal("UPDATE postrider.webhook_secrets SET expires_at = '\(date)'")
+            #expect(refused.constraint == "expiry_is_a_date_or_null")
+            #expect(try await signing(db) == [first])
+        }
+    }
+
     @Test func withoutOverlapTheOldSecretEndsAtOnce() async throws {
         try await withRollback { db in
             try await made(db)
