@@ -141,6 +141,30 @@ END
 $$;
 COMMENT ON FUNCTION postrider.check_replay(jsonb) IS 'Part of replay_plan: an error that names what is wrong.';
 
+-- Retention removes attempts long before their events, by default after 30 days of 90. Of such events nobody knows who got
+-- them, and all would be sent again, but for those from before there was the endpoint. Runs as its owner, as check_replay does.
+CREATE FUNCTION postrider.check_backfill(r postrider.webhook_replays) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Of this event and of later ones every attempt is there: whole weeks go. Null when none has gone.
+    known_from uuid := (SELECT p.lower_id FROM postrider.partitions('webhook_attempts') AS p
+                        WHERE (p.upper_id <= postrider.expiry('webhook_attempts')) IS NOT TRUE
+                        ORDER BY p.lower_id NULLS FIRST LIMIT 1);
+    made_at    timestamptz := (SELECT d.created_at FROM postrider.webhook_destinations AS d WHERE d.id = r.destination_id);
+BEGIN
+    IF EXISTS (SELECT FROM postrider.webhook_event_log AS e
+               WHERE e.id >= greatest(r.from_id, postrider.event_id_at(made_at)) AND e.id <= r.to_id AND e.id < known_from) THEN
+        RAISE EXCEPTION 'retention removed the attempts of events before %: which of them the endpoint got is not known',
+            postrider.event_id_time(known_from)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give it since that time'
+                || CASE WHEN r.from_id < postrider.event_id_at(made_at) THEN format(', or until %s, when the endpoint was made', made_at)
+                        ELSE '' END || '. A single event can be named.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.check_backfill(postrider.webhook_replays) IS
+    'Part of replay_plan: an error when nobody knows any more which of the events a backfill looks at were sent.';
+
 CREATE FUNCTION postrider.replay_plan(criteria jsonb) RETURNS postrider.webhook_replays LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     r         postrider.webhook_replays;
@@ -178,6 +202,9 @@ BEGIN
         r.to_id := postrider.event_id_at(to_time);
         criteria := criteria - '{since_s,until_s}'::text[] || jsonb_strip_nulls(jsonb_build_object('since', from_time,
             'until', CASE WHEN criteria ?| '{until,until_s}' THEN to_time - interval '1 millisecond' END));
+        IF r.what = 'backfill' THEN
+            PERFORM postrider.check_backfill(r);
+        END IF;
     END IF;
     r.criteria := criteria;
     r.done_event_id := r.from_id;
@@ -531,8 +558,8 @@ BEGIN
     PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'uncounted_attempts');
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_replays');
-    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_replay', 'count_replay', 'find_delivery',
-        'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan', 'replay_schedule',
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_backfill', 'check_replay', 'count_replay',
+        'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan', 'replay_schedule',
         'replay_wait', 'start_replay');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, UPDATE (is_critical, archived_at), DELETE'
     WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';

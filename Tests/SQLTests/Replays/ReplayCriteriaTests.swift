@@ -1,6 +1,7 @@
 // Which criteria a replay takes, and which it refuses.
 
 import Postgres
+import TestSupport
 import Testing
 
 @Suite struct ReplayCriteriaTests {
@@ -45,6 +46,37 @@ import Testing
             try await db.endpoint("late")
             _ = try await db.drive(try await db.replay(#""what": "backfill", "endpoint": "late", "since_s": 18500, "until_s": 7000"#))
             #expect(try await db.scheduledNumbers() == "5,4,3,2")
+        }
+    }
+
+    /// Who got the events of weeks whose attempts retention may remove is not known: all would be sent again.
+    @Test func backfillOfATimeWithoutAttemptsIsRefused() async throws {
+        try await withRollback { db in
+            try await db.run(OldWeeks.sql)
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_event_log (id, event_type, data)
+                SELECT postrider.event_id_at(now() - interval '29 days'), 'a.b', '{}'
+                """)
+            let endpoint = try await db.endpoint("late")
+            let order = { (times: String) in
+                #"SELECT postrider.start_replay('{"what": "backfill", "endpoint": "late", \#(times)}')"#
+            }
+            // 150 days, of which it was not there.
+            let long = order(#""since_s": 12960000"#)
+            #expect(try await db.line(long) != "")
+            try await db.run(
+                "UPDATE postrider.webhook_destinations SET created_at = now() - interval '120 days' WHERE id = \(endpoint)")
+            let refused = try await db.refusal(long)
+            #expect(refused.sqlState == "22023")
+            #expect(refused.message.hasPrefix("retention removed the attempts of events before "))
+            #expect(refused.hint?.hasPrefix("Give it since that time, or until ") == true)
+            let old = try await db.line("SELECT id FROM postrider.webhook_event_log ORDER BY id LIMIT 1")
+            for times in [#""since_s": 2592000"#, #""since_s": 12960000, "until_s": 10450000"#, #""event": "\#(old)""#] {
+                #expect(try await db.line(order(times)) != "", "\(times)")
+            }
+            try await db.run("UPDATE postrider.webhook_retention SET keep_events = NULL, keep_attempts = NULL")
+            #expect(try await db.line(long) != "")
         }
     }
 }
