@@ -7,8 +7,16 @@ public import Postgres
 /// The statements stand in `sql/queries/administration.sql` and `replays.sql`, with the members of each document.
 public struct AdminRequest: Sendable {
     let statement: Statement
+    /// The longest time for the answer; nil for the connection's.
+    let timeout: Duration?
 
-    private init(_ statement: Statement) { self.statement = statement }
+    private init(_ statement: Statement, timeout: Duration? = nil) {
+        self.statement = statement
+        self.timeout = timeout
+    }
+
+    /// For what reads every event of a time, of which there may be hundreds of millions; an hour.
+    private static let longest = Duration.seconds(3600)
 
     /// Creates an endpoint.
     public static let endpointCreate = AdminRequest(Queries.endpointCreate)
@@ -47,7 +55,7 @@ public struct AdminRequest: Sendable {
     /// Archives dead letters.
     public static let deadLetterArchive = AdminRequest(Queries.deadLetterArchive)
     /// Counts what a replay would send.
-    public static let replayPlan = AdminRequest(Queries.replayPlan)
+    public static let replayPlan = AdminRequest(Queries.replayPlan, timeout: longest)
     /// Stores a replay; ``ReplayStore`` drives it.
     public static let replayStart = AdminRequest(Queries.replayStart)
     /// Lists replays, or shows one.
@@ -79,7 +87,7 @@ public struct AdminRequest: Sendable {
     /// Looks at everything that may be wrong.
     public static let diagnosis = AdminRequest(Queries.diagnosis)
     /// Counts what forgetting a person would erase.
-    public static let forgetPlan = AdminRequest(Queries.forgetPlan)
+    public static let forgetPlan = AdminRequest(Queries.forgetPlan, timeout: longest)
     /// Forgets a person: asks for the erasure and begins with it.
     public static let forgetUser = AdminRequest(Queries.forgetUser)
     /// Does one batch of an erasure.
@@ -129,7 +137,7 @@ public enum AdminStore {
         _ request: AdminRequest, _ document: [UInt8], on connection: Connection
     ) async throws -> [[UInt8]] {
         let statement = Statement(name: request.statement.name, sql: request.statement.sql, prepare: false)
-        let rows = try await connection.query(statement, [.utf8(document)])
+        let rows = try await connection.query(statement, [.utf8(document)], timeout: request.timeout)
         return try (0..<rows.count).map { try rows[$0].bytes(0) }
     }
 }
