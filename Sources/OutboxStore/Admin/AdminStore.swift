@@ -15,7 +15,8 @@ public struct AdminRequest: Sendable {
         self.timeout = timeout
     }
 
-    /// For what reads every event of a time, of which there may be hundreds of millions; an hour.
+    /// For what reads every event of a time, of which there may be hundreds of millions, and for changes of destinations,
+    /// with which all goes that waits for them; an hour.
     private static let longest = Duration.seconds(3600)
 
     /// Creates an endpoint.
@@ -23,17 +24,17 @@ public struct AdminRequest: Sendable {
     /// Lists endpoints, or shows one.
     public static let endpointList = AdminRequest(Queries.endpointList)
     /// Changes an endpoint.
-    public static let endpointUpdate = AdminRequest(Queries.endpointUpdate)
+    public static let endpointUpdate = AdminRequest(Queries.endpointUpdate, timeout: longest)
     /// Deletes an endpoint.
-    public static let endpointDelete = AdminRequest(Queries.endpointDelete)
+    public static let endpointDelete = AdminRequest(Queries.endpointDelete, timeout: longest)
     /// Creates an n8n workflow.
     public static let workflowCreate = AdminRequest(Queries.workflowCreate)
     /// Lists n8n workflows, or shows one.
     public static let workflowList = AdminRequest(Queries.workflowList)
     /// Changes an n8n workflow.
-    public static let workflowUpdate = AdminRequest(Queries.workflowUpdate)
+    public static let workflowUpdate = AdminRequest(Queries.workflowUpdate, timeout: longest)
     /// Deletes an n8n workflow.
-    public static let workflowDelete = AdminRequest(Queries.workflowDelete)
+    public static let workflowDelete = AdminRequest(Queries.workflowDelete, timeout: longest)
     /// Gives a destination a new secret beside the old one.
     public static let secretRotate = AdminRequest(Queries.secretRotate)
     /// Tells whether there is, or was, a destination of an id or a name.

@@ -1,6 +1,5 @@
 // Which criteria a replay takes, and which it refuses.
 
-import OutboxStore
 import Postgres
 import TestSupport
 import Testing
@@ -78,28 +77,6 @@ import Testing
             }
             try await db.run("UPDATE postrider.webhook_retention SET keep_events = NULL, keep_attempts = NULL")
             #expect(try await db.line(long) != "")
-        }
-    }
-
-    /// It reads every event of the time, and there may be hundreds of millions.
-    @Test func countHasMoreTimeThanOtherQuestions() async throws {
-        try await withDatabase { db in
-            try await db.run(
-                """
-                CREATE OR REPLACE FUNCTION postrider.count_replay(criteria jsonb, OUT count bigint, OUT without_payload bigint,
-                    OUT plan postrider.webhook_replays) LANGUAGE plpgsql VOLATILE AS $$
-                BEGIN
-                    PERFORM pg_sleep(3);
-                    count := 7;
-                END
-                $$
-                """)
-            var settings = ConnectionSettings(url: db.url)
-            settings.queryTimeout = .seconds(1)
-            let connection = try await Connection.open(settings)
-            let answer = try await AdminStore.run(.replayPlan, Array(#"{"what": "deliveries"}"#.utf8), on: connection)
-            #expect(String(decoding: answer[0], as: UTF8.self).contains(#""count": 7"#))
-            await connection.close()
         }
     }
 }
