@@ -11,6 +11,18 @@
 --   rows of the event log. Destinations are referenced by a 4-byte id.
 -- * The success path updates nothing. Only failures have a row in webhook_retries.
 
+-- What producers write and receivers answer is UTF-8. To a database of another encoding a letter that it lacks is an error, and
+-- with that all fails that is recorded in the same statement; SQL_ASCII takes bytes that are no letters, and no worker can
+-- claim their event, nor what is claimed beside it.
+DO $$
+BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'the encoding of this database is %, and Postrider needs UTF8', current_setting('server_encoding')
+            USING ERRCODE = 'feature_not_supported', HINT = 'CREATE DATABASE name ENCODING ''UTF8'' LOCALE ''C.UTF-8'' TEMPLATE template0;';
+    END IF;
+END
+$$;
+
 CREATE SCHEMA IF NOT EXISTS postrider;
 COMMENT ON SCHEMA postrider IS
     'Postrider: transactional outbox for webhooks. Applications write events, workers deliver them.';

@@ -53,6 +53,21 @@ import Testing
         }
     }
 
+    /// A letter that the encoding lacks would fail everything that is recorded, or claimed, beside it.
+    @Test(arguments: ["WIN1252", "SQL_ASCII"]) func databasesOfOtherEncodingsAreRefused(encoding: String) async throws {
+        try await withEmptyDatabase { db in
+            let name = "other_" + UUID().uuidString.lowercased().replacing("-", with: "")
+            try await db.run("CREATE DATABASE \(name) ENCODING '\(encoding)' LOCALE 'C' TEMPLATE template0")
+            let connection = try await Connection.open(ConnectionSettings(url: db.url, parameters: ["dbname": name]))
+            var refused: PostgresError?
+            do { try await Migrator(connection: connection).up() } catch let error as PostgresError { refused = error }
+            await connection.close()
+            try await db.run("DROP DATABASE \(name) WITH (FORCE)")
+            #expect(refused?.sqlState == "0A000")
+            #expect(refused?.message == "the encoding of this database is \(encoding), and Postrider needs UTF8")
+        }
+    }
+
     @Test func psqlAloneGivesTheSameSchemaAndIsKnownToTheProgram() async throws {
         try await withDatabase { migrated in
             let expected = try await Shell.dump(migrated.url)
