@@ -201,7 +201,9 @@ import Testing
     }
 
     /// Whoever writes events may give them any time. One that no worker could hold would end all that claim it.
-    @Test(arguments: [("infinity", Int64.max), ("294276-12-31Z", .max), ("-infinity", .min + 946_684_800_000_000), ("1970-01-01Z", 0)])
+    @Test(arguments: [
+        ("infinity", Int64.max), ("294276-12-31Z", Int64.max), ("-infinity", Int64.min + 946_684_800_000_000), ("1970-01-01Z", Int64(0)),
+    ])
     func eventsOfAnyTimeAreClaimed(time: String, microseconds: Int64) async throws {
         try await withRollback { db in
             try await db.run("INSERT INTO postrider.webhook_events (event_type, data, created_at) VALUES ('a.b', '{}', '\(time)')")
