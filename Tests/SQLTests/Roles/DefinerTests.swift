@@ -6,7 +6,7 @@ import Testing
 @Suite struct DefinerTests {
     /// What lends the rights of Postrider's owner, and to whom.
     private static let known = [
-        "check_destination", "check_replay", "emit", "empty_partition", "ensure_partitions", "erase_batch",
+        "check_backfill", "check_destination", "check_replay", "emit", "empty_partition", "ensure_partitions", "erase_batch",
         "fold_partitions", "forget_user", "is_own", "is_waiting", "payloads_to_seal", "prune_audit_log", "record_change",
         "refuse_ids_ahead", "remove_payloads", "retention_plan", "seal_payloads", "secret_expires_at", "secret_hint",
         "thin_partition", "types_to_seal", "webhook_audit_guard", "webhook_audited", "webhook_destination_gate",
