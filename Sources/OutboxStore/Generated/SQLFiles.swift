@@ -8869,7 +8869,9 @@ WITH RECURSIVE first AS (
         WHERE destination_id > first.destination_id ORDER BY destination_id, due_at LIMIT 1
     ) AS next
 )
-SELECT destination_id, greatest(0, ceil(extract(epoch FROM due_at - clock_timestamp()) * 1000))::bigint
+-- How long ago -infinity was, as which somebody may write that it is due, is an error before Postgres 17.
+SELECT destination_id,
+       greatest(0, ceil(extract(epoch FROM greatest(due_at, clock_timestamp()) - clock_timestamp()) * 1000))::bigint
 FROM first WHERE due_at <> 'infinity'
 """#)
 

@@ -113,6 +113,18 @@ import Testing
         return keys
     }
 
+    /// Administrators may write retries, and this is a way to say that one is due.
+    @Test func retryThatIsDueForEverIsDue() async throws {
+        try await withRollback { db in
+            let id = try await db.emit()[0]
+            try await retry(db, id, 4)
+            try await db.run("UPDATE postrider.webhook_retries SET due_at = '-infinity'")
+            let peeked = try ClaimStore.readPeek(try await db.connection.pipeline([ClaimStore.peekRetries()])[0])
+            #expect(peeked.map(\.destination) == [4] && peeked.map(\.milliseconds) == [0])
+            #expect(try await db.claimRetries(db.worker(), [(id: 4, most: 10)])?.ids == [id])
+        }
+    }
+
     @Test func peekTellsEachDestinationsFirstDueTime() async throws {
         try await withRollback { db in
             let ids = try await db.emit(3)
