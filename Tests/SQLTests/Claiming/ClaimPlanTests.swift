@@ -132,7 +132,7 @@ import Testing
             try await db.run(
                 """
                 INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
-                SELECT gen_random_uuid(), now() + n * interval '1 minute', 1, 2 FROM generate_series(-4, 30000) AS n
+                SELECT gen_random_uuid(), now() + n * interval '1 hour', 1, 2 FROM generate_series(-4, 30000) AS n
                 """)
             try await db.run("PREPARE RetryClaim AS \(query.sql)")
             let worker = try await db.worker()

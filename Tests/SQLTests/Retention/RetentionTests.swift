@@ -220,14 +220,13 @@ import Testing
                 return [folded.sqlState, emptied.sqlState]
             }()
             var count = 0
-            while !isOver.load(ordering: .acquiring) {
+            repeat {
                 // A producer that waited much longer than the lock may be waited for would end here.
                 try await producer.run("SET LOCAL statement_timeout = '5s'; SELECT postrider.emit('a.b', '{}')")
                 count += 1
-            }
+            } while !isOver.load(ordering: .acquiring)
             #expect(try await refusals == ["55P03", "55P03"])
             try await reader.run("COMMIT")
-            #expect(count > 0)
             #expect(try await db.count("postrider.webhook_events") == count + 3)
         }
     }
@@ -237,22 +236,22 @@ import Testing
         try await withDatabase { db in
             _ = try await age(db)
             try await keep("keep_events = '90 days', upkeep_at = clock_timestamp() + interval '3 years'", db)
-            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).contains { $0.task == "empty" })
+            #expect(try await MaintenanceStore.round(after: 3600, on: db.connection).contains { $0.task == "empty" })
             #expect(try await db.count("postrider.webhook_retention WHERE upkeep_at <= clock_timestamp()") == 1)
-            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).isEmpty)
+            #expect(try await MaintenanceStore.round(after: 3600, on: db.connection).isEmpty)
         }
     }
 
     @Test func roundThatSomebodyBeganAMomentAgoIsEnough() async throws {
         try await withDatabase { db in
             _ = try await age(db)
-            try await keep("keep_events = '90 days', upkeep_at = clock_timestamp() - interval '40 seconds'", db)
-            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).isEmpty)
+            try await keep("keep_events = '90 days', upkeep_at = clock_timestamp() - interval '55 minutes'", db)
+            #expect(try await MaintenanceStore.round(after: 3600, on: db.connection).isEmpty)
             #expect(try await MaintenanceStore.plan(on: db.connection).contains { $0.task == "empty" })
-            try await keep("upkeep_at = clock_timestamp() - interval '46 seconds'", db)
-            #expect(try await MaintenanceStore.round(after: 45, on: db.connection).contains { $0.task == "empty" })
+            try await keep("upkeep_at = clock_timestamp() - interval '61 minutes'", db)
+            #expect(try await MaintenanceStore.round(after: 3600, on: db.connection).contains { $0.task == "empty" })
             // Whoever asks for a round gets one.
-            #expect(try await db.count("postrider.webhook_retention WHERE upkeep_at > clock_timestamp() - interval '40 seconds'") == 1)
+            #expect(try await db.count("postrider.webhook_retention WHERE upkeep_at > clock_timestamp() - interval '55 minutes'") == 1)
             _ = try await MaintenanceStore.round(on: db.connection)
             #expect(try await MaintenanceStore.plan(on: db.connection).isEmpty)
         }
