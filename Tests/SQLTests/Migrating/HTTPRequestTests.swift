@@ -205,7 +205,8 @@ import Testing
             async let second: Void = { _ = try await other.run("INSERT INTO public.orders VALUES (2)") }()
             let watcher = try await db.connect()
             let waiting = """
-                SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO public.orders VALUES (2)%'
+                SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO public.orders VALUES (2)%'
                 """
             try await eventually("the second session to wait") { try await watcher.lines(waiting) == ["1"] }
             try await db.run("COMMIT")
