@@ -239,11 +239,11 @@ extension Hostility {
                 "404 of an n8n without the workflow", .scripted(answer(404, body: inactive)), "workflow_inactive", 404,
                 .retry))
         let hints: [(String, String, Ending)] = [
-            ("in seconds", "200", .later(200...203)), ("with a fraction", "150.5", .later(150...153.5)),
-            ("below the schedule", "1", .retry), ("as a date", date(inSeconds: 300), .later(290...303)),
+            ("in seconds", "200", .later(200...230)), ("with a fraction", "150.5", .later(150...180)),
+            ("below the schedule", "1", .retry), ("as a date", date(inSeconds: 380), .later(290...383)),
             ("as a date of the past", date(inSeconds: -300), .retry),
-            ("in a far future", "99999999999", .later(86_400...86_403)),
-            ("as a date far ahead", "Fri, 31 Dec 9999 23:59:59 GMT", .later(86_400...86_403)),
+            ("in a far future", "99999999999", .later(86_400...86_430)),
+            ("as a date far ahead", "Fri, 31 Dec 9999 23:59:59 GMT", .later(86_400...86_430)),
             ("that cannot be read", "soon", .retry), ("that is negative", "-5", .retry),
         ]
         for (status, failure) in [(429, "throttled"), (503, "unavailable")] {
