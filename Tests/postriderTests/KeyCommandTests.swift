@@ -221,7 +221,9 @@ import Testing
 
     private func withFile(_ text: String, mode: Int, _ body: (String) async throws -> Void) async throws {
         // Under the folder of the sources, which is on a disk: temporary folders may be in memory.
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("keys-\(UUID()).tmp")
+        // In lower case, because faults name the file, and tests look for what looks like a key in them.
+        let name = "keys-\(UUID().uuidString.lowercased()).tmp"
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(name)
         _ = FileManager.default.createFile(
             atPath: file.path, contents: Data(text.utf8), attributes: [.posixPermissions: mode])
         defer { try? FileManager.default.removeItem(at: file) }

@@ -82,7 +82,11 @@ private final class FakeN8n {
     private static let environment = ["POSTRIDER_ALLOW_NETWORKS": "127.0.0.0/8", "POSTRIDER_ALLOW_HTTP": "true"]
 
     private func started(_ n8n: FakeN8n) throws -> String {
-        let question = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+        // Past a proxy that the environment may name.
+        let question = """
+            import sys, urllib.request as r
+            print(r.build_opener(r.ProxyHandler({})).open(sys.argv[1]).read().decode())
+            """
         return try Program(["python3", "-c", question, n8n.url + "/started"]).readLine()
     }
 

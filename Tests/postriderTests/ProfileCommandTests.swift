@@ -331,7 +331,7 @@ import Testing
         #expect(early.output.contains("that of later expires in 89 days"))
         let connection = try await Connection.open(ConnectionSettings(url: database))
         _ = try await connection.script(
-            "UPDATE postrider.webhook_secrets SET expires_at = now() - interval '3 days'", name: "past")
+            "UPDATE postrider.webhook_secrets SET expires_at = now() - interval '73 hours'", name: "past")
         await connection.close()
         let past = try postrider(["doctor"], database: database, environment: environment)
         #expect(past.status == 1)
