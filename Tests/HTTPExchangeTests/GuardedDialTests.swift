@@ -15,7 +15,8 @@ import Testing
         "[64:ff9b::7f00:1]", "0.0.0.0", "0", "[::]",
     ])
     func loopbackIsRefusedWithoutAConnection(host: String) async throws {
-        let receivers = [try Receiver.answering(), try Receiver.answering(on: "::1")]
+        let addresses = Receiver.hasSix ? ["127.0.0.1", "::1"] : ["127.0.0.1"]
+        let receivers = try addresses.map { try Receiver.answering(on: $0) }
         try await withExchanger(ExchangerSettings()) { exchanger in
             for receiver in receivers {
                 for scheme in ["http", "https"] {
@@ -28,7 +29,7 @@ import Testing
             }
             #expect(exchanger.counters.connectionsOpened == 0)
         }
-        #expect(receivers.map(\.accepted) == [0, 0])
+        #expect(receivers.map(\.accepted).max() == 0)
     }
 
     @Test(arguments: ["127.1", "0x7f.1", "2130706433", "localhost", "[::ffff:127.0.0.1]"])

@@ -2,6 +2,7 @@
 
 import Foundation
 import HTTPExchange
+import TestSupport
 import Testing
 
 /// The time that an exchange with a receiver that hangs may take. It must be long enough to get as far as the test means
@@ -10,11 +11,12 @@ private let seconds = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"]
 
 @Suite(.timeLimit(.minutes(10))) struct HostileReceiverTests {
     @Test func refusedConnectionIsConnect() async throws {
-        let receiver = try Receiver.answering()
-        receiver.stop()
-        let exchange = try await withExchanger { await $0.perform(.post(receiver.url())) }
+        // A port that nobody else can get meanwhile.
+        let socket = try LoopbackSocket(isListening: false)
+        let exchange = try await withExchanger { await $0.perform(.post("http://127.0.0.1:\(socket.port)/")) }
         #expect(exchange.failure?.kind == .connect)
         #expect(exchange.partial == nil && exchange.httpVersion == nil && !exchange.reusedConnection)
+        withExtendedLifetime(socket) {}
     }
 
     @Test func unknownNameIsDNS() async throws {

@@ -13,6 +13,9 @@ final class Receiver: Sendable {
         var isStopped = false
     }
 
+    /// Whether this machine, which may be a container, has the loopback address of IPv6.
+    static let hasSix = (try? Receiver("::1") { _ in }) != nil
+
     let port: Int
     let address: String
     private let listener: Int32
