@@ -119,6 +119,9 @@ import Testing
 
     // MARK: The dispatcher
 
+    /// The right to send, for as long as a test may take: a worker's own is over in a second.
+    private func openFence() -> Fence { Fence(registeredAt: MonotonicTime.now() + 3_600_000_000) }
+
     private func dispatcher(_ fence: Fence) throws -> Dispatcher {
         var settings = WorkerSettings(database: ConnectionSettings(url: "postgres://localhost/none"))
         settings.maxOutstanding = 10
@@ -129,7 +132,7 @@ import Testing
     }
 
     @Test func claimWithLargeEventsTakesRoom() throws {
-        let dispatcher = try dispatcher(Fence(registeredAt: MonotonicTime.now()))
+        let dispatcher = try dispatcher(openFence())
         dispatcher.accept(Claim(id: 1, work: [work(0)] + (1..<10).map { heavy($0) }))
         #expect(dispatcher.gauge().room == 0)
         #expect(dispatcher.gauge().inFlight == 1)
@@ -145,18 +148,18 @@ import Testing
     }
 
     @Test func nothingIsLoadedWithoutALease() throws {
-        let fence = Fence(registeredAt: MonotonicTime.now())
+        let fence = openFence()
         let dispatcher = try dispatcher(fence)
         dispatcher.accept(Claim(id: 1, work: [heavy(1)]))
         fence.close()
         #expect(dispatcher.takeLoad() == nil)
         #expect(dispatcher.hasLoads)
-        fence.confirm(heartbeatStartedAt: MonotonicTime.now())
+        fence.confirm(heartbeatStartedAt: MonotonicTime.now() + 3_600_000_000)
         #expect(dispatcher.takeLoad() != nil)
     }
 
     @Test func eventThatWorkersDiedOfIsNotLoaded() throws {
-        let dispatcher = try dispatcher(Fence(registeredAt: MonotonicTime.now()))
+        let dispatcher = try dispatcher(openFence())
         dispatcher.accept(Claim(id: 1, work: [heavy(1)], rescues: RescueStore.mostRescues))
         #expect(!dispatcher.hasLoads)
         #expect(dispatcher.gauge().unrecorded == 1)

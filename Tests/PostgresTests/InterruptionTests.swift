@@ -15,7 +15,7 @@ import Testing
         #expect(error?.queryName == "Sleep")
         #expect(error?.isRetryable == true)
         #expect(connection.isOpen)
-        #expect(try await connection.row("SELECT 1").int(0) == 1)
+        #expect(try await connection.run("SELECT 1", timeout: .seconds(20)).one().int(0) == 1)
     }
 
     @Test func timeoutOfOneQueryBeatsThatOfTheConnection() async throws {

@@ -47,7 +47,7 @@ import Testing
         #expect(MonotonicTime.after(.seconds(Int64.max)) == .never)
         #expect(MonotonicTime.after(.seconds(-1)) <= MonotonicTime.now())
         #expect(MonotonicTime.never.pollTimeout == -1)
-        #expect(MonotonicTime.after(.milliseconds(50)).pollTimeout > 0)
+        #expect(MonotonicTime.after(.seconds(50)).pollTimeout > 0)
     }
 }
 
