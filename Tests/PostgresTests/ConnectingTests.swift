@@ -43,7 +43,7 @@ import Testing
     @Test func refusedConnectionFails() async throws {
         let socket = try LoopbackSocket(isListening: false)
         let settings = ConnectionSettings(url: "postgres://u:hunter22@127.0.0.1:\(socket.port)/d")
-        let error = await failure { try await within(.seconds(5)) { try await Connection.open(settings) } }
+        let error = await failure { try await within(.seconds(20)) { try await Connection.open(settings) } }
         #expect(error?.code == .connectionFailed)
         #expect(error?.isConnectionFailure == true)
         #expect(error?.isRetryable == true)
@@ -57,7 +57,7 @@ import Testing
         settings.connectTimeout = .milliseconds(300)
         let impatient = settings
         let started = ContinuousClock.now
-        let error = await failure { try await within(.seconds(10)) { try await Connection.open(impatient) } }
+        let error = await failure { try await within(.seconds(20)) { try await Connection.open(impatient) } }
         #expect(error?.code == .timedOut)
         #expect(started.duration(to: .now) >= .milliseconds(300))
     }

@@ -169,7 +169,7 @@ import Testing
         let notifications = ear.notifications()
         try await ear.listen(channel)
         _ = try await mouth.query(statement("SELECT pg_notify($1, $2)"), [.text(channel), .text("hello")])
-        let notification = try await within(.seconds(5)) { await notifications.first { _ in true } }
+        let notification = try await within(.seconds(20)) { await notifications.first { _ in true } }
         #expect(notification?.channel == channel)
         #expect(notification?.payload == "hello")
         #expect(notification?.processID == mouth.processID)
@@ -182,7 +182,7 @@ import Testing
         let killer = try await connect()
         let notifications = victim.notifications()
         _ = try await killer.query(statement("SELECT pg_terminate_backend($1)"), [.int4(victim.processID)])
-        try await within(.seconds(5)) { for await _ in notifications {} }
+        try await within(.seconds(20)) { for await _ in notifications {} }
         #expect(!victim.isOpen)
         let error = await #expect(throws: PostgresError.self) { try await victim.query(statement("SELECT 1")) }
         #expect(error?.isConnectionFailure == true)

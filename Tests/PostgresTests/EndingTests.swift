@@ -9,7 +9,7 @@ import Testing
         let killer = try await connect()
         let stream = connection.notifications()
         try await killer.run("SELECT pg_terminate_backend($1)", [.int4(connection.processID)])
-        let count = try await within(.seconds(5)) {
+        let count = try await within(.seconds(20)) {
             var count = 0
             for await _ in stream { count += 1 }
             return count
@@ -20,7 +20,7 @@ import Testing
         #expect(error?.code == .connectionLost)
         #expect(error?.sqlState == "57P01")
         #expect(error?.queryName == "After")
-        try await within(.seconds(5)) {
+        try await within(.seconds(20)) {
             for await _ in connection.notifications() { Issue.record("a stream of a dead connection is empty") }
         }
     }
@@ -38,12 +38,12 @@ import Testing
         try await killer.waitUntilRunning("pg_sleep", in: connection.processID)
         let waiting = Task { try await connection.run("SELECT 1", name: "Behind") }
         try await killer.run("SELECT pg_terminate_backend($1)", [.int4(connection.processID)])
-        let error = await failure { try await within(.seconds(5)) { try await running.value } }
+        let error = await failure { try await within(.seconds(20)) { try await running.value } }
         #expect(error?.code == .connectionLost)
         #expect(error?.sqlState == "57P01")
         #expect(error?.isRetryable == true)
         #expect(error?.isConnectionFailure == true)
-        let behind = await failure { try await within(.seconds(5)) { try await waiting.value } }
+        let behind = await failure { try await within(.seconds(20)) { try await waiting.value } }
         #expect(behind?.code == .connectionLost)
         #expect(!connection.isOpen)
     }
@@ -56,14 +56,14 @@ import Testing
         }
         try await killer.waitUntilRunning("pg_sleep", in: connection.processID)
         try await killer.run("SELECT pg_terminate_backend($1)", [.int4(connection.processID)])
-        let error = await failure { try await within(.seconds(5)) { try await running.value } }
+        let error = await failure { try await within(.seconds(20)) { try await running.value } }
         #expect(error?.code == .connectionLost)
     }
 
     @Test func terminatedScriptFailsAsLost() async throws {
         let connection = try await connect()
         let error = await failure {
-            try await within(.seconds(5)) {
+            try await within(.seconds(20)) {
                 try await connection.script(
                     "SELECT 1; SELECT pg_terminate_backend(pg_backend_pid()); SELECT 2", name: "own end")
             }

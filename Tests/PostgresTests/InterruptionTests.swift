@@ -10,7 +10,7 @@ import Testing
 
     @Test func lateQueryIsStoppedAndTheConnectionGoesOn() async throws {
         let connection = try await connect { $0.queryTimeout = .milliseconds(200) }
-        let error = await failure { try await within(.seconds(5)) { try await connection.query(sleep) } }
+        let error = await failure { try await within(.seconds(20)) { try await connection.query(sleep) } }
         #expect(error?.code == .timedOut)
         #expect(error?.queryName == "Sleep")
         #expect(error?.isRetryable == true)
@@ -32,7 +32,7 @@ import Testing
         let task = Task { try await connection.query(sleep) }
         try await watcher.waitUntilRunning("pg_sleep", in: connection.processID)
         task.cancel()
-        let error = await failure { try await within(.seconds(5)) { try await task.value } }
+        let error = await failure { try await within(.seconds(20)) { try await task.value } }
         #expect(error?.code == .cancelled)
         #expect(connection.isOpen)
         #expect(try await connection.row("SELECT 1").int(0) == 1)
@@ -44,7 +44,7 @@ import Testing
             withUnsafeCurrentTask { $0?.cancel() }
             return try await connection.query(sleep)
         }
-        let error = await failure { try await within(.seconds(5)) { try await task.value } }
+        let error = await failure { try await within(.seconds(20)) { try await task.value } }
         #expect(error?.code == .cancelled)
         #expect(connection.isIdle)
     }
@@ -54,7 +54,7 @@ import Testing
         let watcher = try await connect()
         let task = Task { try await connection.query(sleep) }
         try await watcher.waitUntilRunning("pg_sleep", in: connection.processID)
-        try await within(.seconds(5)) { await connection.cancel() }
+        try await within(.seconds(20)) { await connection.cancel() }
         let error = await failure { try await task.value }
         #expect(error?.code == .cancelled)
         await connection.cancel()
@@ -70,7 +70,7 @@ import Testing
         #expect(late?.code == .timedOut)
         let impatient = Task { try await connection.run("SELECT 1") }
         impatient.cancel()
-        let cancelled = await failure { try await within(.seconds(5)) { try await impatient.value } }
+        let cancelled = await failure { try await within(.seconds(20)) { try await impatient.value } }
         #expect(cancelled?.code == .cancelled)
         let patient = Task { try await connection.run("SELECT 7").one().int(0) }
         await connection.cancel()
@@ -109,9 +109,9 @@ import Testing
         defer { kill(process, SIGCONT) }
         let running = Task { try await connection.query(sleep, timeout: .milliseconds(200)) }
         try await eventually("the query to begin") { !connection.isIdle }
-        let behind = await failure { try await within(.seconds(10)) { try await connection.run("SELECT 1") } }
+        let behind = await failure { try await within(.seconds(20)) { try await connection.run("SELECT 1") } }
         #expect(behind?.code == .connectionLost)
-        let error = await failure { try await within(.seconds(10)) { try await running.value } }
+        let error = await failure { try await within(.seconds(20)) { try await running.value } }
         #expect(error?.code == .timedOut)
         #expect(!connection.isOpen)
         let after = await failure { try await connection.run("SELECT 1") }
@@ -128,7 +128,7 @@ import Testing
         let waiting = Task { try await connection.run("SELECT 1", name: "Behind") }
         await connection.close()
         for task in [running, waiting] {
-            #expect(await failure { try await within(.seconds(5)) { try await task.value } }?.code == .closed)
+            #expect(await failure { try await within(.seconds(20)) { try await task.value } }?.code == .closed)
         }
         // The server process was told, too: it would otherwise sleep on.
         try await watcher.waitUntilGone(process)

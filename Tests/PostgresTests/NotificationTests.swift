@@ -10,7 +10,7 @@ import Testing
         let stream = listener.notifications()
         try await listener.listen("idle")
         try await speaker.run("SELECT pg_notify('idle', $1)", [.text("héllo")])
-        let first = try await within(.seconds(5)) { await stream.first { _ in true } }
+        let first = try await within(.seconds(20)) { await stream.first { _ in true } }
         #expect(first == Notification(channel: "idle", payload: "héllo", processID: speaker.processID))
     }
 
@@ -41,7 +41,7 @@ import Testing
         let steps = (0..<50).map { Step(notify, [.text("\($0)")]) }
         try await connection.pipeline(steps)
         try await connection.script("NOTIFY self, 'script'", name: "notify")
-        let payloads = try await within(.seconds(5)) {
+        let payloads = try await within(.seconds(20)) {
             var payloads: [String] = []
             for await notification in stream {
                 payloads.append(notification.payload)
@@ -62,7 +62,7 @@ import Testing
         try await connection.run("SET application_name = 'renamed'")
         #expect(connection.parameterStatus("application_name") == "renamed")
         try await speaker.run("SELECT pg_notify($1, '')", [.text(role)])
-        #expect(try await within(.seconds(5)) { await stream.first { _ in true } }?.payload == "")
+        #expect(try await within(.seconds(20)) { await stream.first { _ in true } }?.payload == "")
     }
 
     @Test(arguments: ["Mixed Case", "semi;colon", "quote\"d", "'; DROP TABLE x; --", "ünïcode", "\\", "$1", "select"])
@@ -71,7 +71,7 @@ import Testing
         let stream = connection.notifications()
         try await connection.listen(channel)
         try await connection.run("SELECT pg_notify($1, 'x')", [.text(channel)])
-        #expect(try await within(.seconds(5)) { await stream.first { _ in true } }?.channel == channel)
+        #expect(try await within(.seconds(20)) { await stream.first { _ in true } }?.channel == channel)
         #expect(try await connection.row("SELECT pg_listening_channels()").string(0) == channel)
     }
 
@@ -88,7 +88,7 @@ import Testing
         try await connection.listen("everyone")
         try await connection.script("NOTIFY everyone, 'one'; NOTIFY everyone, 'two'", name: "notify")
         for stream in streams {
-            let payloads = try await within(.seconds(5)) {
+            let payloads = try await within(.seconds(20)) {
                 var payloads: [String] = []
                 for await notification in stream where payloads.count < 2 {
                     payloads.append(notification.payload)
@@ -104,7 +104,7 @@ import Testing
         let connection = try await connect()
         let stream = connection.notifications()
         await connection.close()
-        let first = try await within(.seconds(5)) { await stream.first { _ in true } }
+        let first = try await within(.seconds(20)) { await stream.first { _ in true } }
         #expect(first == nil)
     }
 }

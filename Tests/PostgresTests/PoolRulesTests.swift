@@ -43,7 +43,7 @@ import Testing
     @Test func waitingEndsAtTheDeadline() async throws {
         let pool = try pool(size: 1, wait: .milliseconds(100))
         let error = try await pool.withConnection { _ in
-            await failure { try await within(.seconds(5)) { try await pool.withConnection { $0.isOpen } } }
+            await failure { try await within(.seconds(20)) { try await pool.withConnection { $0.isOpen } } }
         }
         #expect(error?.code == .timedOut)
         #expect(pool.waiting == 0)
@@ -56,7 +56,7 @@ import Testing
         let error = try await pool.withConnection { _ in
             let task = Task { try await pool.withConnection { $0.isOpen } }
             task.cancel()
-            return await failure { try await within(.seconds(5)) { try await task.value } }
+            return await failure { try await within(.seconds(20)) { try await task.value } }
         }
         #expect(error?.code == .cancelled)
         #expect(try await pool.withConnection { $0.isOpen })
@@ -99,7 +99,7 @@ import Testing
             try await killer.run("SELECT pg_terminate_backend($1)", [.int4(connection.processID)])
             return stream
         }
-        try await within(.seconds(5)) { for await _ in stream {} }
+        try await within(.seconds(20)) { for await _ in stream {} }
         #expect(try await pool.query(statement).count == 1)
         #expect(pool.size == 1)
         await pool.close()
@@ -120,7 +120,7 @@ import Testing
         let socket = try LoopbackSocket(isListening: false)
         let pool = Pool(ConnectionSettings(url: "postgres://u@127.0.0.1:\(socket.port)/d"), maximumSize: 1)
         for _ in 0..<3 {
-            let error = await failure { try await within(.seconds(5)) { try await pool.withConnection { $0.isOpen } } }
+            let error = await failure { try await within(.seconds(20)) { try await pool.withConnection { $0.isOpen } } }
             #expect(error?.code == .connectionFailed)
         }
         #expect(pool.size == 0)
@@ -135,7 +135,7 @@ import Testing
             #expect(connection.isOpen)
             return (waiter, connection)
         }
-        #expect(await failure { try await within(.seconds(5)) { try await waiter.value } }?.code == .closed)
+        #expect(await failure { try await within(.seconds(20)) { try await waiter.value } }?.code == .closed)
         #expect(await failure { try await pool.withConnection { $0.isOpen } }?.code == .closed)
         #expect(!lent.isOpen)
         #expect(pool.size == 0)
