@@ -134,14 +134,14 @@ extension Scenarios {
                 #expect(try isSigned(by: old, receiver.received[0], before))
                 #expect(try !isSigned(by: new, receiver.received[0], before))
                 try await outpost.sql(
-                    "SELECT postrider.rotate_secret(id, $1, '6 seconds') FROM postrider.webhook_endpoints", [.text(new)])
+                    "SELECT postrider.rotate_secret(id, $1, '10 seconds') FROM postrider.webhook_endpoints", [.text(new)])
                 let during = try await outpost.emit("a.b")[0]
                 try await receiver.wait(for: 2)
                 #expect(try isSigned(by: old, receiver.received[1], during))
                 #expect(try isSigned(by: new, receiver.received[1], during))
                 // A worker counts from when it was told, a moment after it asked.
-                try await eventually("the overlap to end") {
-                    try await outpost.count("postrider.webhook_secrets WHERE expires_at <= clock_timestamp() - interval '1 second'") == 1
+                try await eventually("the overlap to end", within: .seconds(60)) {
+                    try await outpost.count("postrider.webhook_secrets WHERE expires_at <= clock_timestamp() - interval '3 seconds'") == 1
                 }
                 let after = try await outpost.emit("a.b")[0]
                 try await receiver.wait(for: 3)
