@@ -113,8 +113,8 @@ import Testing
             let insert = { (time: String) in
                 "INSERT INTO postrider.webhook_events (id, event_type, data) VALUES (postrider.event_id_at(now() \(time)), 'a.b', '{}')"
             }
-            for time in ["- interval '1 day'", "", "+ interval '23 hours'"] { try await producer.run(insert(time)) }
-            #expect(try await producer.refusal(insert("+ interval '25 hours'")).sqlState == "22023")
+            for time in ["- interval '1 day'", "", "+ interval '22 hours'"] { try await producer.run(insert(time)) }
+            #expect(try await producer.refusal(insert("+ interval '26 hours'")).sqlState == "22023")
             let places = try await db.lines("SELECT DISTINCT tableoid::regclass FROM postrider.webhook_event_log")
             #expect(places == ["postrider.webhook_event_log_later"])
             #expect(try await db.count("postrider.webhook_queue") == 3)
