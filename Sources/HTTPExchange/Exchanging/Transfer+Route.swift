@@ -43,7 +43,8 @@ extension Transfer {
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_PROXY:
             return Failure(kind: .proxy, message: "the proxy cannot be reached")
         case CURLE_OPERATION_TIMEDOUT where isDialing:
-            return Failure(kind: .proxy, message: "the proxy cannot be reached: the time ran out while connecting to it")
+            return Failure(
+                kind: .proxy, message: "the proxy cannot be reached: the time ran out while connecting to it")
         case CURLE_RECV_ERROR where isUnanswered, CURLE_SEND_ERROR where isUnanswered,
             CURLE_GOT_NOTHING where isUnanswered:
             return Failure(kind: .proxy, message: "the proxy ended the connection before it answered CONNECT")

@@ -59,7 +59,9 @@ struct Lookups {
 
     /// Takes note that one has ended, and begins the next of those that wait.
     mutating func ended(key: String, now: Int64) {
-        if overdue.remove(key) == nil, let index = prompt.firstIndex(where: { $0.key == key }) { prompt.remove(at: index) }
+        if overdue.remove(key) == nil, let index = prompt.firstIndex(where: { $0.key == key }) {
+            prompt.remove(at: index)
+        }
         advance(now: now)
     }
 
