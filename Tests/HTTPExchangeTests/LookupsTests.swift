@@ -29,6 +29,7 @@ import Testing
         #expect(started.names.count == 32 && lookups.nextStart == .max)
         begin(32..<40, &lookups, now: 8)
         #expect(started.names.count == 32 && lookups.nextStart == 7 + second)
+        #expect(lookups.isQueued("n32:443") && !lookups.isQueued("n31:443"))
         lookups.advance(now: 6 + second)
         #expect(started.names.count == 32)
         lookups.advance(now: 7 + second)

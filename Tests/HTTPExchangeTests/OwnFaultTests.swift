@@ -17,9 +17,12 @@ import Testing
             try await withExchanger { exchanger in
                 let isTaken = setrlimit(kind, &none) == 0
                 let unsent = await exchanger.perform(.post(receiver.url()))
+                // The resolver lacks it: what would be read or asked needs one as well.
+                let unnamed = await exchanger.perform(.post("http://localhost:\(receiver.port)/"))
                 let isGivenBack = setrlimit(kind, &limit) == 0
                 #expect(isRead && isTaken && isGivenBack)
                 #expect(unsent.failure?.kind == .worker, "\(unsent.result)")
+                #expect(unnamed.failure?.kind == .worker, "\(unnamed.result)")
                 // The next has a socket, also over the same handle.
                 #expect(await exchanger.perform(.post(receiver.url())).response?.status == 200)
             }

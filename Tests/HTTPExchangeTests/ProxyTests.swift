@@ -97,7 +97,7 @@ import Testing
     func proxyThatIsSilentMayHaveAskedTheReceiver(kind: Route.Proxy.Kind) async throws {
         let proxy = try Receiver { $0.waitForEnd() }
         defer { proxy.stop() }
-        let exchange = try await exchange(kind, port: proxy.port, url: "https://hooks.behind.example/", within: .seconds(10))
+        let exchange = try await exchange(kind, port: proxy.port, url: "https://hooks.behind.example/", within: .seconds(4))
         #expect(exchange.failure?.kind == .timeout, "\(exchange.result)")
     }
 

@@ -176,11 +176,13 @@ import Testing
         #expect(verdict == Verdict(action: .retry(after: .zero), failure: .cancelled, spendsAttempt: false))
     }
 
-    @Test(arguments: [(ExchangeFailure.proxy, FailureClass.proxy), (ExchangeFailure.worker, FailureClass.worker)])
-    func faultOnOurSideSpendsNoAttempt(_ failure: ExchangeFailure, _ recorded: FailureClass) throws {
+    @Test(arguments: [
+        (ExchangeFailure.proxy, FailureClass.proxy, 480), (ExchangeFailure.worker, FailureClass.worker, 30),
+    ])
+    func faultOnOurSideSpendsNoAttempt(_ failure: ExchangeFailure, _ recorded: FailureClass, _ wait: Int) throws {
         let verdict = try judge(.failed(failure), attempt: 6)
         #expect(verdict.failure == recorded && !verdict.spendsAttempt && !verdict.blamesDestination)
-        #expect(verdict.action == .retry(after: .seconds(480)))
+        #expect(verdict.action == .retry(after: .seconds(wait)))
         #expect(!recorded.isStrain)
     }
 

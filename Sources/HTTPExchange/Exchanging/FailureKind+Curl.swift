@@ -55,7 +55,7 @@ extension Transfer {
             return Failure(kind: .protocolError, message: "the answer has a compressed transfer coding")
         case nil: break
         }
-        if lacksSocket, code == CURLE_COULDNT_CONNECT { return .noSocket }
+        if lacksSocket, !hasConnection, code == CURLE_COULDNT_CONNECT { return .noSocket }
         if let failure = proxyFailure(code) { return failure }
         let own = String(cString: errorText)
         // The one fault of a receiver for which libcurl uses the code of a broken connection.

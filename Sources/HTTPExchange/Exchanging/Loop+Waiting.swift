@@ -82,14 +82,21 @@ extension Loop {
         } then: { entry, isNamed in
             var entry = entry
             if !isNamed { entry.dns = Int((now - entry.startedAt) / 1_000) }
-            let phase = isNamed ? "before a connection was free" : "during the name lookup"
-            // The name that is looked up is the proxy's then.
-            let kind: FailureKind = entry.target.isProxied && !isNamed ? .proxy : .timeout
-            fail(entry, Failure(kind: kind, message: "the time ran out \(phase)"), now: now)
+            fail(entry, overdue(entry, isNamed: isNamed), now: now)
         }
         nextWaitingDeadline = crowded.reduce(line.nextDeadline) {
             min($0, $1.unnamed.nextDeadline, $1.held.nextDeadline)
         }
+    }
+
+    private func overdue(_ entry: Waiting, isNamed: Bool) -> Failure {
+        if isNamed { return Failure(kind: .timeout, message: "the time ran out before a connection was free") }
+        if hosts.isQueued(entry.target.host) {
+            return Failure(kind: .worker, message: "the time ran out before the name lookup began")
+        }
+        // The name that is looked up is the proxy's then.
+        return Failure(
+            kind: entry.target.isProxied ? .proxy : .timeout, message: "the time ran out during the name lookup")
     }
 
     /// Ends what the mail names one by one.

@@ -109,16 +109,14 @@ final class SocketTable {
         let type = address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let socket = Glibc.socket(address.pointee.family, type, address.pointee.protocol)
         guard socket >= 0 else {
-            switch errno {
-            case EMFILE, ENFILE, ENOBUFS, ENOMEM: transfer.lacksSocket = true
-            // Such as EAFNOSUPPORT: there is no way to such an address.
-            default: break
-            }
+            // Others, such as EAFNOSUPPORT, say that there is no way to such an address.
+            transfer.lacksSocket = Shortage.isMeant(by: errno)
             return CURL_SOCKET_BAD
         }
         grow(to: Int(socket))
         entries[Int(socket)] = Entry()
         transfer.isDialing = true
+        transfer.lacksSocket = false
         counters.connectionsOpened.increment()
         counters.connectionsOpen.increment()
         return socket

@@ -37,7 +37,7 @@ struct HostTable {
 
     /// The target of a URL, from the table or through the gate.
     ///
-    /// - Throws: `Failure` of kind `.invalidRequest` when the gate refuses.
+    /// - Throws: `Failure` of kind `.invalidRequest` when the gate refuses, `.worker` when there is no memory for it.
     mutating func target(for url: String) throws(Failure) -> Target {
         if let known = targets[url] { return known }
         let parts = try URLGate.parts(of: url)
@@ -53,8 +53,9 @@ struct HostTable {
 
     /// The target of a URL behind a proxy: the proxy is dialed, and looks the URL's host up itself.
     ///
-    /// - Throws: `Failure` of kind `.invalidRequest` when the gate refuses; of kind `.refusedAddress` when the URL's host is
-    ///   written as an address that may not be dialed, or as `localhost`, which would be the proxy's own.
+    /// - Throws: `Failure` of kind `.invalidRequest` when the gate refuses, `.worker` when there is no memory for it; of kind
+    ///   `.refusedAddress` when the URL's host is written as an address that may not be dialed, or as `localhost`, which
+    ///   would be the proxy's own.
     mutating func target(for url: String, through proxy: Route.Proxy) throws(Failure) -> Target {
         let key = "proxy \(proxy.host):\(proxy.port) "
         if let known = targets[key + url] { return known }
@@ -91,6 +92,9 @@ struct HostTable {
         if case .permitted = host.verdict, now < host.usableUntil { return .ready }
         return .waits
     }
+
+    /// Whether nobody has been asked for the host's addresses yet, because other lookups hang.
+    func isQueued(_ host: Host) -> Bool { lookups.isQueued(host.key) }
 
     /// When lookups that wait for a place can begin, in `Ticks`; `Int64.max` when none can.
     var nextLookup: Int64 { lookups.nextStart }

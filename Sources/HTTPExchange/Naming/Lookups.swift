@@ -38,6 +38,7 @@ struct Lookups {
     /// Those that run for longer.
     private var overdue: Set<String> = []
     private var queue: [(key: String, name: String)] = []
+    private var queued: Set<String> = []
 
     /// - Parameter start: looks a name up, without blocking; ``ended(key:now:)`` follows.
     init(start: @escaping (_ key: String, _ name: String) -> Void) { self.start = start }
@@ -54,6 +55,7 @@ struct Lookups {
     /// Begins a lookup now, or when there is a place. The key must not be under way.
     mutating func begin(key: String, name: String, now: Int64) {
         queue.append((key, name))
+        queued.insert(key)
         advance(now: now)
     }
 
@@ -65,6 +67,9 @@ struct Lookups {
         advance(now: now)
     }
 
+    /// Whether the lookup waits for a place, so that nobody has been asked yet.
+    func isQueued(_ key: String) -> Bool { queued.contains(key) }
+
     /// Begins what waits, as far as there are places.
     mutating func advance(now: Int64) {
         while let oldest = prompt.first, now >= oldest.since + Self.patience {
@@ -73,6 +78,7 @@ struct Lookups {
         }
         while !queue.isEmpty, prompt.count < Self.places, prompt.count + overdue.count < Self.most {
             let next = queue.removeFirst()
+            queued.remove(next.key)
             prompt.append((next.key, now))
             start(next.key, next.name)
         }
@@ -98,8 +104,12 @@ struct Lookups {
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var list: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(name, nil, &hints, &list)
+        let reason = errno
         defer { if let list { freeaddrinfo(list) } }
-        guard code == 0 else { return .failure(LookupError(message: String(cString: gai_strerror(code)))) }
+        guard code == 0 else {
+            let isOwn = code == EAI_MEMORY || (code == EAI_SYSTEM && Shortage.isMeant(by: reason))
+            return .failure(LookupError(message: String(cString: gai_strerror(code)), isOwn: isOwn))
+        }
         var addresses: [IPAddress] = []
         var entry = list
         while let info = entry?.pointee {

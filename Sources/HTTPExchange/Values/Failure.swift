@@ -38,7 +38,7 @@ public enum FailureKind: String, Sendable, CaseIterable {
     case invalidRequest = "invalid_request"
     /// The proxy of the request's route cannot be reached, or refuses us.
     case proxy
-    /// This process has no descriptor, memory or thread left for it. It says nothing about the receiver; nothing was sent.
+    /// This process has no descriptor, memory, thread or place among its lookups for it. It says nothing about the receiver.
     case worker
     /// The caller took the request back, or the exchanger was shut down.
     case cancelled

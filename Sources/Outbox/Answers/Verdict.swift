@@ -96,6 +96,8 @@ public struct Verdict: Sendable, Equatable {
     /// An attempt that does not count is not repeated sooner; 1 s. A proxy that is down would otherwise be asked as fast as
     /// it can refuse, and a worker without descriptors try as fast as it can fail, where the destination's own waits are zero.
     static let shortestUncountedDelay = Duration.seconds(1)
+    /// What this worker could not send is not left for longer, since another one can; 30 s.
+    static let longestOwnDelay = Duration.seconds(30)
 }
 
 /// Where one outcome is judged.
@@ -109,8 +111,10 @@ private struct Bench {
         case .cancelled:
             // Nothing is known about the receiver: the next worker may try at once.
             return Verdict(action: .retry(after: .zero), failure: .cancelled, spendsAttempt: false)
-        case .proxy, .worker:
-            return retryUncounted(FailureClass(failure))
+        case .proxy:
+            return retryUncounted(.proxy)
+        case .worker:
+            return retryUncounted(.worker, atMost: Verdict.longestOwnDelay)
         case .invalidRequest:
             return Verdict(action: .dead(.final), failure: .invalidRequest)
         case .dns, .connect, .tls:
@@ -179,8 +183,8 @@ private struct Bench {
     }
 
     /// Another attempt on the schedule that does not use one up, so that there always is one.
-    private func retryUncounted(_ failure: FailureClass) -> Verdict {
-        let wait = max(lastDelay, Verdict.shortestUncountedDelay)
+    private func retryUncounted(_ failure: FailureClass, atMost longest: Duration? = nil) -> Verdict {
+        let wait = max(min(lastDelay, longest ?? lastDelay), Verdict.shortestUncountedDelay)
         return Verdict(action: .retry(after: wait), failure: failure, spendsAttempt: false)
     }
 

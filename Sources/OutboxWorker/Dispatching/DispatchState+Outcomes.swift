@@ -4,6 +4,9 @@ internal import Outbox
 internal import OutboxStore
 
 extension DispatchState {
+    /// For how long a worker that lacked something sends nothing to a destination; 1 s.
+    private static let ownPause: Int64 = 1_000_000
+
     /// Settles what was in flight under a token: one delivery, or all of a batch.
     ///
     /// - Parameters:
@@ -33,6 +36,8 @@ extension DispatchState {
             // What the address of before answered says nothing of this one.
             verdict.pausesDestination = nil
         }
+        // Others can send what this worker cannot: it does not take more of it as fast as it fails.
+        if verdict.failure == .worker { lanes.all[place].pause(until: now + Self.ownPause) }
         let refused = refusedItems(of: flight, verdict, ended)
         var ended = ended
         if destination.kind == .n8n, let status = ended.status, !(200...299).contains(status),

@@ -27,8 +27,8 @@ enum Descriptors {
                 return logger.warning("the limit of open files cannot be raised", metadata: ["errno": "\(errno)"])
             }
         }
-        // Idle connections beside the busy ones, and what the process opens otherwise.
-        let enough = rlim_t(2 * needed + 200)
+        // Idle connections beside the busy ones, lookups that hang, and what the process opens otherwise.
+        let enough = rlim_t(2 * needed + 2 * 256 + 200)
         guard limit.rlim_cur < enough else { return }
         logger.warning(
             "few open files are allowed: connections may fail for want of one",

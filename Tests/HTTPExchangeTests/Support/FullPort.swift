@@ -20,9 +20,15 @@ final class FullPort {
             return bind(listener, pointer, length) == 0 && getsockname(listener, pointer, &length) == 0
         }
         port = Int(UInt16(bigEndian: address.sin_port))
-        guard isListening, listen(listener, 0) == 0 else { throw SupportError("cannot listen: \(errno)") }
+        guard isListening, listen(listener, 0) == 0 else {
+            stop()
+            throw SupportError("cannot listen")
+        }
         while sockets.count < 16, connects(to: address) {}
-        guard sockets.count < 16 else { throw SupportError("the queue of the listener does not fill") }
+        guard sockets.count < 16 else {
+            stop()
+            throw SupportError("the queue of the listener does not fill")
+        }
     }
 
     /// Closes the listener and what filled its queue.
@@ -31,7 +37,7 @@ final class FullPort {
         sockets = []
     }
 
-    /// Whether a further connection comes about within a second; it is kept, also when it does not.
+    /// Whether a further connection comes about soon, as on loopback it does at once; it is kept, also when it does not.
     private func connects(to address: sockaddr_in) -> Bool {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let probe = socket(AF_INET, type, 0)
@@ -42,6 +48,6 @@ final class FullPort {
                 socklen_t(MemoryLayout<sockaddr_in>.size))
         }
         var entry = pollfd(fd: probe, events: Int16(POLLOUT), revents: 0)
-        return poll(&entry, 1, 1_000) == 1
+        return poll(&entry, 1, 200) == 1
     }
 }

@@ -56,6 +56,11 @@ final class Receiver: Sendable {
                 let accepted = accept(listener, nil, nil)
                 guard accepted >= 0 else {
                     if errno == EINTR || errno == ECONNABORTED { continue }
+                    if errno == EMFILE {
+                        // A test took descriptors away, and gives them back.
+                        usleep(1_000)
+                        continue
+                    }
                     return
                 }
                 let stopped = state.contents.withLock { state in
