@@ -49,6 +49,27 @@ import Testing
         #expect(state.retryRoom(of: 1, at: 20) == 2)
     }
 
+    /// Its right ends before company comes, and with a new one it would begin to wait anew.
+    @Test func probeWaitsForNoBatch() throws {
+        let options = try DeliveryOptions(parsing: Array(#"{"batch": {"events": 100, "wait_ms": 60000}}"#.utf8))
+        var state = state([try destination(1, options: options)])
+        _ = state.learn([row(1, mayProbe: true)], askedAt: 0)
+        add(&state, claim: 3, [work(1, target: Claim.Target(destination: 1, attempt: 2))])
+        #expect(state.depart(at: 1).count == 1)
+    }
+
+    /// Such a worker takes no more of it as fast as it fails; the others are told of nothing.
+    @Test func whatTheWorkerLacksRestsForASecondHere() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, [work(1)])
+        let token = state.depart(at: 1)[0].token
+        let ended = EndedExchange(duration: 10, status: nil, body: [], message: "no socket")
+        state.settle(token: token, .failed(.worker), ended, random: 0, now: 2)
+        #expect(state.retryRoom(of: 1, at: 3) == 0 && state.retryRoom(of: 1, at: 1_000_002) > 0)
+        let news = state.breakers.take()
+        #expect(news.failing.isEmpty && news.recovered.isEmpty)
+    }
+
     /// A row of failures that opened no breaker, or of a pause that has passed, is no reason to leave retries where they are: a
     /// worker that has just been started knows nothing else of the destination.
     @Test func rowThatShutsNothingLetsRetriesThrough() throws {

@@ -12,11 +12,10 @@ WITH said AS MATERIALIZED (
         AS f (id, opens, pause, failing, failure, url)
 ), there AS MATERIALIZED (
     -- A row that was deleted meanwhile has no breaker, and what failed at another URL says nothing of this one. A row that
-    -- somebody holds is left for later: to wait for it would hold up all others. This lock is the foreign key's own.
+    -- somebody changes or has locked is left for later: it may have another URL then, and to wait would hold up all others.
     SELECT d.id FROM said JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url
-    FOR KEY SHARE OF d SKIP LOCKED
+    FOR SHARE OF d SKIP LOCKED
 ), known AS MATERIALIZED (
-    -- Whoever changes a URL, and has not committed it, has deleted this.
     SELECT b.destination_id AS id FROM there JOIN postrider.webhook_breakers AS b ON b.destination_id = there.id
     FOR UPDATE OF b SKIP LOCKED
 ), told AS (
@@ -29,7 +28,7 @@ WITH said AS MATERIALIZED (
     FROM said AS f JOIN there ON there.id = f.id
     WHERE EXISTS (SELECT FROM known WHERE known.id = f.id)
        OR NOT EXISTS (SELECT FROM postrider.webhook_breakers AS o WHERE o.destination_id = f.id)
-    -- In order, so that two workers do not wait for each other.
+    -- In order, so that two workers seldom wait for each other: for rows that are new to both.
     ORDER BY f.id
     ON CONFLICT (destination_id) DO UPDATE SET
         failing_since = least(b.failing_since, excluded.failing_since),

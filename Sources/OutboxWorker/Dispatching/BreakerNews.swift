@@ -57,6 +57,9 @@ struct BreakerNews: Sendable {
     /// Whether something of a destination waits to be told, which is newer than what Postgres says of it.
     func isUntold(_ id: Int32) -> Bool { reports[id] != nil || recoveries.contains(id) }
 
+    /// Whether it works again, which waits to be told.
+    func hasRecovered(_ id: Int32) -> Bool { recoveries.contains(id) }
+
     /// Takes what was noted since it was last taken.
     mutating func take() -> (failing: [BreakerReport], recovered: [Int32]) {
         defer {

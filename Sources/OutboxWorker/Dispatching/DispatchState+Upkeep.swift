@@ -50,8 +50,10 @@ extension DispatchState {
         for place in lanes.all.indices {
             let id = lanes.all[place].destination.id
             let row = breakers.rows[id]
-            // What could not be told yet is newer. A probe is this worker's all the same.
-            if row?.mayProbe == true || !breakers.isUntold(id) { lanes.all[place].learn(row, askedAt: askedAt) }
+            // What could not be told yet is newer. A probe is this worker's all the same, where there is something to find out.
+            if !breakers.isUntold(id) || (row?.mayProbe == true && !breakers.hasRecovered(id)) {
+                lanes.all[place].learn(row, askedAt: askedAt)
+            }
             if lanes.all[place].waiting > 0 { list(id, at: place) }
         }
         for row in rows where row.mayProbe && !lanes.contains(row.destination) {

@@ -129,7 +129,10 @@ struct DispatchState: Sendable {
     /// Makes the lane of a destination that has none, and gives its place.
     mutating func openLane(_ destination: Destination) -> Int {
         var lane = Lane(destination: destination, keptBytes: routing.keptBytes(of: destination.id))
-        if let row = breakers.rows[destination.id] { lane.learn(row, askedAt: breakers.askedAt) }
+        // News that could not be told yet are newer than the row.
+        if !breakers.isUntold(destination.id), let row = breakers.rows[destination.id] {
+            lane.learn(row, askedAt: breakers.askedAt)
+        }
         return lanes.add(lane)
     }
 

@@ -118,7 +118,8 @@ struct Lane: Sendable {
     func capacity(at now: Int64) -> Int {
         let openings = openings(at: now)
         guard isTimed, openings > 0 else { return openings }
-        if let batch, !valve.isReady(batch, waiting: waiting, at: now) { return 0 }
+        // A probe waits for no company: its right to be sent would end before.
+        if let batch, breaker.state != .probing, !valve.isReady(batch, waiting: waiting, at: now) { return 0 }
         return rate == nil ? openings : min(openings, valve.permits)
     }
 
