@@ -14,6 +14,7 @@ CREATE TABLE postrider.webhook_retention (
     keep_attempts interval DEFAULT '30 days',
     keep_payloads interval,
     upkeep_at     timestamptz NOT NULL DEFAULT '-infinity',
+    attempts_gone_to uuid,
     CONSTRAINT webhook_retention_pkey PRIMARY KEY (one_row),
     CONSTRAINT there_is_one_row CHECK (one_row),
     CONSTRAINT ages_are_positive CHECK (least(keep_events, keep_attempts, keep_payloads) > interval '0'),
@@ -27,6 +28,8 @@ COMMENT ON COLUMN postrider.webhook_retention.keep_events IS 'Age at which settl
 COMMENT ON COLUMN postrider.webhook_retention.keep_attempts IS 'Age at which attempts of settled events go; null for as long as the events; default 30 days.';
 COMMENT ON COLUMN postrider.webhook_retention.keep_payloads IS 'Age at which data of settled events is replaced by a marker; null for as long as the events.';
 COMMENT ON COLUMN postrider.webhook_retention.upkeep_at IS 'When a worker last began a round of upkeep.';
+COMMENT ON COLUMN postrider.webhook_retention.attempts_gone_to IS
+    'Attempts of events before this id have been removed, all or some; null while none have. It never goes back.';
 COMMENT ON COLUMN postrider.webhook_retention.one_row IS 'Always true: there is one row.';
 
 CREATE TABLE postrider.webhook_retention_progress (
@@ -190,6 +193,14 @@ $$;
 COMMENT ON FUNCTION postrider.expired_partition(text, text) IS
     'Part of upkeep: a partition whose rows, or payloads, are all older than the settings keep; an error for any other.';
 
+-- Who got an event can be asked of its attempts only: a backfill has to know of which they are gone.
+CREATE FUNCTION postrider.remember_removal(parent text, upper_id uuid) RETURNS void LANGUAGE sql VOLATILE AS $$
+    UPDATE postrider.webhook_retention AS r SET attempts_gone_to = upper_id
+    WHERE parent = 'webhook_attempts' AND (r.attempts_gone_to >= upper_id) IS NOT TRUE
+$$;
+COMMENT ON FUNCTION postrider.remember_removal(text, uuid) IS
+    'Part of upkeep: notes that attempts of events before an id have been removed; rows of other tables are not noted.';
+
 -- The lock comes first and the look second, in a later snapshot: whoever is using the week has then committed, and
 -- whoever comes next finds it empty. A replay locks the rows of its events, so it cannot pass by unseen.
 CREATE FUNCTION postrider.empty_partition(name text) RETURNS bigint
@@ -209,6 +220,9 @@ BEGIN
     END IF;
     removed := postrider.count_rows(name);
     EXECUTE format('TRUNCATE postrider.%I', name);
+    IF removed > 0 THEN
+        PERFORM postrider.remember_removal(p.parent, p.upper_id);
+    END IF;
     -- Archived ones go with their events.
     IF p.parent = 'webhook_event_log' THEN
         DELETE FROM postrider.webhook_dead_letters AS l
@@ -260,6 +274,9 @@ BEGIN
         || ' %1$I > $1 AND %1$I <= $2 AND %1$I NOT IN (SELECT postrider.unfinished_events($1, $2))',
         p.id_column, name) USING first_id, last_id;
     GET DIAGNOSTICS pruned = ROW_COUNT;
+    IF pruned > 0 THEN
+        PERFORM postrider.remember_removal(p.parent, p.upper_id);
+    END IF;
     -- Archived ones go with their events.
     IF of = 'thin' AND p.parent = 'webhook_event_log' THEN
         DELETE FROM postrider.webhook_dead_letters AS l
@@ -346,7 +363,7 @@ $$;
 COMMENT ON FUNCTION postrider.fold_partitions(text) IS
     'Drops an expired, empty week of webhook_event_log or webhook_attempts; gives how many: 0 when there is none, null when another session does upkeep.';
 
-REVOKE ALL ON FUNCTION postrider.empty_partition(text), postrider.thin_partition(text, integer),
+REVOKE ALL ON FUNCTION postrider.remember_removal(text, uuid), postrider.empty_partition(text), postrider.thin_partition(text, integer),
     postrider.remove_payloads(text, integer), postrider.fold_partitions(text) FROM PUBLIC;
 
 DO $$

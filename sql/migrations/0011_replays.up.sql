@@ -146,10 +146,11 @@ COMMENT ON FUNCTION postrider.check_replay(jsonb) IS 'Part of replay_plan: an er
 CREATE FUNCTION postrider.check_backfill(r postrider.webhook_replays) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- Of this event and of later ones every attempt is there: whole weeks go. Null when none has gone.
-    known_from uuid := (SELECT p.lower_id FROM postrider.partitions('webhook_attempts') AS p
-                        WHERE (p.upper_id <= postrider.expiry('webhook_attempts')) IS NOT TRUE
-                        ORDER BY p.lower_id NULLS FIRST LIMIT 1);
+    -- Of this event and of later ones every attempt is there, and stays for now: whole weeks go. Null when none has gone.
+    known_from uuid := greatest((SELECT g.attempts_gone_to FROM postrider.webhook_retention AS g),
+                                (SELECT p.upper_id FROM postrider.partitions('webhook_attempts') AS p
+                                 WHERE p.upper_id <= postrider.expiry('webhook_attempts') AND p.lower_id IS NOT NULL
+                                 ORDER BY p.upper_id DESC LIMIT 1));
     made_at    timestamptz := (SELECT d.created_at FROM postrider.webhook_destinations AS d WHERE d.id = r.destination_id);
 BEGIN
     IF EXISTS (SELECT FROM postrider.webhook_event_log AS e
@@ -157,13 +158,13 @@ BEGIN
         RAISE EXCEPTION 'retention removed the attempts of events before %: which of them the endpoint got is not known',
             postrider.event_id_time(known_from)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give it since that time'
-                || CASE WHEN r.from_id < postrider.event_id_at(made_at) THEN format(', or until %s, when the endpoint was made', made_at)
+                || CASE WHEN r.from_id < postrider.event_id_at(made_at) THEN format(', or until %s, when the endpoint was made', made_at - interval '1 millisecond')
                         ELSE '' END || '. A single event can be named.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.check_backfill(postrider.webhook_replays) IS
-    'Part of replay_plan: an error when nobody knows any more which of the events a backfill looks at were sent.';
+    'Part of replay_plan and replay_next: an error when nobody knows any more which of the events a backfill looks at were sent.';
 
 CREATE FUNCTION postrider.replay_plan(criteria jsonb) RETURNS postrider.webhook_replays LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -380,6 +381,7 @@ CREATE FUNCTION postrider.replay_next(replay bigint, most integer,
     LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     r       postrider.webhook_replays;
+    rest    postrider.webhook_replays;
     room    bigint;
     last_id uuid;
     looked  bigint := 0;
@@ -412,6 +414,12 @@ BEGIN
     UPDATE postrider.webhook_replays AS p SET driven_at = clock_timestamp() WHERE p.id = replay;
     IF wait_ms > 0 OR room <= 0 THEN
         RETURN;
+    END IF;
+    -- Attempts may have gone since it began, while it was paused or slow.
+    IF r.what = 'backfill' AND NOT r.criteria ? 'event' THEN
+        rest := r;
+        rest.from_id := r.done_event_id;
+        PERFORM postrider.check_backfill(rest);
     END IF;
     IF r.what = 'dead_letters' THEN
         SELECT l.event_id INTO last_id FROM postrider.webhook_dead_letters AS l

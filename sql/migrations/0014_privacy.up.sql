@@ -178,7 +178,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT jsonb_object_agg(f.key, b.doc -> f.key) AS before, jsonb_object_agg(f.key, f.value) AS after
             FROM jsonb_each(a.doc) AS f
-            WHERE f.value IS DISTINCT FROM b.doc -> f.key AND f.key NOT IN ('updated_at', 'upkeep_at', 'sealed_to')
+            WHERE f.value IS DISTINCT FROM b.doc -> f.key AND f.key NOT IN ('updated_at', 'upkeep_at', 'attempts_gone_to', 'sealed_to')
         ) AS c
         CROSS JOIN LATERAL postrider.audited_object(TG_ARGV[0], a.doc) AS o
         WHERE c.after IS NOT NULL;

@@ -76,7 +76,16 @@ import Testing
                 #expect(try await db.line(order(times)) != "", "\(times)")
             }
             try await db.run("UPDATE postrider.webhook_retention SET keep_events = NULL, keep_attempts = NULL")
-            #expect(try await db.line(long) != "")
+            let id = try await db.line(long)
+            // It had begun, and was paused, when attempts went: to keep them for longer now does not bring them back.
+            let next = "SELECT events <> '{}' FROM postrider.replay_next(\(id), 10)"
+            #expect(try await db.line(next) == "t")
+            try await db.run(
+                """
+                SELECT postrider.remember_removal('webhook_attempts', id) FROM postrider.webhook_event_log ORDER BY id DESC LIMIT 1
+                """)
+            #expect(try await db.refusal(next).message.hasPrefix("retention removed the attempts of events before "))
+            #expect(try await db.refusal(long).sqlState == "22023")
         }
     }
 }
