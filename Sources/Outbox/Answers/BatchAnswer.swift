@@ -17,7 +17,7 @@ public enum BatchAnswer {
         // Most receivers answer with nothing, or with a word.
         guard body.first(where: { $0 > UInt8(ascii: " ") }) == UInt8(ascii: "{") else { return [] }
         // What does not parse is some other text, unless the list stands in it: then it was cut off or written badly.
-        guard let value = try? JSONValue(parsing: body), case .object(let members) = value else {
+        guard let value = try? JSONValue(parsing: body, refusesTwins: false), case .object(let members) = value else {
             return body.firstRange(of: Array("\"\(member)\"".utf8)) == nil ? [] : batch()
         }
         switch members[member] {

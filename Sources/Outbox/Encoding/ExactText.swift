@@ -1,4 +1,6 @@
-// Names of organizations and users as keys. Used where destinations and settings are found by whose they are.
+// Names as keys. Used where destinations and settings are found by whose they are, and functions by what they are called.
+
+import Glibc
 
 /// A text that equals another one only byte for byte, as in Postgres.
 ///
@@ -13,7 +15,15 @@ public struct ExactText: Hashable, Sendable {
 
     /// Whether both have the same bytes.
     public static func == (left: ExactText, right: ExactText) -> Bool {
-        left.text.utf8.elementsEqual(right.text.utf8)
+        let isSame = left.text.utf8.withContiguousStorageIfAvailable { bytes in
+            right.text.utf8.withContiguousStorageIfAvailable { others in
+                guard bytes.count == others.count, let start = bytes.baseAddress, let other = others.baseAddress else {
+                    return bytes.isEmpty && others.isEmpty
+                }
+                return memcmp(start, other, bytes.count) == 0
+            }
+        }
+        return isSame.flatMap(\.self) ?? left.text.utf8.elementsEqual(right.text.utf8)
     }
 
     /// Hashes the text; equal bytes are equal text.

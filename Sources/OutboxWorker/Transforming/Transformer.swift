@@ -48,12 +48,12 @@ final class Transformer: Sendable {
     }
 
     private struct State {
-        var lines: [String: Line] = [:]
+        var lines: [ExactText: Line] = [:]
         /// The functions that have work and are not running, in the order in which they get a turn.
-        var turns = Deque<String>()
+        var turns = Deque<ExactText>()
 
         /// Whether the line took it.
-        mutating func append(_ load: Load, to function: String) -> Bool {
+        mutating func append(_ load: Load, to function: ExactText) -> Bool {
             var line = lines[function] ?? Line()
             guard line.isOpen(at: load.since) else { return false }
             line.waiting.append(load)
@@ -63,7 +63,7 @@ final class Transformer: Sendable {
         }
 
         /// A line whose turn has ended; one that is empty and has nothing to remember is forgotten.
-        mutating func put(_ line: Line, for function: String) {
+        mutating func put(_ line: Line, for function: ExactText) {
             if !line.waiting.isEmpty { turns.append(function) }
             lines[function] = line.waiting.isEmpty && line.size == Transformer.mostAtOnce ? nil : line
         }
@@ -71,7 +71,7 @@ final class Transformer: Sendable {
 
     /// One call.
     private struct Batch {
-        let function: String
+        let function: ExactText
         let loads: [Load]
     }
 
@@ -108,9 +108,9 @@ final class Transformer: Sendable {
         }
     }
 
-    private static func function(of delivery: Delivery) -> String {
-        guard case .function(let destination) = delivery.parcel.unready else { return "" }
-        return destination.options.transformFunction ?? ""
+    private static func function(of delivery: Delivery) -> ExactText {
+        guard case .function(let destination) = delivery.parcel.unready else { return ExactText("") }
+        return ExactText(destination.options.transformFunction ?? "")
     }
 
     private static func input(of delivery: Delivery) -> (data: [UInt8], context: [UInt8]) {
@@ -143,7 +143,7 @@ final class Transformer: Sendable {
         let inputs = batch.loads.map { Self.input(of: $0.delivery) }
         do {
             let answers = try await context.links.transform { connection in
-                try await TransformStore.call(function: batch.function, inputs, on: connection)
+                try await TransformStore.call(function: batch.function.text, inputs, on: connection)
             }
             _ = trouble.end()
             end(batch, .each(answers.map { Transformed($0) }), context)

@@ -7,7 +7,8 @@ enum ReplayFilter {
     /// The filter as a function.
     ///
     /// It throws ``CommandFailure`` for a payload whose key is not there: nobody knows then whether it is wanted. One that
-    /// does not open with its key, or opens to what is not JSON, never will: it is told and left out.
+    /// does not open with its key never will: it is told and left out. One that opens to what is not JSON passes, as it does
+    /// with workers.
     ///
     /// - Parameters:
     ///   - filter: the destination's option `filter` as JSON text; empty when it has none.
@@ -19,7 +20,8 @@ enum ReplayFilter {
         do {
             let filter = try PayloadFilter(parsing: Array(filter.utf8))
             return { event in
-                guard let payload = try payload(of: event, keys) else { return false }
+                guard let data = try data(of: event, keys) else { return false }
+                guard let payload = try? ParsedPayload(parsing: data) else { return true }
                 return filter.matches(payload)
             }
         } catch {
@@ -28,16 +30,13 @@ enum ReplayFilter {
     }
 
     /// The payload as it was written; nil when it is sealed and damaged.
-    private static func payload(of event: Event, _ keys: KeyRing?) throws -> ParsedPayload? {
+    private static func data(of event: Event, _ keys: KeyRing?) throws -> [UInt8]? {
         do {
-            return try ParsedPayload(parsing: try event.opened(with: keys).data)
+            return try event.opened(with: keys).data
         } catch SealingError.missingKey(let name) {
             throw CommandFailure.failed(
                 "the payload filter cannot be asked about event \(event.id): it is sealed with key '\(name)', "
                     + "which is not in POSTRIDER_SECRET_KEYS")
-        } catch let error as PayloadError {
-            Session.remark("event \(event.id) left out: \(error)")
-            return nil
         } catch {
             Session.remark("event \(event.id) left out: its payload is sealed and does not open")
             return nil

@@ -42,6 +42,16 @@ import Testing
         }
     }
 
+    /// To Postgres they are two, to workers one.
+    @Test(arguments: [("e\u{301}", "options must not have two members whose names look alike"), ("e", nil)])
+    func membersWhoseNamesLookAlikeAreRefused(other: String, fault: String?) async throws {
+        try await withRollback { db in
+            let options = #"{"filter": {"all": [{"x": {"equals": {"\#(other)": 1, "\#("\u{e9}")": 2}}}]}}"#
+            let rows = try await db.query("SELECT postrider.option_fault($1::jsonb)", [.text(options)])
+            #expect(try rows[0].stringOrNil(0) == fault)
+        }
+    }
+
     @Test(arguments: [
         #"{"auth": {"basic": {"username": "u", "password": "${P}"}}}"#, #"{"auth": {"bearer": "${T}"}}"#,
         #"{"auth": {"jwt": {"algorithm": "HS256", "key": "${K}", "issuer": "x", "claims": {"a": 1}}}}"#,
