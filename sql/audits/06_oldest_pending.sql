@@ -8,7 +8,8 @@
 \else
     \set rows 20
 \endif
-SELECT e.id AS event_id, e.event_type, e.organization_id, e.priority, clock_timestamp() - e.created_at AS waiting
+SELECT e.id AS event_id, e.event_type, e.organization_id, e.priority,
+       CASE WHEN isfinite(e.created_at) THEN clock_timestamp() - e.created_at END AS waiting
 FROM (
     SELECT u.id
     FROM (SELECT id, priority, more FROM postrider.webhook_queue ORDER BY priority, id LIMIT :rows) AS q

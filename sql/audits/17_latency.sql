@@ -16,9 +16,9 @@ SELECT date_trunc('minute', e.created_at) AS minute, count(*) AS deliveries,
        round((1000 * max(l.seconds))::numeric, 1) AS max_ms
 FROM postrider.webhook_attempts AS a
 JOIN postrider.webhook_event_log AS e ON e.id = a.event_id
-CROSS JOIN LATERAL (SELECT date_part('epoch', a.attempted_at - e.created_at) AS seconds) AS l
+CROSS JOIN LATERAL (SELECT date_part('epoch', CASE WHEN isfinite(e.created_at) THEN a.attempted_at - e.created_at END) AS seconds) AS l
 WHERE a.event_id >= postrider.event_id_at(now() - :'minutes'::float8 * interval '1 minute')
   AND e.id >= postrider.event_id_at(now() - :'minutes'::float8 * interval '1 minute')
-  AND a.outcome = 0 AND a.attempt_number = 1
+  AND a.outcome = 0 AND a.attempt_number = 1 AND isfinite(e.created_at)
 GROUP BY 1
 ORDER BY 1 DESC;

@@ -185,7 +185,7 @@ BEGIN
     IF postrider.is_built_in_profile(NEW.profile) THEN
         RETURN NEW;
     END IF;
-    PERFORM FROM postrider.webhook_profiles WHERE name = NEW.profile FOR KEY SHARE;
+    PERFORM FROM postrider.webhook_profiles WHERE name = NEW.profile FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no profile %', quote_literal(left(NEW.profile, 64))
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'profile',

@@ -15,8 +15,8 @@ public struct AdminRequest: Sendable {
         self.timeout = timeout
     }
 
-    /// For what reads every event of a time, of which there may be hundreds of millions, and for changes of destinations,
-    /// with which all goes that waits for them; an hour.
+    /// For what reads every event of a time, of which there may be hundreds of millions, and for changes of destinations and
+    /// dead letters, with which all goes that waits for them; an hour.
     private static let longest = Duration.seconds(3600)
 
     /// Creates an endpoint.
@@ -54,7 +54,7 @@ public struct AdminRequest: Sendable {
     /// Shows a dead letter with its attempts and how its destination is doing.
     public static let deadLetterShow = AdminRequest(Queries.deadLetterShow)
     /// Archives dead letters.
-    public static let deadLetterArchive = AdminRequest(Queries.deadLetterArchive)
+    public static let deadLetterArchive = AdminRequest(Queries.deadLetterArchive, timeout: longest)
     /// Counts what a replay would send.
     public static let replayPlan = AdminRequest(Queries.replayPlan, timeout: longest)
     /// Stores a replay; ``ReplayStore`` drives it.
@@ -138,7 +138,16 @@ public enum AdminStore {
         _ request: AdminRequest, _ document: [UInt8], on connection: Connection
     ) async throws -> [[UInt8]] {
         let statement = Statement(name: request.statement.name, sql: request.statement.sql, prepare: false)
-        let rows = try await connection.query(statement, [.utf8(document)], timeout: request.timeout)
+        let rows =
+            if let timeout = request.timeout {
+                try await Transaction.run(on: connection) {
+                    // The time is for what there is to do, and not to wait for somebody who changes the same.
+                    try await connection.script("SET LOCAL lock_timeout = '30s'", name: "AdminLockTimeout")
+                    return try await connection.query(statement, [.utf8(document)], timeout: timeout)
+                }
+            } else {
+                try await connection.query(statement, [.utf8(document)])
+            }
         return try (0..<rows.count).map { try rows[$0].bytes(0) }
     }
 }

@@ -3345,6 +3345,10 @@ BEGIN
         RETURN 'options must be a JSON object';
     ELSIF octet_length(options::text) > 65536 THEN
         RETURN 'options must not exceed 64 KiB';
+    ELSIF EXISTS (SELECT FROM jsonb_path_query(options, 'strict $.** ? (@.type() == "object")') AS o (members)
+                  WHERE (SELECT count(*) > count(DISTINCT normalize(k.name)) FROM jsonb_object_keys(o.members) AS k (name))) THEN
+        -- Two to Postgres, and one to workers.
+        RETURN 'options must not have two members whose names look alike';
     END IF;
     FOR name, value IN SELECT o.key, o.value FROM jsonb_each(options) AS o ORDER BY o.key LOOP
         fits := CASE name
@@ -3471,10 +3475,10 @@ BEGIN
     -- A column that a statement left out is null here and gets its default later. Sealing changes values and no names; of what
     -- it does nothing is judged, since one header that was forced in, too long to be sealed say, would stop it for all.
     fault := CASE
+        WHEN names = had AND current_setting('postrider.only_seals', true) = 'on' THEN NULL
         WHEN names = had THEN postrider.header_fault(
             (SELECT coalesce(jsonb_object_agg(h.key, h.value), '{}') FROM jsonb_each(d.headers) AS h
-             WHERE h.value IS DISTINCT FROM was.headers -> h.key
-               AND (h.value #>> '{}' ~ '^sealed:v[0-9]+:[^:[:space:]]+:[A-Za-z0-9+/=]+$') IS NOT TRUE))
+             WHERE h.value IS DISTINCT FROM was.headers -> h.key))
         WHEN is_new OR d.headers IS DISTINCT FROM was.headers THEN postrider.header_fault(coalesce(d.headers, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
@@ -3745,6 +3749,7 @@ CREATE TABLE postrider.webhook_retention (
     keep_attempts interval DEFAULT '30 days',
     keep_payloads interval,
     upkeep_at     timestamptz NOT NULL DEFAULT '-infinity',
+    attempts_gone_to uuid,
     CONSTRAINT webhook_retention_pkey PRIMARY KEY (one_row),
     CONSTRAINT there_is_one_row CHECK (one_row),
     CONSTRAINT ages_are_positive CHECK (least(keep_events, keep_attempts, keep_payloads) > interval '0'),
@@ -3758,6 +3763,8 @@ COMMENT ON COLUMN postrider.webhook_retention.keep_events IS 'Age at which settl
 COMMENT ON COLUMN postrider.webhook_retention.keep_attempts IS 'Age at which attempts of settled events go; null for as long as the events; default 30 days.';
 COMMENT ON COLUMN postrider.webhook_retention.keep_payloads IS 'Age at which data of settled events is replaced by a marker; null for as long as the events.';
 COMMENT ON COLUMN postrider.webhook_retention.upkeep_at IS 'When a worker last began a round of upkeep.';
+COMMENT ON COLUMN postrider.webhook_retention.attempts_gone_to IS
+    'Attempts of events before this id have been removed, all or some; null while none have. It never goes back.';
 COMMENT ON COLUMN postrider.webhook_retention.one_row IS 'Always true: there is one row.';
 
 CREATE TABLE postrider.webhook_retention_progress (
@@ -3921,6 +3928,14 @@ $$;
 COMMENT ON FUNCTION postrider.expired_partition(text, text) IS
     'Part of upkeep: a partition whose rows, or payloads, are all older than the settings keep; an error for any other.';
 
+-- Who got an event can be asked of its attempts only: a backfill has to know of which they are gone.
+CREATE FUNCTION postrider.remember_removal(parent text, upper_id uuid) RETURNS void LANGUAGE sql VOLATILE AS $$
+    UPDATE postrider.webhook_retention AS r SET attempts_gone_to = upper_id
+    WHERE parent = 'webhook_attempts' AND (r.attempts_gone_to >= upper_id) IS NOT TRUE
+$$;
+COMMENT ON FUNCTION postrider.remember_removal(text, uuid) IS
+    'Part of upkeep: notes that attempts of events before an id have been removed; rows of other tables are not noted.';
+
 -- The lock comes first and the look second, in a later snapshot: whoever is using the week has then committed, and
 -- whoever comes next finds it empty. A replay locks the rows of its events, so it cannot pass by unseen.
 CREATE FUNCTION postrider.empty_partition(name text) RETURNS bigint
@@ -3940,6 +3955,9 @@ BEGIN
     END IF;
     removed := postrider.count_rows(name);
     EXECUTE format('TRUNCATE postrider.%I', name);
+    IF removed > 0 THEN
+        PERFORM postrider.remember_removal(p.parent, p.upper_id);
+    END IF;
     -- Archived ones go with their events.
     IF p.parent = 'webhook_event_log' THEN
         DELETE FROM postrider.webhook_dead_letters AS l
@@ -3991,6 +4009,9 @@ BEGIN
         || ' %1$I > $1 AND %1$I <= $2 AND %1$I NOT IN (SELECT postrider.unfinished_events($1, $2))',
         p.id_column, name) USING first_id, last_id;
     GET DIAGNOSTICS pruned = ROW_COUNT;
+    IF pruned > 0 THEN
+        PERFORM postrider.remember_removal(p.parent, p.upper_id);
+    END IF;
     -- Archived ones go with their events.
     IF of = 'thin' AND p.parent = 'webhook_event_log' THEN
         DELETE FROM postrider.webhook_dead_letters AS l
@@ -4077,7 +4098,7 @@ $$;
 COMMENT ON FUNCTION postrider.fold_partitions(text) IS
     'Drops an expired, empty week of webhook_event_log or webhook_attempts; gives how many: 0 when there is none, null when another session does upkeep.';
 
-REVOKE ALL ON FUNCTION postrider.empty_partition(text), postrider.thin_partition(text, integer),
+REVOKE ALL ON FUNCTION postrider.remember_removal(text, uuid), postrider.empty_partition(text), postrider.thin_partition(text, integer),
     postrider.remove_payloads(text, integer), postrider.fold_partitions(text) FROM PUBLIC;
 
 DO $$
@@ -4107,7 +4128,7 @@ INSERT INTO postrider.webhook_migrations (version, name) VALUES (9, 'retention')
 -- Undoes 0009. Lost: how long things are kept. Weeks that are gone stay gone; the partition "earlier" stays.
 DROP FUNCTION postrider.fold_partitions(text), postrider.remove_payloads(text, integer),
     postrider.thin_partition(text, integer), postrider.prune_batch(text, text, integer), postrider.begin_pass(text, text),
-    postrider.empty_partition(text), postrider.expired_partition(text, text), postrider.begin_upkeep(),
+    postrider.empty_partition(text), postrider.remember_removal(text, uuid), postrider.expired_partition(text, text), postrider.begin_upkeep(),
     postrider.retention_plan(), postrider.count_rows(text), postrider.has_rows(text), postrider.expiry(text),
     postrider.is_removed(jsonb), postrider.removed_payload(), postrider.unfinished_events(uuid, uuid),
     postrider.partitions(text);
@@ -4681,10 +4702,11 @@ COMMENT ON FUNCTION postrider.check_replay(jsonb) IS 'Part of replay_plan: an er
 CREATE FUNCTION postrider.check_backfill(r postrider.webhook_replays) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- Of this event and of later ones every attempt is there: whole weeks go. Null when none has gone.
-    known_from uuid := (SELECT p.lower_id FROM postrider.partitions('webhook_attempts') AS p
-                        WHERE (p.upper_id <= postrider.expiry('webhook_attempts')) IS NOT TRUE
-                        ORDER BY p.lower_id NULLS FIRST LIMIT 1);
+    -- Of this event and of later ones every attempt is there, and stays for now: whole weeks go. Null when none has gone.
+    known_from uuid := greatest((SELECT g.attempts_gone_to FROM postrider.webhook_retention AS g),
+                                (SELECT p.upper_id FROM postrider.partitions('webhook_attempts') AS p
+                                 WHERE p.upper_id <= postrider.expiry('webhook_attempts') AND p.lower_id IS NOT NULL
+                                 ORDER BY p.upper_id DESC LIMIT 1));
     made_at    timestamptz := (SELECT d.created_at FROM postrider.webhook_destinations AS d WHERE d.id = r.destination_id);
 BEGIN
     IF EXISTS (SELECT FROM postrider.webhook_event_log AS e
@@ -4692,13 +4714,13 @@ BEGIN
         RAISE EXCEPTION 'retention removed the attempts of events before %: which of them the endpoint got is not known',
             postrider.event_id_time(known_from)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give it since that time'
-                || CASE WHEN r.from_id < postrider.event_id_at(made_at) THEN format(', or until %s, when the endpoint was made', made_at)
+                || CASE WHEN r.from_id < postrider.event_id_at(made_at) THEN format(', or until %s, when the endpoint was made', made_at - interval '1 millisecond')
                         ELSE '' END || '. A single event can be named.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.check_backfill(postrider.webhook_replays) IS
-    'Part of replay_plan: an error when nobody knows any more which of the events a backfill looks at were sent.';
+    'Part of replay_plan and replay_next: an error when nobody knows any more which of the events a backfill looks at were sent.';
 
 CREATE FUNCTION postrider.replay_plan(criteria jsonb) RETURNS postrider.webhook_replays LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -4915,6 +4937,7 @@ CREATE FUNCTION postrider.replay_next(replay bigint, most integer,
     LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     r       postrider.webhook_replays;
+    rest    postrider.webhook_replays;
     room    bigint;
     last_id uuid;
     looked  bigint := 0;
@@ -4947,6 +4970,12 @@ BEGIN
     UPDATE postrider.webhook_replays AS p SET driven_at = clock_timestamp() WHERE p.id = replay;
     IF wait_ms > 0 OR room <= 0 THEN
         RETURN;
+    END IF;
+    -- Attempts may have gone since it began, while it was paused or slow.
+    IF r.what = 'backfill' AND NOT r.criteria ? 'event' THEN
+        rest := r;
+        rest.from_id := r.done_event_id;
+        PERFORM postrider.check_backfill(rest);
     END IF;
     IF r.what = 'dead_letters' THEN
         SELECT l.event_id INTO last_id FROM postrider.webhook_dead_letters AS l
@@ -5312,7 +5341,7 @@ BEGIN
     IF postrider.is_built_in_profile(NEW.profile) THEN
         RETURN NEW;
     END IF;
-    PERFORM FROM postrider.webhook_profiles WHERE name = NEW.profile FOR KEY SHARE;
+    PERFORM FROM postrider.webhook_profiles WHERE name = NEW.profile FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no profile %', quote_literal(left(NEW.profile, 64))
             USING ERRCODE = 'invalid_parameter_value', COLUMN = 'profile',
@@ -5659,7 +5688,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT jsonb_object_agg(f.key, b.doc -> f.key) AS before, jsonb_object_agg(f.key, f.value) AS after
             FROM jsonb_each(a.doc) AS f
-            WHERE f.value IS DISTINCT FROM b.doc -> f.key AND f.key NOT IN ('updated_at', 'upkeep_at', 'sealed_to')
+            WHERE f.value IS DISTINCT FROM b.doc -> f.key AND f.key NOT IN ('updated_at', 'upkeep_at', 'attempts_gone_to', 'sealed_to')
         ) AS c
         CROSS JOIN LATERAL postrider.audited_object(TG_ARGV[0], a.doc) AS o
         WHERE c.after IS NOT NULL;
@@ -7321,7 +7350,8 @@ ORDER BY 3;
 \else
     \set rows 20
 \endif
-SELECT e.id AS event_id, e.event_type, e.organization_id, e.priority, clock_timestamp() - e.created_at AS waiting
+SELECT e.id AS event_id, e.event_type, e.organization_id, e.priority,
+       CASE WHEN isfinite(e.created_at) THEN clock_timestamp() - e.created_at END AS waiting
 FROM (
     SELECT u.id
     FROM (SELECT id, priority, more FROM postrider.webhook_queue ORDER BY priority, id LIMIT :rows) AS q
@@ -7579,10 +7609,10 @@ SELECT date_trunc('minute', e.created_at) AS minute, count(*) AS deliveries,
        round((1000 * max(l.seconds))::numeric, 1) AS max_ms
 FROM postrider.webhook_attempts AS a
 JOIN postrider.webhook_event_log AS e ON e.id = a.event_id
-CROSS JOIN LATERAL (SELECT date_part('epoch', a.attempted_at - e.created_at) AS seconds) AS l
+CROSS JOIN LATERAL (SELECT date_part('epoch', CASE WHEN isfinite(e.created_at) THEN a.attempted_at - e.created_at END) AS seconds) AS l
 WHERE a.event_id >= postrider.event_id_at(now() - :'minutes'::float8 * interval '1 minute')
   AND e.id >= postrider.event_id_at(now() - :'minutes'::float8 * interval '1 minute')
-  AND a.outcome = 0 AND a.attempt_number = 1
+  AND a.outcome = 0 AND a.attempt_number = 1 AND isfinite(e.created_at)
 GROUP BY 1
 ORDER BY 1 DESC;
 
@@ -8606,11 +8636,10 @@ WITH said AS MATERIALIZED (
         AS f (id, opens, pause, failing, failure, url)
 ), there AS MATERIALIZED (
     -- A row that was deleted meanwhile has no breaker, and what failed at another URL says nothing of this one. A row that
-    -- somebody holds is left for later: to wait for it would hold up all others. This lock is the foreign key's own.
+    -- somebody changes or has locked is left for later: it may have another URL then, and to wait would hold up all others.
     SELECT d.id FROM said JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url
-    FOR KEY SHARE OF d SKIP LOCKED
+    FOR SHARE OF d SKIP LOCKED
 ), known AS MATERIALIZED (
-    -- Whoever changes a URL, and has not committed it, has deleted this.
     SELECT b.destination_id AS id FROM there JOIN postrider.webhook_breakers AS b ON b.destination_id = there.id
     FOR UPDATE OF b SKIP LOCKED
 ), told AS (
@@ -8623,7 +8652,7 @@ WITH said AS MATERIALIZED (
     FROM said AS f JOIN there ON there.id = f.id
     WHERE EXISTS (SELECT FROM known WHERE known.id = f.id)
        OR NOT EXISTS (SELECT FROM postrider.webhook_breakers AS o WHERE o.destination_id = f.id)
-    -- In order, so that two workers do not wait for each other.
+    -- In order, so that two workers seldom wait for each other: for rows that are new to both.
     ORDER BY f.id
     ON CONFLICT (destination_id) DO UPDATE SET
         failing_since = least(b.failing_since, excluded.failing_since),
