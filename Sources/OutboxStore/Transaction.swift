@@ -4,13 +4,14 @@ public import Postgres
 
 /// Runs something in one transaction. The connection must be the caller's alone meanwhile.
 public enum Transaction {
-    /// Begins, runs, commits; undoes everything when `body` throws.
+    /// Begins, runs, commits; undoes everything when `body` throws. Each statement sees what was committed before it, whatever
+    /// the isolation of the session is.
     ///
     /// - Throws: what `body` throws; `PostgresError`.
     public static func run<Result>(
         on connection: Connection, _ body: () async throws -> Result
     ) async throws -> Result {
-        try await connection.script("BEGIN", name: "TransactionBegin")
+        try await connection.script("BEGIN ISOLATION LEVEL READ COMMITTED", name: "TransactionBegin")
         let result = try await undoing(on: connection, body)
         try await connection.script("COMMIT", name: "TransactionCommit")
         return result

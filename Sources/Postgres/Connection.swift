@@ -26,11 +26,29 @@ public final class Connection: Sendable {
     ///
     /// - Parameter settings: where and how; `connectTimeout` bounds the whole attempt.
     /// - Returns: an open connection, watched by the reactor.
-    /// - Throws: ``PostgresError`` of code `invalidSettings`, `connectionFailed`, `timedOut` or `cancelled`.
+    /// - Throws: ``PostgresError`` of code `invalidSettings`, `connectionFailed`, `timedOut` or `cancelled`; with
+    ///   `sessionSettings` also as ``query(_:_:timeout:)``.
     public static func open(_ settings: ConnectionSettings) async throws -> Connection {
         let notices = NoticeBox()
         let handle = try await Dialer.dial(settings, notices: notices)
-        return try Connection(handle, settings, notices)
+        let connection = try Connection(handle, settings, notices)
+        if !settings.sessionSettings.isEmpty {
+            try await connection.begin(with: settings.sessionSettings, within: settings.connectTimeout)
+        }
+        return connection
+    }
+
+    /// Sets what the session begins with. As an option of the start poolers refuse it, so it is a question of its own.
+    private func begin(with values: [String: String], within limit: Duration) async throws {
+        let (names, texts): ([String], [String]) = (Array(values.keys), Array(values.values))
+        // A pooler tells its clients a process id of its own: in a session that it lends nothing must stay behind.
+        let set = Statement(
+            name: "SessionSettings",
+            sql: """
+                SELECT pg_catalog.set_config(s.name, s.value, false)
+                FROM pg_catalog.unnest($1::text[], $2::text[]) AS s (name, value) WHERE pg_catalog.pg_backend_pid() = $3::int4
+                """, prepare: false)
+        _ = try await query(set, [.texts(names), .texts(texts), .int4(processID)], timeout: limit)
     }
 
     private init(_ handle: Dialer.Handle, _ settings: ConnectionSettings, _ notices: NoticeBox) throws {

@@ -16,6 +16,9 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible {
     /// Whether statements are prepared on the server. Default true; false for poolers that share server connections
     /// without following prepared statements (PgBouncer before 1.21).
     public var prepares = true
+    /// Settings of Postgres by name (`statement_timeout` …) that each session begins with, whatever the role or the database
+    /// sets; none by default. Left out behind a pooler, whose sessions are others' too.
+    public var sessionSettings: [String: String] = [:]
     /// What the URL says, or why it cannot be read.
     private let url: Result<[String: String], PostgresError>
 

@@ -40,6 +40,17 @@ import Testing
         #expect(try await connection.row("SELECT $1::text", [.text("ü€")]).string(0) == "ü€")
     }
 
+    @Test func sessionBeginsWithItsSettingsWhateverIsSetElsewhere() async throws {
+        let connection = try await connect {
+            $0.parameters["options"] = "-c statement_timeout=59s -c lock_timeout=58s"
+            $0.sessionSettings = ["statement_timeout": "0", "default_transaction_isolation": "read committed"]
+        }
+        let found = try await connection.row("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
+        #expect(try [found.string(0), found.string(1)] == ["0", "58s"])
+        let error = await failure { try await connect { $0.sessionSettings = ["no_such_setting": "1"] } }
+        #expect(error?.sqlState == "42704")
+    }
+
     @Test func refusedConnectionFails() async throws {
         let socket = try LoopbackSocket(isListening: false)
         let settings = ConnectionSettings(url: "postgres://u:hunter22@127.0.0.1:\(socket.port)/d")

@@ -119,8 +119,10 @@ public struct Migrator: Sendable {
     private func changeOnce(_ migration: Migration, sql: (Int) -> String?) async throws -> Bool {
         let name = "migration \(migration.version) \(migration.name)"
         _ = try await connection.script(
-            "BEGIN; SELECT pg_advisory_xact_lock(7740, 1); SET LOCAL lock_timeout = '\(Self.lockTimeout)'", name: name,
-            timeout: Self.deadline)
+            """
+            BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(7740, 1);
+            SET LOCAL lock_timeout = '\(Self.lockTimeout)'
+            """, name: name, timeout: Self.deadline)
         do {
             guard let sql = sql(try await version()) else {
                 _ = try await connection.script("ROLLBACK", name: name)

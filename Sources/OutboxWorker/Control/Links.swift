@@ -13,7 +13,9 @@ final class Links: Sendable {
     let isDeaf: Bool
 
     /// What each transaction on the work connection begins with: behind a pooler it may run in any session.
-    var workSettings: [Step] { isPooled ? [WorkerStore.workSettings(isLocal: true)] : [] }
+    var workSettings: [Step] {
+        isPooled ? [SessionSettings.readCommitted, WorkerStore.workSettings(isLocal: true)] : []
+    }
 
     private let settings: WorkerSettings
     private let logger: Logger
@@ -75,12 +77,13 @@ final class Links: Sendable {
     /// How long a notification may take at the start; 500 ms.
     private static let hearing = Duration.milliseconds(500)
 
-    /// What workers ask of every connection: bounded waits, and of several hosts the one that takes writes, unless the
-    /// URL says otherwise (libpq, `target_session_attrs`).
+    /// What workers ask of every connection: settings of their own, bounded waits, and of several hosts the one that takes
+    /// writes, unless the URL says otherwise (libpq, `target_session_attrs`).
     private static func bounded(
         _ database: ConnectionSettings, queryTimeout: Duration? = nil
     ) -> ConnectionSettings {
         var database = database.writable
+        database.sessionSettings = SessionSettings.own
         database.connectTimeout = min(database.connectTimeout, connectDeadline)
         if let queryTimeout { database.queryTimeout = queryTimeout }
         return database

@@ -24,7 +24,9 @@ struct Session {
     /// Connects, runs, closes.
     static func with<Result>(_ body: (Session) async throws -> Result) async throws -> Result {
         let settings = try await Settings.load()
-        let connection = try await Connection.open(settings.database)
+        var database = settings.database
+        database.sessionSettings = SessionSettings.own
+        let connection = try await Connection.open(database)
         do {
             let result = try await body(
                 Session(

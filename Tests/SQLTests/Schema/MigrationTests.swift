@@ -92,6 +92,31 @@ import Testing
         }
     }
 
+    /// Serializable sessions, as a role or a database may have them: what waits for a lock must see what was done meanwhile.
+    @Test func transactionsAreReadCommittedWhateverTheDatabaseSets() async throws {
+        try await withDatabase { db in
+            let strict = ["options": "-c default_transaction_isolation=serializable"]
+            let connection = try await Connection.open(ConnectionSettings(url: db.url, parameters: strict))
+            let show = Statement(name: "show", sql: "SHOW transaction_isolation", prepare: false)
+            #expect(try await connection.query(show)[0].string(0) == "serializable")
+            try await Transaction.run(on: connection) {
+                #expect(try await connection.query(show)[0].string(0) == "read committed")
+            }
+            // As behind a pooler, where nothing may stay behind.
+            let results = try await connection.pipeline([
+                SessionSettings.readCommitted, WorkerStore.workSettings(isLocal: true), Step(show),
+            ])
+            #expect(try results[2][0].string(0) == "read committed")
+            #expect(try await connection.query(show)[0].string(0) == "serializable")
+            await connection.close()
+            var own = ConnectionSettings(url: db.url, parameters: strict)
+            own.sessionSettings = SessionSettings.own
+            let session = try await Connection.open(own)
+            #expect(try await session.query(show)[0].string(0) == "read committed")
+            await session.close()
+        }
+    }
+
     @Test func downFilesWorkWithPsqlAlsoAfterUse() async throws {
         try await withDatabase { db in
             try await db.run(

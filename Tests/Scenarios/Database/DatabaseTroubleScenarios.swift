@@ -50,6 +50,36 @@ extension Scenarios {
             #expect(try tallies.int(0) + tallies.int(1) == receiver.received.count)
         }
 
+        /// What suits the sessions of an application would stop a worker, or show it lines of ordering keys as they were before
+        /// it had their lock.
+        @Test func settingsOfTheDatabaseAreNotThoseOfWorkers() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url(), settings: #"options = '{"order": true}'"#)
+            let name = try await outpost.text("SELECT current_database()")
+            for setting in [
+                "default_transaction_isolation = 'serializable'", "statement_timeout = '500ms'", "lock_timeout = '1ms'",
+                "standard_conforming_strings = off", "search_path = ''", "TimeZone = 'Asia/Tokyo'", "DateStyle = 'SQL, DMY'",
+                "IntervalStyle = 'sql_standard'", "bytea_output = 'escape'", "extra_float_digits = 0", "client_encoding = 'LATIN1'",
+            ] {
+                try await outpost.sql("ALTER DATABASE \"\(name)\" SET \(setting)")
+            }
+            try await outpost.withWorkers(2) {
+                for _ in 0..<50 {
+                    try await outpost.sql(
+                        "SELECT postrider.emit('a.b', jsonb_build_object('n', n), ordering_key => 'k' || n) FROM generate_series(1, 4) AS n")
+                }
+                try await receiver.wait(for: 200)
+                try await outpost.settled()
+            }
+            #expect(try await outpost.count("postrider.webhook_attempts WHERE outcome = 0") == 200)
+            let keys = receiver.received.map { (key: ($0.json["data"] as? [String: Any])?["n"] as? Int ?? 0, id: $0.id) }
+            for key in 1...4 {
+                let ids = keys.filter { $0.key == key }.map(\.id)
+                #expect(ids.count == 50 && ids == ids.sorted(), "key \(key)")
+            }
+        }
+
         /// On a server of its own: the setting is one of the whole server.
         @Test func readOnlyServerIsWaitedOut() async throws {
             let cluster = try CrashableCluster()
