@@ -4210,31 +4210,65 @@ $$;
 COMMENT ON FUNCTION postrider.release_keys(integer[], text[], uuid[]) IS
     'Ends the turn of events at the head of their keys, three arrays in parallel, and makes those behind them due; how many. What is no head is passed over. The caller holds the advisory lock (7746, 1).';
 
--- Heals what no transaction should leave, and what a change of the option does: called once a minute.
+-- Heals what no transaction should leave, and what a change of the option does: called once a minute. Looks through all lines
+-- without their lock, which every claim of ordered events waits for: millions of blocked ones take seconds to read. What is
+-- found is looked at again behind the lock, which nearly always nobody has to take.
 CREATE FUNCTION postrider.sweep_keys() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    swept integer := 0;
-    part  integer;
+    strays             integer[];
+    line_destinations  integer[];
+    line_keys          text[];
+    spent_destinations integer[];
+    spent_keys         text[];
+    spent_heads        uuid[];
+    swept              integer := 0;
+    part               integer;
 BEGIN
     IF NOT EXISTS (SELECT FROM postrider.webhook_keys)
         AND NOT EXISTS (SELECT FROM postrider.webhook_retries WHERE ordering_key IS NOT NULL) THEN
         RETURN 0;
     END IF;
+    -- Destinations that keep no order any more.
+    SELECT array_agg(w.destination_id) INTO strays FROM (
+        SELECT r.destination_id FROM postrider.webhook_retries AS r WHERE r.ordering_key IS NOT NULL
+        UNION SELECT k.destination_id FROM postrider.webhook_keys AS k
+    ) AS w
+    WHERE NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                      WHERE d.id = w.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
+    -- Lines without a head.
+    SELECT array_agg(w.destination_id), array_agg(w.ordering_key) INTO line_destinations, line_keys FROM (
+        SELECT DISTINCT r.destination_id, r.ordering_key FROM postrider.webhook_retries AS r
+        WHERE r.ordering_key IS NOT NULL
+          AND NOT EXISTS (SELECT FROM postrider.webhook_keys AS k
+                          WHERE k.destination_id = r.destination_id AND k.ordering_key = r.ordering_key)
+    ) AS w;
+    -- Heads of which nothing is left: neither claimed nor waiting nor dead. A minute old, because a claim may be new, or of a
+    -- clock that has gone back since.
+    SELECT array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head)
+    INTO spent_destinations, spent_keys, spent_heads
+    FROM postrider.webhook_keys AS k
+    WHERE k.headed_at NOT BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp() + interval '1 minute'
+      AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = k.head AND r.destination_id = k.destination_id)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = k.head AND l.destination_id = k.destination_id)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE k.head = ANY (c.event_ids));
+    IF num_nonnulls(strays, line_keys, spent_keys) = 0 THEN
+        RETURN 0;
+    END IF;
     PERFORM pg_catalog.pg_advisory_xact_lock(7746, 1);
-    -- What waits for a destination that keeps no order any more.
     UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
-    WHERE r.ordering_key IS NOT NULL
+    WHERE r.destination_id = ANY (strays) AND r.ordering_key IS NOT NULL
       AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
                       WHERE d.id = r.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
     GET DIAGNOSTICS swept = ROW_COUNT;
     -- A line without a head gets its first as the head.
     WITH first AS MATERIALIZED (
-        SELECT DISTINCT ON (r.destination_id, r.ordering_key) r.destination_id, r.ordering_key, r.event_id
-        FROM postrider.webhook_retries AS r
-        WHERE r.ordering_key IS NOT NULL
-          AND NOT EXISTS (SELECT FROM postrider.webhook_keys AS k
-                          WHERE k.destination_id = r.destination_id AND k.ordering_key = r.ordering_key)
-        ORDER BY r.destination_id, r.ordering_key, r.event_id
+        SELECT w.destination_id, w.ordering_key, r.event_id
+        FROM unnest(line_destinations, line_keys) AS w (destination_id, ordering_key), LATERAL (
+            SELECT n.event_id FROM postrider.webhook_retries AS n
+            WHERE n.destination_id = w.destination_id AND n.ordering_key = w.ordering_key
+            ORDER BY n.event_id LIMIT 1) AS r
+        WHERE NOT EXISTS (SELECT FROM postrider.webhook_keys AS k
+                          WHERE k.destination_id = w.destination_id AND k.ordering_key = w.ordering_key)
     ), headed AS (
         INSERT INTO postrider.webhook_keys (destination_id, ordering_key, head)
         SELECT f.destination_id, f.ordering_key, f.event_id FROM first AS f
@@ -4244,19 +4278,12 @@ BEGIN
     GET DIAGNOSTICS part = ROW_COUNT;
     swept := swept + part;
     DELETE FROM postrider.webhook_keys AS k
-    WHERE NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+    WHERE k.destination_id = ANY (strays)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
                       WHERE d.id = k.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
     GET DIAGNOSTICS part = ROW_COUNT;
-    swept := swept + part;
-    -- A head of which nothing is left: neither claimed nor waiting nor dead. A minute old, because its claim may be new.
-    SELECT swept + coalesce(postrider.release_keys(array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head)), 0)
-    INTO swept
-    FROM postrider.webhook_keys AS k
-    WHERE k.headed_at < clock_timestamp() - interval '1 minute'
-      AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = k.head AND r.destination_id = k.destination_id)
-      AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = k.head AND l.destination_id = k.destination_id)
-      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE k.head = ANY (c.event_ids));
-    RETURN swept;
+    -- Only what is a head still.
+    RETURN swept + part + coalesce(postrider.release_keys(spent_destinations, spent_keys, spent_heads), 0);
 END
 $$;
 COMMENT ON FUNCTION postrider.sweep_keys() IS

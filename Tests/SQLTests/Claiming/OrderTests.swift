@@ -88,6 +88,31 @@ import Testing
         }
     }
 
+    /// Every claim of ordered events waits for that lock, and millions of lines take seconds to read.
+    @Test func sweepTakesTheLockOnlyForWhatItChanges() async throws {
+        try await withDatabase { db in
+            _ = try await line(db)
+            let lock = try #require(try NamedQuery.all()["OrderLock"]).sql
+            let claimer = try await db.connect()
+            try await claimer.run("BEGIN; \(lock)")
+            try await db.run("SET lock_timeout = '500ms'")
+            #expect(try await db.line("SELECT postrider.sweep_keys()") == "0")
+            // Its head is gone: that is done behind whoever changes lines.
+            try await db.run("UPDATE postrider.webhook_keys SET headed_at = headed_at - interval '61 s'")
+            #expect(try await db.refusal("SELECT postrider.sweep_keys()").sqlState == "55P03")
+            try await claimer.run("COMMIT")
+            #expect(try await db.line("SELECT postrider.sweep_keys()") == "1")
+        }
+    }
+
+    @Test func headOfAClockThatHasGoneBackIsSwept() async throws {
+        try await withRollback { db in
+            let ids = try await line(db, headedAgo: "-1 day")
+            #expect(try await db.line("SELECT postrider.sweep_keys()") == "1")
+            #expect(try await due(db) == [ids[1]])
+        }
+    }
+
     /// Upkeep does nothing while it finds its lock taken, and claims of ordered events would wait as long as it lasts.
     @Test func linesAndUpkeepHaveLocksOfTheirOwn() async throws {
         try await withDatabase { db in
