@@ -47,7 +47,7 @@ SELECT postrider.prune_audit_log();
 -- index: none: few rows
 SELECT pattern, below FROM postrider.types_to_seal();
 
--- name: PayloadTake   rows: 0..$3 readable payloads, at most 16 MiB, ascending
+-- name: PayloadTake   rows: 0..$3 readable payloads, at most 16 MiB, ascending; then one without data: how far it looked
 -- params: $1 pattern text, $2 below uuid, $3 most int
 -- index: webhook_event_log_pkey
 SELECT id, data FROM postrider.payloads_to_seal($1, $2, $3);

@@ -6082,22 +6082,44 @@ CREATE FUNCTION postrider.types_to_seal() RETURNS TABLE (pattern text, below uui
 $$;
 COMMENT ON FUNCTION postrider.types_to_seal() IS 'Part of upkeep: the patterns, each with the id below which payloads are to be sealed.';
 
--- At most 16 MiB at a time, and at least one.
+-- At most 16 MiB at a time, and at least one. Looks at 20,000 events at most, so that of a rare type in a large log each call
+-- ends soon, and what it has looked at is behind it. The type is asked first: nothing else of other types is read.
 CREATE FUNCTION postrider.payloads_to_seal(wanted text, below uuid, most integer) RETURNS TABLE (id uuid, data text)
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT p.id, p.data FROM (
-        SELECT e.id, e.data, sum(octet_length(e.data)) OVER (ORDER BY e.id) - octet_length(e.data) AS bytes_before FROM (
-            SELECT l.id, l.data::text AS data FROM postrider.webhook_event_log AS l
-            WHERE l.id > (SELECT coalesce(t.sealed_to, '00000000-0000-0000-0000-000000000000')
-                          FROM postrider.webhook_sealed_types AS t WHERE t.pattern = wanted)
-              AND l.id < below AND postrider.matches(ARRAY[wanted], l.event_type)
-              AND NOT postrider.is_removed(l.data) AND NOT postrider.is_sealed(l.data)
-            ORDER BY l.id LIMIT most
-        ) AS e
-    ) AS p WHERE p.bytes_before < 16777216 ORDER BY p.id
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    at_once CONSTANT integer := 20000;
+    from_id uuid := (SELECT coalesce(t.sealed_to, '00000000-0000-0000-0000-000000000000')
+                     FROM postrider.webhook_sealed_types AS t WHERE t.pattern = wanted);
+    looked  integer := 0;
+    taken   integer := 0;
+    bytes   bigint := 0;
+    e       record;
+BEGIN
+    FOR e IN SELECT l.id, CASE WHEN postrider.matches(ARRAY[wanted], l.event_type)
+                               THEN NOT postrider.is_removed(l.data) AND NOT postrider.is_sealed(l.data) ELSE false END AS is_due
+             FROM postrider.webhook_event_log AS l WHERE l.id > from_id AND l.id < below ORDER BY l.id LIMIT at_once LOOP
+        looked := looked + 1;
+        id := e.id;
+        IF e.is_due THEN
+            -- By itself: the loop fetches 50 rows at a time, and each may have 16 MiB.
+            data := (SELECT l.data::text FROM postrider.webhook_event_log AS l WHERE l.id = e.id);
+            CONTINUE WHEN data IS NULL;
+            RETURN NEXT;
+            taken := taken + 1;
+            bytes := bytes + octet_length(data);
+            EXIT WHEN taken = most OR bytes >= 16777216;
+        END IF;
+    END LOOP;
+    IF looked < at_once AND taken < most AND bytes < 16777216 THEN
+        id := below;
+    END IF;
+    data := NULL;
+    RETURN NEXT;
+END
 $$;
 COMMENT ON FUNCTION postrider.payloads_to_seal(text, uuid, integer) IS
-    'Part of upkeep: the next payloads of a sealed type that stand readable, ascending; none when all are sealed.';
+    'Part of upkeep: the next payloads of a sealed type that stand readable, ascending, and a last row without data: up to its id there are no others.';
 
 CREATE FUNCTION postrider.seal_payloads(wanted text, to_id uuid, key_name text, ids uuid[], sealed text[]) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -9357,7 +9379,7 @@ SELECT postrider.prune_audit_log()
 SELECT pattern, below FROM postrider.types_to_seal()
 """#)
 
-    /// `PayloadTake`; rows: 0..$3 readable payloads, at most 16 MiB, ascending
+    /// `PayloadTake`; rows: 0..$3 readable payloads, at most 16 MiB, ascending; then one without data: how far it looked
     /// - params: $1 pattern text, $2 below uuid, $3 most int
     /// - index: webhook_event_log_pkey
     static let payloadTake = Statement(

@@ -7,7 +7,7 @@ public import Postgres
 public enum PayloadStore {
     /// Payloads of one transaction; 200, and at most 16 MiB.
     static let batch: Int32 = 200
-    /// Batches of one pattern in one round, so that a round ends; 500.
+    /// Batches of one pattern in one round, so that a round ends; 500. Each looks at 20,000 events at most.
     static let batchesAtOnce = 500
 
     /// Seals the payloads of chosen types that are older than a minute, with the first key of a ring.
@@ -23,18 +23,21 @@ public enum PayloadStore {
         for row in try await connection.query(Queries.sealedTypeDue.plannedAnew) {
             let (pattern, below) = (try row.string(0), try row.uuid(1))
             for _ in 0..<batchesAtOnce {
-                let payloads = try await connection.query(
+                let taken = try await connection.query(
                     Queries.payloadTake.plannedAnew, [.text(pattern), .uuid(below), .int4(batch)])
-                let ids = try payloads.map { try $0.uuid(0) }
-                let texts = try payloads.map { row in
-                    let place = SecretPlace.payload(try row.uuid(0).eventID)
-                    return try SealedSecret(sealing: try row.string(1), for: place, with: keys).text
+                // The last row has no payload: it tells how far was looked.
+                let payloads = taken.count - 1
+                let ids = try (0..<payloads).map { try taken[$0].uuid(0) }
+                let texts = try (0..<payloads).map { index in
+                    let place = SecretPlace.payload(try taken[index].uuid(0).eventID)
+                    return try SealedSecret(sealing: try taken[index].string(1), for: place, with: keys).text
                 }
+                let reached = try taken[payloads].uuid(0)
                 let replaced = try await connection.query(
                     Queries.payloadReplace.plannedAnew,
-                    [.text(pattern), .uuid(ids.last ?? below), .text(keys.first), .uuids(ids), .texts(texts)])
+                    [.text(pattern), .uuid(reached), .text(keys.first), .uuids(ids), .texts(texts)])
                 sealed += try replaced[0].int64(0)
-                if ids.isEmpty { break }
+                if reached == below { break }
             }
         }
         return sealed
