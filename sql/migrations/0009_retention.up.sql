@@ -152,7 +152,7 @@ CREATE FUNCTION postrider.retention_plan()
     FROM judged AS j
     WHERE NOT EXISTS (SELECT FROM postrider.webhook_retention_progress AS g
                       WHERE g.partition = j.name AND g.task = j.task
-                        AND (g.finished_at > clock_timestamp() - interval '1 day'
+                        AND (g.finished_at BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '1 minute'
                              OR g.finished_at IS NOT NULL AND g.left_over = 0 AND j.task = 'payloads'))
     ORDER BY j.place, j.upper_id
 $$;
@@ -243,7 +243,9 @@ DECLARE
 BEGIN
     INSERT INTO postrider.webhook_retention_progress AS g (partition, task) VALUES (name, of)
     ON CONFLICT (partition, task) DO UPDATE SET done_to = NULL, left_over = 0, finished_at = NULL
-        WHERE g.left_over > 0 AND g.finished_at <= clock_timestamp() - interval '1 day';
+        -- A pass that will have ended was one of a clock that has gone back since.
+        WHERE g.left_over > 0
+          AND g.finished_at NOT BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '1 minute';
     SELECT * INTO progress FROM postrider.webhook_retention_progress AS g WHERE g.partition = name AND g.task = of FOR UPDATE;
     RETURN progress;
 END

@@ -397,6 +397,10 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no replay %', replay USING ERRCODE = 'no_data_found';
     END IF;
+    -- More than a second and one delivery ahead was put down by a clock that has gone back since.
+    IF r.due_to > clock_timestamp() + (2 + 1 / r.per_second) * interval '1 second' THEN
+        r.due_to := clock_timestamp();
+    END IF;
     state := r.state;
     events := '{}';
     destinations := '{}';
@@ -411,7 +415,7 @@ BEGIN
     IF state <> 'running' THEN
         RETURN;
     END IF;
-    UPDATE postrider.webhook_replays AS p SET driven_at = clock_timestamp() WHERE p.id = replay;
+    UPDATE postrider.webhook_replays AS p SET driven_at = clock_timestamp(), due_to = r.due_to WHERE p.id = replay;
     IF wait_ms > 0 OR room <= 0 THEN
         RETURN;
     END IF;

@@ -402,7 +402,10 @@ BEGIN
         RAISE EXCEPTION 'a batch looks at 1 to 1000000 events, not %', most USING ERRCODE = '22023';
     END IF;
     SELECT t.* INTO e FROM postrider.webhook_erasures AS t
-    WHERE t.finished_at IS NULL AND CASE WHEN erasure IS NULL THEN t.look_at <= clock_timestamp() ELSE t.id = erasure END
+    -- Later than any wait is, it was set by a clock that has gone back since.
+    WHERE t.finished_at IS NULL
+      AND CASE WHEN erasure IS NULL THEN t.look_at NOT BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 minute'
+               ELSE t.id = erasure END
     ORDER BY t.id LIMIT 1 FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN;

@@ -33,11 +33,14 @@ WITH said AS MATERIALIZED (
     ON CONFLICT (destination_id) DO UPDATE SET
         failing_since = least(b.failing_since, excluded.failing_since),
         -- Of several workers that see it fail at once one opens it; the others find it open.
-        trips = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp() THEN b.trips + 1
-                     ELSE greatest(b.trips, excluded.trips) END,
-        open_until = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp()
+        -- No pause is longer than a day: what is further ahead was set by a clock that has gone back since, and is over.
+        trips = CASE WHEN excluded.trips > 0 AND b.open_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + interval '25 hours'
+                     THEN b.trips + 1 ELSE greatest(b.trips, excluded.trips) END,
+        open_until = CASE WHEN b.open_until BETWEEN clock_timestamp() AND clock_timestamp() + interval '25 hours'
+                          THEN greatest(b.open_until, excluded.open_until)
+                          WHEN excluded.trips > 0
                           THEN greatest(excluded.open_until, clock_timestamp() + postrider.breaker_wait(b.trips + 1))
-                          ELSE greatest(b.open_until, excluded.open_until) END,
+                          ELSE excluded.open_until END,
         failure = excluded.failure,
         -- A pause that another delivery was asked for does not end the probe of a worker.
         probe_worker_id = CASE WHEN excluded.trips = 0 THEN b.probe_worker_id END,
@@ -83,7 +86,8 @@ WITH chosen AS MATERIALIZED (
     -- An inactive destination is not chosen: fifty of them would leave no place to those behind.
     SELECT b.destination_id, b.probe_until FROM postrider.webhook_breakers AS b
     JOIN postrider.webhook_destinations AS d ON d.id = b.destination_id AND d.is_active
-    WHERE b.trips > 0 AND b.open_until <= clock_timestamp() AND b.destination_id <> ALL ($2::integer[])
+    WHERE b.trips > 0 AND b.open_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + interval '25 hours'
+      AND b.destination_id <> ALL ($2::integer[])
       -- A probe that never came back, or whose worker died, leaves the place to another.
       AND (b.probe_until IS NULL OR b.probe_until < clock_timestamp()
            OR NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = b.probe_worker_id AND w.alive))
@@ -99,7 +103,7 @@ WITH chosen AS MATERIALIZED (
     RETURNING b.destination_id
 )
 SELECT b.destination_id,
-       greatest(0, CASE WHEN b.open_until = '-infinity' THEN 0
-                        ELSE ceil(extract(epoch FROM b.open_until - clock_timestamp()) * 1000) END)::bigint,
+       greatest(0, CASE WHEN b.open_until BETWEEN clock_timestamp() AND clock_timestamp() + interval '25 hours'
+                        THEN ceil(extract(epoch FROM b.open_until - clock_timestamp()) * 1000) ELSE 0 END)::bigint,
        b.trips, probe.destination_id IS NOT NULL, coalesce(b.probe_worker_id = $1 AND b.probe_until > clock_timestamp(), false)
 FROM postrider.webhook_breakers AS b LEFT JOIN probe ON probe.destination_id = b.destination_id;

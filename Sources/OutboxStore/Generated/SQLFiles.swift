@@ -3887,7 +3887,7 @@ CREATE FUNCTION postrider.retention_plan()
     FROM judged AS j
     WHERE NOT EXISTS (SELECT FROM postrider.webhook_retention_progress AS g
                       WHERE g.partition = j.name AND g.task = j.task
-                        AND (g.finished_at > clock_timestamp() - interval '1 day'
+                        AND (g.finished_at BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '1 minute'
                              OR g.finished_at IS NOT NULL AND g.left_over = 0 AND j.task = 'payloads'))
     ORDER BY j.place, j.upper_id
 $$;
@@ -3978,7 +3978,9 @@ DECLARE
 BEGIN
     INSERT INTO postrider.webhook_retention_progress AS g (partition, task) VALUES (name, of)
     ON CONFLICT (partition, task) DO UPDATE SET done_to = NULL, left_over = 0, finished_at = NULL
-        WHERE g.left_over > 0 AND g.finished_at <= clock_timestamp() - interval '1 day';
+        -- A pass that will have ended was one of a clock that has gone back since.
+        WHERE g.left_over > 0
+          AND g.finished_at NOT BETWEEN clock_timestamp() - interval '1 day' AND clock_timestamp() + interval '1 minute';
     SELECT * INTO progress FROM postrider.webhook_retention_progress AS g WHERE g.partition = name AND g.task = of FOR UPDATE;
     RETURN progress;
 END
@@ -4980,6 +4982,10 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no replay %', replay USING ERRCODE = 'no_data_found';
     END IF;
+    -- More than a second and one delivery ahead was put down by a clock that has gone back since.
+    IF r.due_to > clock_timestamp() + (2 + 1 / r.per_second) * interval '1 second' THEN
+        r.due_to := clock_timestamp();
+    END IF;
     state := r.state;
     events := '{}';
     destinations := '{}';
@@ -4994,7 +5000,7 @@ BEGIN
     IF state <> 'running' THEN
         RETURN;
     END IF;
-    UPDATE postrider.webhook_replays AS p SET driven_at = clock_timestamp() WHERE p.id = replay;
+    UPDATE postrider.webhook_replays AS p SET driven_at = clock_timestamp(), due_to = r.due_to WHERE p.id = replay;
     IF wait_ms > 0 OR room <= 0 THEN
         RETURN;
     END IF;
@@ -5939,7 +5945,10 @@ BEGIN
         RAISE EXCEPTION 'a batch looks at 1 to 1000000 events, not %', most USING ERRCODE = '22023';
     END IF;
     SELECT t.* INTO e FROM postrider.webhook_erasures AS t
-    WHERE t.finished_at IS NULL AND CASE WHEN erasure IS NULL THEN t.look_at <= clock_timestamp() ELSE t.id = erasure END
+    -- Later than any wait is, it was set by a clock that has gone back since.
+    WHERE t.finished_at IS NULL
+      AND CASE WHEN erasure IS NULL THEN t.look_at NOT BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 minute'
+               ELSE t.id = erasure END
     ORDER BY t.id LIMIT 1 FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN;
@@ -8706,11 +8715,14 @@ WITH said AS MATERIALIZED (
     ON CONFLICT (destination_id) DO UPDATE SET
         failing_since = least(b.failing_since, excluded.failing_since),
         -- Of several workers that see it fail at once one opens it; the others find it open.
-        trips = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp() THEN b.trips + 1
-                     ELSE greatest(b.trips, excluded.trips) END,
-        open_until = CASE WHEN excluded.trips > 0 AND b.open_until <= clock_timestamp()
+        -- No pause is longer than a day: what is further ahead was set by a clock that has gone back since, and is over.
+        trips = CASE WHEN excluded.trips > 0 AND b.open_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + interval '25 hours'
+                     THEN b.trips + 1 ELSE greatest(b.trips, excluded.trips) END,
+        open_until = CASE WHEN b.open_until BETWEEN clock_timestamp() AND clock_timestamp() + interval '25 hours'
+                          THEN greatest(b.open_until, excluded.open_until)
+                          WHEN excluded.trips > 0
                           THEN greatest(excluded.open_until, clock_timestamp() + postrider.breaker_wait(b.trips + 1))
-                          ELSE greatest(b.open_until, excluded.open_until) END,
+                          ELSE excluded.open_until END,
         failure = excluded.failure,
         -- A pause that another delivery was asked for does not end the probe of a worker.
         probe_worker_id = CASE WHEN excluded.trips = 0 THEN b.probe_worker_id END,
@@ -8768,7 +8780,8 @@ WITH chosen AS MATERIALIZED (
     -- An inactive destination is not chosen: fifty of them would leave no place to those behind.
     SELECT b.destination_id, b.probe_until FROM postrider.webhook_breakers AS b
     JOIN postrider.webhook_destinations AS d ON d.id = b.destination_id AND d.is_active
-    WHERE b.trips > 0 AND b.open_until <= clock_timestamp() AND b.destination_id <> ALL ($2::integer[])
+    WHERE b.trips > 0 AND b.open_until NOT BETWEEN clock_timestamp() AND clock_timestamp() + interval '25 hours'
+      AND b.destination_id <> ALL ($2::integer[])
       -- A probe that never came back, or whose worker died, leaves the place to another.
       AND (b.probe_until IS NULL OR b.probe_until < clock_timestamp()
            OR NOT EXISTS (SELECT FROM postrider.webhook_workers AS w WHERE w.id = b.probe_worker_id AND w.alive))
@@ -8784,8 +8797,8 @@ WITH chosen AS MATERIALIZED (
     RETURNING b.destination_id
 )
 SELECT b.destination_id,
-       greatest(0, CASE WHEN b.open_until = '-infinity' THEN 0
-                        ELSE ceil(extract(epoch FROM b.open_until - clock_timestamp()) * 1000) END)::bigint,
+       greatest(0, CASE WHEN b.open_until BETWEEN clock_timestamp() AND clock_timestamp() + interval '25 hours'
+                        THEN ceil(extract(epoch FROM b.open_until - clock_timestamp()) * 1000) ELSE 0 END)::bigint,
        b.trips, probe.destination_id IS NOT NULL, coalesce(b.probe_worker_id = $1 AND b.probe_until > clock_timestamp(), false)
 FROM postrider.webhook_breakers AS b LEFT JOIN probe ON probe.destination_id = b.destination_id
 """#)

@@ -100,6 +100,24 @@ import Testing
         }
     }
 
+    /// No pause is longer than a day.
+    @Test func pauseOfAClockThatHasGoneBackIsOver() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let worker = try await db.worker()
+            let ahead = "UPDATE postrider.webhook_breakers SET probe_until = NULL, open_until = clock_timestamp() + interval '30 days'"
+            _ = try await report(db, id)
+            try await db.run(ahead)
+            try await parked(db, id, due: "clock_timestamp()")
+            let row = try #require(try await BreakerStore.look(worker: worker, on: db.connection).first)
+            #expect(row.pause == .zero && row.isOpen && row.mayProbe)
+            try await db.run(ahead)
+            _ = try await report(db, id)
+            let shown = "SELECT trips, open_until < clock_timestamp() + interval '5 minutes' FROM postrider.webhook_breakers"
+            #expect(try await db.line(shown) == "2|t")
+        }
+    }
+
     @Test func nothingIsProbedWithoutAnythingToSend() async throws {
         try await withRollback { db in
             let id = try await db.endpoint()

@@ -284,4 +284,14 @@ import Testing
             #expect(try await db.refusal("SELECT postrider.forget_user('')").sqlState == "22023")
         }
     }
+
+    @Test func erasureOfAClockThatHasGoneBackGoesOn() async throws {
+        try await withRollback { db in
+            try await db.run(
+                "INSERT INTO postrider.webhook_erasures (subject, user_id, look_at) VALUES ('x', 'ann', clock_timestamp() + interval '30 s')")
+            #expect(try await db.line("SELECT erasure_id FROM postrider.erase_batch()") == "∅", "it waits")
+            try await db.run("UPDATE postrider.webhook_erasures SET look_at = look_at + interval '1 day'")
+            #expect(try await db.line("SELECT erasure_id IS NOT NULL FROM postrider.erase_batch()") == "t")
+        }
+    }
 }

@@ -19,13 +19,17 @@ import Testing
                 WHERE distance IS NOT NULL
                 """)
             #expect(distances == ["00:00:00.05"])
-            try await db.run("UPDATE postrider.webhook_replays SET due_to = due_to + interval '1 minute'")
+            try await db.run("UPDATE postrider.webhook_replays SET due_to = due_to + interval '0.5 seconds'")
             #expect(try await ReplayStore.next(replay, on: db.connection).scheduled == 0)
             #expect(try await db.line("SELECT max(due_at) < clock_timestamp() + interval '1.1 seconds' FROM postrider.webhook_retries") == "t")
             #expect(try await db.count("postrider.webhook_retries") == step.scheduled)
             // What was not sent for a while is not caught up with: no burst.
             try await db.run("UPDATE postrider.webhook_replays SET due_to = now() - interval '1 hour'; DELETE FROM postrider.webhook_retries")
             #expect((20...21).contains(try await ReplayStore.next(replay, on: db.connection).scheduled))
+            // Nor does anybody wait for a clock that has gone back.
+            try await db.run("UPDATE postrider.webhook_replays SET due_to = now() + interval '1 day'; DELETE FROM postrider.webhook_retries")
+            #expect((20...21).contains(try await ReplayStore.next(replay, on: db.connection).scheduled))
+            #expect(try await db.line("SELECT due_to < clock_timestamp() + interval '5 minutes' FROM postrider.webhook_replays") == "t")
         }
     }
 
