@@ -43,6 +43,13 @@ import Testing
         #expect(throws: SealingError.malformed) { try event(data).opened(with: Self.ring) }
     }
 
+    /// Others may have a key; nobody has one for what was never sealed.
+    @Test func onlyAMissingKeyIsWaitedFor() {
+        #expect(Event.openingFault(.missingKey("k1")) == nil)
+        #expect(Event.openingFault(.malformed) != nil)
+        #expect(Event.openingFault(.doesNotOpen(key: "k1"))?.contains("'k1'") == true)
+    }
+
     @Test func removedPayloadIsKnown() {
         #expect(event(#"{"postrider": "payload removed"}"#).isErased)
         #expect(!event(#"{"postrider":"payload removed"}"#).isErased)

@@ -51,6 +51,23 @@ import Testing
         #expect(deliveries(table, work(""), readsPayload: false).count == 1)
     }
 
+    /// It is no wait for a key: the attempt fails, and in the end it is a dead letter.
+    @Test func payloadThatNoKeyOpensHasAFault() throws {
+        let table = table([try destination(1, "{}"), try destination(2, picky)])
+        let sealed = work(#"{"postrider": "sealed:v1:k1:AAAA"}"#)
+        let made = Claim.Work(event: sealed.event, isHeavy: false, target: nil, fault: "made up")
+        for (work, isFault) in [(sealed, false), (made, true)] {
+            let found = deliveries(table, work).map { delivery in
+                switch delivery.parcel.unready {
+                case .sealed: false
+                case .fault("made up"): true
+                default: nil as Bool?
+                }
+            }
+            #expect(found == [isFault, isFault])
+        }
+    }
+
     /// Whoever has put it back may not have asked: it was large and unread, or sealed, or a key was missing.
     @Test func untriedDeliveryIsFilteredBeforeItsFirstAttempt() throws {
         let table = table([try destination(2, picky)])

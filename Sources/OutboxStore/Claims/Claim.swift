@@ -20,12 +20,15 @@ public struct Claim: Sendable {
         public let isHeavy: Bool
         /// For a retry its destination and the number of the attempt that is due; nil for a first fan-out.
         public let target: Target?
+        /// Why the payload can never be sent, in one line for people; nil nearly always.
+        public let fault: String?
 
         /// Makes one item of work.
-        public init(event: Event, isHeavy: Bool, target: Target?) {
+        public init(event: Event, isHeavy: Bool, target: Target?, fault: String? = nil) {
             self.event = event
             self.isHeavy = isHeavy
             self.target = target
+            self.fault = fault
         }
     }
 

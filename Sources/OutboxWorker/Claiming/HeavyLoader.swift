@@ -68,7 +68,7 @@ final class HeavyLoader: Sendable {
     private func handIn(_ load: HeavyLoad, _ data: [UInt8], _ context: LifeContext) async {
         var event = load.work.event
         event.data = data
-        let work = Claim.Work(event: context.opened(event), isHeavy: false, target: load.work.target)
+        let work = context.opened(Claim.Work(event: event, isHeavy: false, target: load.work.target))
         await accept(Claim(id: load.claim, work: [work]), load.settled, context.dispatcher)
     }
 

@@ -31,18 +31,19 @@ struct LifeContext: Sendable {
     /// The claim with its sealed payloads opened.
     private func opened(_ claim: Claim) -> Claim {
         guard claim.work.contains(where: \.event.isSealed) else { return claim }
-        let work = claim.work.map { Claim.Work(event: opened($0.event), isHeavy: $0.isHeavy, target: $0.target) }
-        return Claim(id: claim.id, work: work, rescues: claim.rescues)
+        return Claim(id: claim.id, work: claim.work.map { opened($0) }, rescues: claim.rescues)
     }
 
-    /// The event with its payload opened. One that does not open stays sealed, and the dispatcher leaves it to workers that
-    /// have the key.
-    func opened(_ event: Event) -> Event {
-        do {
-            return try event.opened(with: settings.secretKeys)
+    /// The work with its payload opened. One whose key this worker lacks stays sealed, and the dispatcher leaves it to workers
+    /// that have it. One that no key opens has a fault: whoever waited for it would wait for ever.
+    func opened(_ work: Claim.Work) -> Claim.Work {
+        do throws(SealingError) {
+            let event = try work.event.opened(with: settings.secretKeys)
+            return Claim.Work(event: event, isHeavy: work.isHeavy, target: work.target)
         } catch {
-            logger.error("payload not opened", metadata: ["event.id": "\(event.id)", "error": "\(error)"])
-            return event
+            logger.error("payload not opened", metadata: ["event.id": "\(work.event.id)", "error": "\(error)"])
+            return Claim.Work(
+                event: work.event, isHeavy: work.isHeavy, target: work.target, fault: Event.openingFault(error))
         }
     }
 

@@ -18,7 +18,8 @@ extension RoutingTable {
         of work: Claim.Work, claim: Int64, settled: Set<DeliveryKey>, readsPayload: Bool
     ) -> [Delivery] {
         // What is erased or sealed is not looked into.
-        let unready: Parcel.Unready? = work.event.isErased ? .erased : work.event.isSealed ? .sealed : nil
+        let fault = work.fault.map { Parcel.Unready.fault($0) }
+        let unready: Parcel.Unready? = fault ?? (work.event.isErased ? .erased : work.event.isSealed ? .sealed : nil)
         let readsPayload = readsPayload && unready == nil
         let parcel = Parcel(event: work.event, claim: claim, unready: unready)
         if let target = work.target {
