@@ -91,6 +91,34 @@ extension Scenarios {
             await holder.close()
         }
 
+        /// As on a full disk: no change of the row tells of it again.
+        @Test func destinationThatCannotBeDisabledNowIsDisabledLater() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.sql(try documented("sql"))
+            try await outpost.endpoint(receiver.url(), profile: "shopify", secret: "shared")
+            _ = try await outpost.connection.script(
+                """
+                ALTER TABLE postrider.webhook_profiles DISABLE TRIGGER webhook_profile_gate;
+                CREATE SEQUENCE public.refused;
+                CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    IF nextval('public.refused') < 3 THEN
+                        RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full';
+                    END IF;
+                    RETURN NEW;
+                END $$;
+                CREATE TRIGGER refuse BEFORE UPDATE ON postrider.webhook_destinations FOR EACH ROW EXECUTE FUNCTION public.refuse()
+                """, name: "fill")
+            try await outpost.withWorkers {
+                try await outpost.sql("UPDATE postrider.webhook_profiles SET envelope = '{date}'")
+                try await eventually("the endpoint to be made inactive", within: .seconds(40)) {
+                    try await outpost.count("postrider.webhook_endpoints WHERE NOT is_active") == 1
+                }
+            }
+            #expect(try await outpost.sql("SELECT last_value FROM public.refused")[0].int(0) == 3)
+        }
+
         /// What gets around the gate is not sent in any form: it waits, and goes out when the profile is mended.
         @Test func brokenProfileParksWhatWaitsForItAndTellsWhy() async throws {
             let outpost = try await Outpost()

@@ -31,6 +31,13 @@ actor RoutingKeeper {
     private var toldFaults: [Int32: String] = [:]
     /// Of how many older secrets that do not sign was told, by destination.
     private var toldUnfit: [Int32: Int] = [:]
+    /// Destinations whose rows cannot be used and which are still active, with the reason.
+    private var unusable: [Int32: String] = [:]
+    private var isDisabling = false
+    /// When it was last tried.
+    private var disabledAt = ContinuousClock.now
+    /// While they cannot be disabled.
+    private var disabling = Trouble()
     /// While loads that nobody waits for fail.
     private var trouble = Trouble()
     /// When the newest secrets expire that have a date.
@@ -40,6 +47,8 @@ actor RoutingKeeper {
 
     /// Dates of secrets come near without any change of a row; 60 s.
     static let longestAge = Duration.seconds(60)
+    /// A destination that could not be disabled is tried again after this long; 2 s.
+    static let disablePause = Duration.seconds(2)
 
     init(
         links: Links, keys: KeyRing?, grants: ProcessGrants, fileAge: Duration, secretWarning: Duration, logger: Logger
@@ -59,7 +68,7 @@ actor RoutingKeeper {
     func first(needsKeys: Bool) async throws -> RoutingTable {
         let (routing, table, _) = try await fetch()
         if needsKeys, let error = SecretKeyError(routing.census) { throw error }
-        try await use(routing, table, changes: nil)
+        use(routing, table, changes: nil)
         return table
     }
 
@@ -86,6 +95,7 @@ actor RoutingKeeper {
     /// The same for those who can do nothing about a failure, heartbeats five times a second among them: it is logged when
     /// it is of another kind than the one before.
     func refresh(version told: Int64?) async {
+        if ContinuousClock.now - disabledAt > Self.disablePause { disableUnusable() }
         do {
             try await ensure(version: told)
             _ = trouble.end()
@@ -110,7 +120,7 @@ actor RoutingKeeper {
         let load = Task {
             defer { loading = nil }
             let (routing, table, changes) = try await fetch()
-            try await use(routing, table, changes: changes)
+            use(routing, table, changes: changes)
         }
         loading = load
         return load
@@ -137,7 +147,7 @@ actor RoutingKeeper {
     }
 
     /// - Parameter changes: what was loaded; nil for everything.
-    private func use(_ routing: Routing, _ table: RoutingTable, changes: [Int32]?) async throws {
+    private func use(_ routing: Routing, _ table: RoutingTable, changes: [Int32]?) {
         if self.table.map({ !table.isOlder(than: $0) }) ?? true { self.table = table }
         // Before anything is waited for: whoever asks meanwhile is told that this version is there, and routes.
         dispatcher?.setRouting(table)
@@ -156,14 +166,41 @@ actor RoutingKeeper {
         tell(lacking)
         tellUnfit(routing.unfitSecrets, of: changes)
         if routing.census.plain > 0 { sealPlain() }
+        for id in changes ?? Array(unusable.keys) { unusable[id] = nil }
         for fault in routing.faults where fault.wasActive && !fault.isLocal {
             logger.error(
                 "destination disabled: its row cannot be used",
                 metadata: ["destination.id": "\(fault.destination)", "reason": "\(fault.reason)"])
+            unusable[fault.destination] = fault.reason
+        }
+        disableUnusable()
+    }
+
+    /// Makes inactive what cannot be used, of this load and of earlier ones. Beside the road of events, which has the new
+    /// routing already: somebody may hold the row. A server that is full or read-only refuses it, and no change of the row would
+    /// bring it up again, so heartbeats do.
+    private func disableUnusable() {
+        guard !unusable.isEmpty, !isDisabling else { return }
+        isDisabling = true
+        Task {
+            for (id, reason) in unusable { await disable(id, reason) }
+            isDisabling = false
+            disabledAt = .now
+        }
+    }
+
+    private func disable(_ id: Int32, _ reason: String) async {
+        // Its row may have been mended while others were disabled.
+        guard unusable[id] == reason else { return }
+        do {
             _ = try await links.aside { connection in
-                try await RoutingStore.disable(
-                    destination: fault.destination, reason: fault.reason, on: connection)
+                try await RoutingStore.disable(destination: id, reason: reason, on: connection)
             }
+            if unusable[id] == reason { unusable[id] = nil }
+            _ = disabling.end()
+        } catch {
+            guard disabling.isNews(error) else { return }
+            logger.error("destination not disabled", metadata: ["destination.id": "\(id)", "error": "\(error)"])
         }
     }
 
