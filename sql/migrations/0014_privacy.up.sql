@@ -358,6 +358,17 @@ BEGIN
     GET DIAGNOSTICS attempts = ROW_COUNT;
     UPDATE postrider.webhook_dead_letters AS l SET error_message = NULL
     WHERE l.event_id = ANY (ids) AND l.error_message IS NOT NULL;
+    -- A dead letter holds up its ordering key, whose line has the name of the key, the user's id it may be. Nobody can send it
+    -- any more: what is behind it goes on.
+    IF new_user_id IS NOT NULL AND EXISTS (SELECT FROM postrider.webhook_keys AS k WHERE k.head = ANY (ids)) THEN
+        PERFORM pg_advisory_xact_lock(7746, 1);
+        IF (SELECT postrider.release_keys(array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head))
+            FROM postrider.webhook_keys AS k JOIN postrider.webhook_dead_letters AS l
+                ON l.event_id = k.head AND l.destination_id = k.destination_id
+            WHERE k.head = ANY (ids)) > 0 THEN
+            PERFORM pg_notify('postrider_wake', 'retries');
+        END IF;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.erase_events(uuid[], text) IS

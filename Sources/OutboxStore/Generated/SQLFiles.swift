@@ -5901,6 +5901,17 @@ BEGIN
     GET DIAGNOSTICS attempts = ROW_COUNT;
     UPDATE postrider.webhook_dead_letters AS l SET error_message = NULL
     WHERE l.event_id = ANY (ids) AND l.error_message IS NOT NULL;
+    -- A dead letter holds up its ordering key, whose line has the name of the key, the user's id it may be. Nobody can send it
+    -- any more: what is behind it goes on.
+    IF new_user_id IS NOT NULL AND EXISTS (SELECT FROM postrider.webhook_keys AS k WHERE k.head = ANY (ids)) THEN
+        PERFORM pg_advisory_xact_lock(7746, 1);
+        IF (SELECT postrider.release_keys(array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head))
+            FROM postrider.webhook_keys AS k JOIN postrider.webhook_dead_letters AS l
+                ON l.event_id = k.head AND l.destination_id = k.destination_id
+            WHERE k.head = ANY (ids)) > 0 THEN
+            PERFORM pg_notify('postrider_wake', 'retries');
+        END IF;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION postrider.erase_events(uuid[], text) IS
@@ -8557,14 +8568,15 @@ SELECT set_config('synchronous_commit', 'on', true)
     ///   $4 attempt numbers smallint[], $5 statuses smallint[], $6 durations in µs int[], $7 ages in µs int[],
     ///   $8 response bodies text[] with nulls
     /// - index: none: append only
-    /// - Not fenced: the receiver did get the request, whoever holds the claim now.
+    /// - Not fenced: the receiver did get the request, whoever holds the claim now. But of a worker that is dead nobody waits to hear what
+    /// - was answered: the person of the event may have been erased meanwhile.
     static let attemptRecordDelivered = Statement(
         name: "AttemptRecordDelivered",
         sql: #"""
 INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us, attempt_number,
                                         outcome, status_code, response_body)
 SELECT f.event_id, clock_timestamp() - f.age * interval '1 microsecond', $1, f.destination_id, f.duration, f.number,
-       0, f.status, f.body
+       0, f.status, CASE WHEN (SELECT w.alive FROM postrider.webhook_workers AS w WHERE w.id = $1) THEN f.body END
 FROM unnest($2::uuid[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::integer[], $8::text[])
     AS f (event_id, destination_id, number, status, duration, age, body)
 """#)
@@ -8600,7 +8612,9 @@ WITH held AS MATERIALIZED (
                                             attempt_number, outcome, status_code, failure, error_message,
                                             response_body, next_retry_at)
     SELECT event_id, clock_timestamp() - age * interval '1 microsecond', $1, destination_id, duration, number,
-           CASE WHEN NOT is_held THEN 3 WHEN wait = -2 THEN 4 WHEN wait IS NULL THEN 2 ELSE 1 END, status, failure, message, body,
+           CASE WHEN NOT is_held THEN 3 WHEN wait = -2 THEN 4 WHEN wait IS NULL THEN 2 ELSE 1 END, status, failure,
+           -- What was answered may name a person who was erased since the claim was lost.
+           CASE WHEN is_held THEN message ELSE 'told by a worker that had lost its claim' END, CASE WHEN is_held THEN body END,
            CASE WHEN is_held THEN due_at END
     FROM facts
     RETURNING 1

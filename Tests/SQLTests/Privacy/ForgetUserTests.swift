@@ -294,4 +294,28 @@ import Testing
             #expect(try await db.line("SELECT erasure_id IS NOT NULL FROM postrider.erase_batch()") == "t")
         }
     }
+
+    /// The line of an ordering key has its name, which may be the person's id.
+    @Test func deadLetterOfAPersonHoldsUpNoKeyOfItsName() async throws {
+        try await withRollback { db in
+            let endpoint = try await db.endpoint("ordered", settings: #"options = '{"order": true}'"#)
+            try await settledEvents(db)
+            let head = try await db.line("SELECT id FROM postrider.webhook_event_log WHERE event_type = 'a.c'")
+            let behind = try await db.line("SELECT id FROM postrider.webhook_event_log WHERE user_id = 'bob'")
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts) VALUES ('\(head)', \(endpoint), 6);
+                INSERT INTO postrider.webhook_keys (destination_id, ordering_key, head) VALUES (\(endpoint), 'ann', '\(head)');
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, ordering_key)
+                VALUES ('\(behind)', 'infinity', \(endpoint), 1, 'ann')
+                """)
+            try await db.run("SAVEPOINT before; SELECT postrider.forget_user('ann')")
+            #expect(try await db.line("SELECT head FROM postrider.webhook_keys") == head, "only with the id")
+            try await db.run("ROLLBACK TO before; SELECT postrider.forget_user('ann', also_id => true)")
+            #expect(try await db.line("SELECT event_id FROM postrider.webhook_retries WHERE due_at < 'infinity'") == behind)
+            try await db.run("DELETE FROM postrider.webhook_retries")
+            #expect(try await db.line("SELECT postrider.release_keys('{\(endpoint)}', '{ann}', '{\(behind)}')") == "0")
+            #expect(try await db.count("postrider.webhook_keys") == 0)
+        }
+    }
 }
