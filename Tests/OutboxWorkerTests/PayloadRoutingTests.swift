@@ -57,11 +57,11 @@ import Testing
         let sealed = work(#"{"postrider": "sealed:v1:k1:AAAA"}"#)
         let made = Claim.Work(event: sealed.event, isHeavy: false, target: nil, fault: "made up")
         for (work, isFault) in [(sealed, false), (made, true)] {
-            let found = deliveries(table, work).map { delivery in
+            let found = deliveries(table, work).map { delivery -> Bool? in
                 switch delivery.parcel.unready {
-                case .sealed: false
-                case .fault("made up"): true
-                default: nil as Bool?
+                case .sealed?: return false
+                case .fault("made up")?: return true
+                default: return nil
                 }
             }
             #expect(found == [isFault, isFault])
