@@ -90,6 +90,12 @@ COMMENT ON DOMAIN postrider.event_type IS 'Dotted words of letters, digits, _ an
 CREATE DOMAIN postrider.event_priority AS smallint
     CONSTRAINT priority_is_0_high_1_normal_2_low CHECK (VALUE BETWEEN 0 AND 2);
 COMMENT ON DOMAIN postrider.event_priority IS '0 high, 1 normal, 2 low.';
+-- Producers write the queue. A list of another shape than the trigger makes cannot be claimed, and is tried first by every
+-- worker again: one row would stop all of them.
+CREATE DOMAIN postrider.further_events AS uuid[]
+    CONSTRAINT further_events_are_a_plain_list_of_63_at_most CHECK (VALUE IS NULL
+        OR coalesce(array_ndims(VALUE), 1) = 1 AND cardinality(VALUE) <= 63 AND array_position(VALUE, NULL) IS NULL);
+COMMENT ON DOMAIN postrider.further_events IS 'Event ids, at most 63, none of them null.';
 
 CREATE TABLE postrider.webhook_event_log (
     id              postrider.event_id       NOT NULL DEFAULT postrider.next_event_id(),
@@ -126,7 +132,7 @@ COMMENT ON COLUMN postrider.webhook_event_log.data IS 'The payload, a JSON docum
 CREATE TABLE postrider.webhook_queue (
     id       uuid     NOT NULL,
     priority smallint NOT NULL DEFAULT 1,
-    more     uuid[],
+    more     postrider.further_events,
     CONSTRAINT webhook_queue_pkey PRIMARY KEY (priority, id)
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
         autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);

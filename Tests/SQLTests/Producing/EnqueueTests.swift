@@ -82,6 +82,22 @@ import Testing
         }
     }
 
+    /// Producers may write the queue: a list that no claim can take apart would stop every worker.
+    @Test(arguments: [
+        "ARRAY[ARRAY[postrider.next_event_id()]]", "ARRAY[postrider.next_event_id(), NULL]",
+        "(SELECT array_agg(postrider.next_event_id()) FROM generate_series(1, 64))",
+    ])
+    func listThatCannotBeClaimedIsRefused(more: String) async throws {
+        try await withRollback { db in
+            let insert = "INSERT INTO postrider.webhook_queue (id, more) VALUES (postrider.next_event_id(),"
+            let error = try await db.refusal("\(insert) \(more))")
+            #expect(error.sqlState == "23514", "\(error)")
+            #expect(error.constraint == "further_events_are_a_plain_list_of_63_at_most")
+            try await db.run("\(insert) '{}'); \(insert) ARRAY[postrider.next_event_id()])")
+            #expect(try await db.line(rows) == "2|3")
+        }
+    }
+
     @Test func oneBadRowOfManyLeavesNone() async throws {
         try await withRollback { db in
             _ = try await db.refusal(
