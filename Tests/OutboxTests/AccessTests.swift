@@ -201,6 +201,10 @@ import Testing
         #expect(fault { _ = try access(options, ["C": key, "K": key]) }?.contains("should be a certificate") == true)
         let sealed = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nx\n-----END ENCRYPTED PRIVATE KEY-----"
         #expect(fault { _ = try access(options, ["C": certificate, "K": sealed]) }?.contains("is encrypted") == true)
+        // OpenSSL asks for the password of a certificate, too.
+        let odd = "-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nx\n-----END CERTIFICATE-----"
+        #expect(fault { _ = try access(options, ["C": odd, "K": key]) }?.contains("is encrypted") == true)
+        #expect(fault { _ = try access(#"{"tls": {"ca": "${C}"}}"#, ["C": odd]) }?.contains("is encrypted") == true)
         var book = SettingBook()
         book.add("C", organization: "acme", isShared: false, .success(certificate))
         let files = try DeliveryOptions(parsing: Array(#"{"tls": {"ca": "file:ca.pem"}}"#.utf8))

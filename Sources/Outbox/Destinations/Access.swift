@@ -99,9 +99,11 @@ public struct TLSIdentity: Sendable, CustomReflectable {
             guard text.firstRange(of: "-----BEGIN ") != nil, text.firstRange(of: " \(kind)-----") != nil else {
                 throw SettingFault("option tls: what should be a \(kind.lowercased()) is not one in PEM")
             }
-            // OpenSSL would ask for the password on the terminal.
-            guard kind != "PRIVATE KEY" || text.firstRange(of: "ENCRYPTED") == nil else {
-                throw SettingFault("option tls: the private key is encrypted: give it without a password, as a setting")
+            // OpenSSL would ask for the password on the terminal, and all exchanges would wait for it. A certificate can be
+            // encrypted too (RFC 1421 § 4.6.1.1).
+            guard text.firstRange(of: "ENCRYPTED") == nil else {
+                throw SettingFault(
+                    "option tls: a private key or certificate is encrypted: give it without a password")
             }
             return text
         }
