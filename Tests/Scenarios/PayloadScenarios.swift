@@ -147,6 +147,29 @@ extension Scenarios {
             #expect(receiver.received[0].body == receiver.received[1].body)
         }
 
+        /// To a `String` the two names are one.
+        @Test func functionsWhoseNamesLookAlikeAreToldApart() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            let names = ["caf\u{E9}", "cafe\u{301}"]
+            for (place, name) in names.enumerated() {
+                _ = try await outpost.connection.script(
+                    """
+                    CREATE SCHEMA IF NOT EXISTS shapes;
+                    CREATE FUNCTION shapes.\(name)(data jsonb, context jsonb) RETURNS jsonb LANGUAGE sql SECURITY DEFINER
+                        AS $f$ SELECT '{"n": \(place)}'::jsonb $f$;
+                    SELECT postrider.allow_transform('shapes.\(name)');
+                    """, name: "functions")
+                _ = try await endpoint(outpost, receiver, "/\(place)", #"{"transform_function": "shapes.\#(name)"}"#)
+            }
+            try await outpost.withWorkers {
+                try await outpost.emit("a.b", count: 20)
+                try await receiver.wait(for: 40)
+                try await outpost.settled()
+            }
+            for place in names.indices { #expect(Set(bodies(receiver, "/\(place)")) == [#"{"n":\#(place)}"#]) }
+        }
+
         @Test func failingFunctionsHitTheirOwnDestinationAlone() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver()
