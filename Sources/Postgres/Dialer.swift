@@ -164,6 +164,6 @@ final class Dialer: Sendable {
         let text = PQerrorMessage(handle).map { String(cString: $0) } ?? ""
         let line = text.split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
             .joined(separator: "; ")
-        return secrets.reduce(line.isEmpty ? "unknown error" : line) { $0.replacing($1, with: Redaction.mark) }
+        return secrets.reduce(line.isEmpty ? "unknown error" : line) { Redaction.replacing($1, in: $0) }
     }
 }

@@ -20,17 +20,27 @@ enum Redaction {
     }
 
     /// The text with everything between its first and last double quote replaced.
+    ///
+    /// By bytes: a mark that combines with the character before it, at the beginning of a value, would hide the quote.
     static func withoutQuoted(_ text: String) -> String {
-        guard let first = text.firstIndex(of: "\""), let last = text.lastIndex(of: "\""), first < last else {
+        let quote = UInt8(ascii: "\"")
+        let bytes = Array(text.utf8)
+        guard let first = bytes.firstIndex(of: quote), let last = bytes.lastIndex(of: quote), first < last else {
             return text
         }
-        return text[...first] + mark + text[last...]
+        return String(decoding: bytes[...first] + Array(mark.utf8) + bytes[last...], as: UTF8.self)
     }
 
     /// The text with every occurrence of a secret replaced; secrets under four bytes would only garble it.
     static func hiding(_ secret: String, in text: String) -> String {
         let length = secret.utf8.count
         guard length >= 4, length <= text.utf8.count else { return text }
-        return text.replacing(secret, with: mark)
+        return replacing(secret, in: text)
+    }
+
+    /// The text with every occurrence of another one replaced, byte for byte: as characters, one that begins or ends with what
+    /// combines with its neighbour would not be found.
+    static func replacing(_ secret: String, in text: String) -> String {
+        String(decoding: Array(text.utf8).replacing(Array(secret.utf8), with: Array(mark.utf8)), as: UTF8.self)
     }
 }

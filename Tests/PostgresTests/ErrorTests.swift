@@ -128,5 +128,8 @@ import Testing
         #expect(Redaction.withoutQuoted("one \" quote") == "one \" quote")
         #expect(Redaction.hiding("abc", in: "abc") == "abc")
         #expect(Redaction.hiding("abcd", in: "x abcd y abcd") == "x … y …")
+        // An accent makes one character of itself and what stands before it.
+        #expect(Redaction.withoutQuoted("value \"\u{301}ab\" is bad") == "value \"…\" is bad")
+        #expect(Redaction.hiding("abcd", in: "x abcd\u{301} y") == "x …\u{301} y")
     }
 }
