@@ -176,6 +176,10 @@ import Testing
         #expect(result.status == 1 && result.errors.contains("cannot verify it: missing: timestamp"), "\(result.errors)")
         let again = try postrider(["profiles", "test", file.path, "--at", "1767225600"], database: "unused")
         #expect(result.output.contains("\n{\"test\": true}\n") && again.output.contains("verified: no"))
+        for time in ["-1", "253402300800", "9223372036854775807"] {
+            let refused = try postrider(["profiles", "test", file.path, "--at=\(time)"], database: "unused")
+            #expect(refused.errors.contains("--at must be 0 to 253402300799"), "\(refused.errors)")
+        }
     }
 
     @Test func testSendsToAListenerThatTakesTheSameFile() throws {

@@ -28,6 +28,11 @@ extension Profiles {
         @Option(help: "Send it there, under the rules of workers.") var url: String?
         @OptionGroup var output: OutputOptions
 
+        func validate() throws {
+            // The times that ids can hold and dates of four digits can show.
+            if let at, !(0...253_402_300_799).contains(at) { throw ValidationError("--at must be 0 to 253402300799") }
+        }
+
         func run() async throws {
             let profile = try await ProfileLookup.profile(profile)
             let secret = try NewSecret(given: secretOptions.secret(for: profile), kind: signature, for: profile)
