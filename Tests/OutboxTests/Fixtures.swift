@@ -42,12 +42,13 @@ enum Fixture {
         headers: [HeaderField] = [],
         retry: RetryPolicy = .standard,
         finalStatuses: FinalStatuses = .none,
-        kind: Destination.Kind = .endpoint
+        kind: Destination.Kind = .endpoint,
+        url: String = "https://example.org/hook"
     ) throws -> Destination {
         let profile = try profile(profileName)
         return try Destination(
             id: id, uuid: destinationID, kind: kind, name: "d\(id)",
-            url: DestinationURL("https://example.org/hook"), patterns: patterns.map { try EventPattern($0) },
+            url: DestinationURL(url), patterns: patterns.map { try EventPattern($0) },
             organization: organization, user: user, profile: profile,
             secrets: secrets ?? [Secret(secretText(for: profile), form: profile.secretForm)], headers: headers,
             retry: retry, finalStatuses: finalStatuses

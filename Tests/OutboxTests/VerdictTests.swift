@@ -9,9 +9,10 @@ import Testing
         _ outcome: Outcome,
         attempt: Int = 1,
         final: FinalStatuses = .none,
-        retry: RetryPolicy = .standard
+        retry: RetryPolicy = .standard,
+        url: String = "https://example.org/hook"
     ) throws -> Verdict {
-        let destination = try Fixture.destination(retry: retry, finalStatuses: final)
+        let destination = try Fixture.destination(retry: retry, finalStatuses: final, url: url)
         return Verdict.judge(outcome, destination: destination, attempt: attempt, random: 0)
     }
 
@@ -28,7 +29,7 @@ import Testing
         (100, .protocolError), (199, .protocolError), (0, .protocolError), (600, .protocolError), (-1, .protocolError),
         (300, .redirectRefused), (301, .redirectRefused), (302, .redirectRefused), (304, .redirectRefused),
         (307, .redirectRefused), (308, .redirectRefused), (400, .clientError), (401, .clientError), (403, .clientError),
-        (404, .clientError), (405, .clientError), (408, .throttled), (409, .clientError), (422, .clientError),
+        (404, .clientError), (405, .clientError), (407, .clientError), (408, .throttled), (409, .clientError), (422, .clientError),
         (425, .throttled), (428, .clientError), (429, .throttled), (499, .clientError), (500, .serverError),
         (501, .serverError), (502, .unavailable), (503, .unavailable), (504, .unavailable), (599, .serverError),
     ]
@@ -190,9 +191,13 @@ import Testing
         #expect(try judge(.failed(.invalidRequest)) == Verdict(action: .dead(.final), failure: .invalidRequest))
     }
 
+    /// Over TLS no proxy can have said it, and a receiver that does is treated like others: ``retried``.
+    private static let plain = "http://example.org/hook"
+
     @Test func theProxysOwnFaultSpendsNoAttempt() throws {
         for (attempts, attempt) in [(6, 6), (1, 1), (6, 1)] {
-            let verdict = try judge(answered(407), attempt: attempt, retry: RetryPolicy(maxAttempts: attempts))
+            let verdict = try judge(
+                answered(407), attempt: attempt, retry: RetryPolicy(maxAttempts: attempts), url: Self.plain)
             guard case .retry(let delay) = verdict.action else {
                 Issue.record("not retried")
                 continue
@@ -207,9 +212,9 @@ import Testing
     @Test func attemptsThatDoNotCountEndTooAndAreNotRepeatedAtOnce() throws {
         let eager = try RetryPolicy(delays: [.zero], jitter: 0)
         let most = Verdict.mostAttempts
-        #expect(try judge(answered(407), attempt: 1, retry: eager).action == .retry(after: .seconds(1)))
-        #expect(try judge(answered(407), attempt: most - 1, retry: eager).action == .retry(after: .seconds(1)))
-        #expect(try judge(answered(407), attempt: most, retry: eager).action == .dead(.exhausted))
+        #expect(try judge(answered(407), attempt: 1, retry: eager, url: Self.plain).action == .retry(after: .seconds(1)))
+        #expect(try judge(answered(407), attempt: most - 1, retry: eager, url: Self.plain).action == .retry(after: .seconds(1)))
+        #expect(try judge(answered(407), attempt: most, retry: eager, url: Self.plain).action == .dead(.exhausted))
         #expect(try judge(.failed(.proxy), attempt: most).action == .dead(.exhausted))
         #expect(try judge(answered(200), attempt: most).action == .delivered)
         #expect(most < Int(Int16.max))

@@ -70,7 +70,7 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case payloadRefused = "payload_refused"
     /// 404 of an n8n whose workflow is not active.
     case workflowInactive = "workflow_inactive"
-    /// 407, or a proxy that cannot be reached or refuses us: a fault on our side.
+    /// 407 over plain http, or a proxy that cannot be reached or refuses us: a fault on our side.
     case proxy
     /// See `ExchangeFailure.worker`.
     case worker

@@ -151,7 +151,8 @@ private struct Bench {
         case 404 where N8nAnswer.isNotRegistered(answer.bodyPrefix):
             // A person has switched the workflow off and will switch it on again; the address is right.
             return retry(.workflowInactive, isBlamed: false)
-        case 407:
+        case 407 where destination.url.isPlainHTTP:
+            // Over TLS it is the receiver's own word: one that says it to everything would be asked 30,000 times for each event.
             return retryUncounted(.proxy)
         default:
             break
