@@ -15,7 +15,6 @@ public enum SessionSettings {
         "default_transaction_isolation": "read committed",
         "statement_timeout": "0",
         "lock_timeout": "0",
-        "idle_in_transaction_session_timeout": "0",
         "standard_conforming_strings": "on",
         "row_security": "on",
     ]

@@ -99,9 +99,8 @@ import Testing
             let connection = try await Connection.open(ConnectionSettings(url: db.url, parameters: strict))
             let show = Statement(name: "show", sql: "SHOW transaction_isolation", prepare: false)
             #expect(try await connection.query(show)[0].string(0) == "serializable")
-            try await Transaction.run(on: connection) {
-                #expect(try await connection.query(show)[0].string(0) == "read committed")
-            }
+            let inside = try await Transaction.run(on: connection) { try await connection.query(show)[0].string(0) }
+            #expect(inside == "read committed")
             // As behind a pooler, where nothing may stay behind.
             let results = try await connection.pipeline([
                 SessionSettings.readCommitted, WorkerStore.workSettings(isLocal: true), Step(show),
