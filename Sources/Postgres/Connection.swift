@@ -46,7 +46,8 @@ public final class Connection: Sendable {
             name: "SessionSettings",
             sql: """
                 SELECT pg_catalog.set_config(s.name, s.value, false)
-                FROM pg_catalog.unnest($1::text[], $2::text[]) AS s (name, value) WHERE pg_catalog.pg_backend_pid() = $3::int4
+                FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS s (name, value)
+                WHERE pg_catalog.pg_backend_pid() = $3::int4
                 """, prepare: false)
         _ = try await query(set, [.texts(names), .texts(texts), .int4(processID)], timeout: limit)
     }
