@@ -11,7 +11,7 @@
     \set seconds 60
 \endif
 WITH workers AS (
-    SELECT count(*) FILTER (WHERE alive AND lease_until >= clock_timestamp()) AS alive FROM postrider.webhook_workers
+    SELECT count(*) FILTER (WHERE alive AND lease_until >= statement_timestamp()) AS alive FROM postrider.webhook_workers
 ), late AS (
     SELECT clock_timestamp() - :'seconds'::float8 * interval '1 second' AS before
 )
@@ -24,7 +24,7 @@ GROUP BY w.alive
 UNION ALL
 SELECT 'deliveries in a claim', sum(cardinality(c.event_ids)), min(c.claimed_at),
        CASE WHEN k.id IS NULL THEN 'its worker is not known: a rescue should take it'
-            WHEN NOT k.alive OR k.lease_until < clock_timestamp() THEN 'its worker is dead: a rescue should take it'
+            WHEN NOT k.alive OR k.lease_until < statement_timestamp() THEN 'its worker is dead: a rescue should take it'
             ELSE format('worker %s on %s still holds it: slow destinations', k.id, k.host) END
 FROM postrider.webhook_claims AS c
 LEFT JOIN postrider.webhook_workers AS k ON k.id = c.worker_id, late

@@ -7,7 +7,7 @@
 --          (counted since started_at). Workers that stopped more than an hour ago are left out unless they hold claims.
 -- Cost: two small tables.
 SELECT w.id AS worker_id, w.host, w.process_id, w.version,
-       CASE WHEN NOT w.alive THEN 'stopped' WHEN w.lease_until < clock_timestamp() THEN 'dead' ELSE 'working' END AS state,
+       CASE WHEN NOT w.alive THEN 'stopped' WHEN w.lease_until < statement_timestamp() THEN 'dead' ELSE 'working' END AS state,
        w.started_at, clock_timestamp() - w.heartbeat_at AS heartbeat_age, count(c.id) AS claims,
        coalesce(sum(cardinality(c.event_ids)), 0) AS in_flight, clock_timestamp() - min(c.claimed_at) AS oldest_claim_age,
        w.requests, w.connections_opened, round(w.requests::numeric / nullif(w.connections_opened, 0), 1) AS requests_per_connection,

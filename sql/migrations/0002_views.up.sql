@@ -569,7 +569,7 @@ SELECT q.waiting, q.waiting_high, q.waiting_normal, q.waiting_low,
        r.due AS retries_due, r.later AS retries_later, r.parked AS retries_parked, r.next_at AS next_retry_at,
        l.dead AS dead_letters, l.critical AS critical_dead_letters,
        (SELECT count(*) FROM postrider.webhook_workers
-        WHERE alive AND lease_until >= clock_timestamp()) AS workers_alive,
+        WHERE alive AND lease_until >= statement_timestamp()) AS workers_alive,
        r.in_order AS retries_in_order
 FROM (SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) AS waiting,
              coalesce(sum(1 + coalesce(cardinality(more), 0)) FILTER (WHERE priority = 0), 0) AS waiting_high,

@@ -266,8 +266,9 @@ SELECT jsonb_build_object(
                     WHERE i.inhparent = 'postrider.webhook_event_log'::regclass
                       AND c.relname > 'webhook_event_log_' || to_char(now() AT TIME ZONE 'UTC', 'IYYY_IW')
                       AND c.relname !~ '_(earlier|later)$'),
-    'workers_alive', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until > clock_timestamp()),
-    'workers_silent', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until <= clock_timestamp()),
+    -- Not clock_timestamp(): the snapshot is of the statement's start, and a lease in it is over when the rest takes 1.5 s.
+    'workers_alive', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until > statement_timestamp()),
+    'workers_silent', (SELECT count(*) FROM postrider.webhook_workers WHERE alive AND lease_until <= statement_timestamp()),
     -- A snapshot of another database holds back nothing here. Whoever has written does, in whatever database: its id stands
     -- in every snapshot, also when it has none of its own.
     'oldest_transaction', (SELECT jsonb_build_object('pid', a.pid, 'age_s', extract(epoch FROM clock_timestamp() - a.xact_start))

@@ -137,4 +137,16 @@ import Testing
             #expect(try await db.count("postrider.webhook_event_log") == 1)
         }
     }
+
+    /// From `jit_above_cost` on, 100,000, the plan is compiled, which takes seconds; the answer takes milliseconds.
+    @Test func lookingForFaultsIsTooCheapToBeCompiled() async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.created'")
+            for analyzed in [false, true] {
+                if analyzed { try await db.run("ANALYZE postrider.webhook_attachments") }
+                let plan = try await Plan.of("SELECT * FROM postrider.webhook_attachment_check", in: db)
+                #expect(plan.cost < 100_000, "analyzed: \(analyzed)")
+            }
+        }
+    }
 }

@@ -9,6 +9,8 @@ struct Plan {
     let index: String?
     let condition: String?
     let sharedBlocks: Int
+    /// What the planner expects it to cost, with all below it.
+    let cost: Double
     let parts: [Plan]
 
     private init(_ node: [String: Any]) {
@@ -17,6 +19,7 @@ struct Plan {
         index = node["Index Name"] as? String
         condition = node["Index Cond"] as? String
         sharedBlocks = (node["Shared Hit Blocks"] as? Int ?? 0) + (node["Shared Read Blocks"] as? Int ?? 0)
+        cost = (node["Total Cost"] as? NSNumber)?.doubleValue ?? .infinity
         parts = (node["Plans"] as? [[String: Any]] ?? []).map(Plan.init)
     }
 
