@@ -7,7 +7,7 @@ enum ConnectionString {
     /// Splits a URI or `keyword=value` string into its options (`PQconninfoParse`).
     ///
     /// - Throws: ``PostgresError`` of code `invalidSettings`; libpq's message without what it quotes, which can be the
-    ///   whole string, password included.
+    ///   whole string, password included. Also for a host or port that can only be a part of a password.
     static func parse(_ text: String) throws -> [String: String] {
         guard !text.utf8.contains(0) else {
             throw PostgresError(code: .invalidSettings, message: "the connection string holds a NUL byte")
@@ -21,7 +21,23 @@ enum ConnectionString {
                 message: "\(line); expected postgres://user@host:port/database or keyword=value pairs")
         }
         defer { PQconninfoFree(options) }
-        return values(options)
+        let found = values(options)
+        try checkPlace(found)
+        return found
+    }
+
+    /// Refuses a host or port that is the end of a password: one with a bare `@` or `/` ends early for libpq, and what is
+    /// behind would stand in messages as the host that cannot be found.
+    private static func checkPlace(_ options: [String: String]) throws {
+        let hosts = (options["host"] ?? "").split(separator: ",")
+        // Folders of sockets are paths, and names of abstract sockets begin with an @.
+        let isHost = hosts.allSatisfy { $0.hasPrefix("/") || !$0.dropFirst().contains("@") }
+        let isPort = (options["port"] ?? "").allSatisfy { $0.isNumber || $0.isWhitespace || ",+-".contains($0) }
+        guard isHost, isPort else {
+            throw PostgresError(
+                code: .invalidSettings,
+                message: "that is no host or no port; in a password @ is written %40, / is %2F and % is %25")
+        }
     }
 
     /// Every keyword this libpq knows (`PQconndefaults`); empty only when memory is short.

@@ -92,6 +92,8 @@ import Testing
         "postgres://user:hunter22@host:port/db", "postgres://user:hunter22@[::1/db", "postgres://u:hunter22%zz@h/db",
         "host=localhost password=hunter22 'oops", "hunter22", "password=hunter 22", "postgres://h/d?hunter22=1",
         "postgres://u:hunter22@h/d?sslmode=nonsense", "host=h\0 password=hunter22",
+        "postgres://u:a@hunter22@h/d", "postgres://u:a@hunter22:1@h:5432/d", "postgres://u:hunter22/a@h/d",
+        "postgres://u:a/hunter22@h/d", "postgres://u:a@@hunter22@h/d",
     ])
     func badSettingsAreRefusedWithoutQuotingThem(url: String) async throws {
         let settings = ConnectionSettings(url: url)
@@ -99,6 +101,14 @@ import Testing
         #expect(error?.code == .invalidSettings || error?.code == .connectionFailed)
         let text = "\(error.map(\.description) ?? "") \(settings) \(String(reflecting: settings))"
         #expect(!text.contains("hunter"), "\(text)")
+    }
+
+    @Test(arguments: [
+        "postgres://u:p%40ss%2Fw@h:5432/d", "postgres://u:p@h1:5432,h2:6432/d", "postgres:///d?host=/tmp/a@b", "host=@abstract",
+        "postgres://u:a:b@[::1]:5432/d", "host=h port=5432", "postgres://h/d%40b",
+    ])
+    func settingsThatLookOddAreTaken(url: String) throws {
+        try ConnectionSettings(url: url).validate()
     }
 
     @Test func unknownOptionIsRefused() async throws {
