@@ -314,6 +314,8 @@ func postrider(
         for name in ["ALLOW_HTTP", "ALLOW_NETWORKS", "FLOOR_POLL", "MAX_IN_FLIGHT", "LOG_LEVEL", "CA_FILE"] {
             #expect(text.contains("POSTRIDER_\(name)"))
         }
+        #expect(text.contains(#""soon" is no time, 1ms to 60s, written 500ms"#))
+        #expect(text.contains(#""loud" is none of trace, debug"#))
     }
 
     @Test(arguments: [("-----BEGIN CERTIFICATE-----\n", true), ("no certificate", false), ("", false)])

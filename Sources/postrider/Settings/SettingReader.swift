@@ -43,13 +43,18 @@ struct SettingReader {
             if let known = Logger.Level(rawValue: level.lowercased()) {
                 settings.logLevel = known
             } else {
-                fault("POSTRIDER_LOG_LEVEL", "\(level.debugDescription) is no level")
+                fault("POSTRIDER_LOG_LEVEL", "\(level.debugDescription) is none of \(form("POSTRIDER_LOG_LEVEL"))")
             }
         }
         return settings
     }
 
     private mutating func fault(_ variable: String, _ reason: String) { faults.append("\(variable): \(reason)") }
+
+    /// What a setting takes, as its table says it.
+    private func form(_ variable: String) -> String {
+        Setting.all.first { $0.variable == variable }?.form ?? ""
+    }
 
     private func text(_ variable: String) -> String? {
         let setting = Setting.all.first { $0.variable == variable }
@@ -180,7 +185,7 @@ struct SettingReader {
     private mutating func time(_ variable: String, _ range: ClosedRange<Duration>) -> Duration? {
         guard let text = text(variable) else { return nil }
         guard let duration = TimeArgument.parse(text), range.contains(duration) else {
-            fault(variable, "\(text.debugDescription) is no time from \(range.lowerBound) to \(range.upperBound)")
+            fault(variable, "\(text.debugDescription) is no \(form(variable)), written 500ms, 30s, 2m, 1h or 7d")
             return nil
         }
         return duration
