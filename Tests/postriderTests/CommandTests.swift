@@ -164,11 +164,15 @@ func postrider(
         _ = try await connection.script(
             "INSERT INTO postrider.webhook_migrations (version, name) VALUES (9999, 'future')", name: "future")
         await connection.close()
-        for command in [["migrate"], ["worker"], ["doctor"], ["migrate", "down", "--to", "0", "--yes"]] {
+        for command in [["migrate"], ["worker"], ["migrate", "down", "--to", "0", "--yes"]] {
             let result = try postrider(command, database: database)
             #expect(result.status == 5, "\(command)")
             #expect(result.errors.contains("9999"))
         }
+        let diagnosis = try postrider(["doctor"], database: database)
+        #expect(diagnosis.status == 1)
+        #expect(diagnosis.output.contains("version 9999") && diagnosis.output.contains("a newer postrider"))
+        #expect(try postrider(["migrate", "status"], database: database).output.contains("future"))
     }
 
     @Test func dryRunsChangeNothing() async throws {

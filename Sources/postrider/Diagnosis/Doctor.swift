@@ -16,11 +16,13 @@ struct Doctor: AsyncParsableCommand {
         let settings = try await Settings.load()
         var findings: [Finding] = []
         try await Session.with { session in
-            let version = try await Migrator(connection: session.raw).version()
+            let version = try await Migrator(connection: session.raw).applied().last?.version ?? 0
             let wanted = Migration.all.last?.version ?? 0
             guard version == wanted else {
                 return findings.append(
-                    Finding(.fail, "schema", "version \(version), this program needs \(wanted)", "postrider migrate"))
+                    Finding(
+                        .fail, "schema", "version \(version), this program needs \(wanted)",
+                        version > wanted ? "a newer postrider" : "postrider migrate"))
             }
             findings.append(Finding(.ok, "schema", "version \(version), postrider \(Version.text)"))
             findings.append(try await Pooling.check(session.raw))

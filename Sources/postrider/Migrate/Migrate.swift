@@ -88,6 +88,10 @@ struct Migrate: AsyncParsableCommand {
                     let done = applied.first { $0.version == migration.version }
                     table.rows.append(["\(migration.version)", migration.name, done?.appliedAt ?? "-"])
                 }
+                // Of a newer program: it knows what they are.
+                for one in applied where !Migration.all.contains(where: { $0.version == one.version }) {
+                    table.rows.append(["\(one.version)", one.name, one.appliedAt])
+                }
                 for line in table.lines() { print(line) }
             }
         }
