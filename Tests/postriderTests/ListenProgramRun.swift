@@ -11,10 +11,13 @@ final class ProgramRun {
     private let errors = Pipe()
 
     /// Starts the program.
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    ///
+    /// - Parameter script: for the shell, in which `"$0" "$@"` stands for the program and its arguments; nil for no shell.
+    init(_ arguments: [String], environment: [String: String] = [:], script: String? = nil) throws {
         let products = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-        process.executableURL = products.appendingPathComponent("postrider")
-        process.arguments = arguments
+        let program = products.appendingPathComponent("postrider")
+        process.executableURL = script == nil ? program : URL(fileURLWithPath: "/bin/sh")
+        process.arguments = (script.map { ["-c", $0, program.path] } ?? []) + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardOutput = output
         process.standardError = errors

@@ -100,4 +100,22 @@ import Testing
         first.signal(SIGTERM)
         #expect(first.finish().status == 0)
     }
+
+    @Test func endOfTheReaderEndsIt() throws {
+        let run = try ProgramRun(["listen", "--port", "0", "--count", "1000"], script: #""$0" "$@" | head -n 1"#)
+        let script = """
+            import http.client, sys
+            for _ in range(1000):
+                try:
+                    c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=10)
+                    c.request("POST", "/x", b"{}")
+                    c.getresponse().read()
+                except (OSError, http.client.HTTPException):
+                    break
+            """
+        _ = try runPython(script, [try run.port()])
+        let (_, output, errors) = run.finish()
+        #expect(output.split(separator: "\n").count == 1)
+        #expect(errors.contains(" requests; signatures: none ") && !errors.contains("1000 requests"), "\(errors)")
+    }
 }

@@ -40,9 +40,12 @@ import Testing
     @Test func agesThatContradictAreRefused() async throws {
         let database = try await TestCluster.freshDatabase()
         _ = try postrider(["migrate"], database: database)
-        for arguments in [["--events", "30d", "--attempts", "90d"], ["--events", "1d", "--payloads", "2d"]] {
+        for (arguments, what) in [
+            (["--events", "30d", "--attempts", "90d"], "attempts"), (["--events", "1d", "--payloads", "2d"], "payloads"),
+        ] {
             let refused = try postrider(["retention"] + arguments, database: database)
-            #expect(refused.status == 1 && refused.errors.hasPrefix("postrider: "), "\(refused)")
+            #expect(refused.status == 1)
+            #expect(refused.errors == "postrider: refused: \(what) are not kept longer than events\n")
         }
         for arguments in [["--events", "soon"], ["--events=-1d"], ["--payload", "1d"]] {
             #expect(try postrider(["retention"] + arguments, database: database).status == 64)
@@ -58,7 +61,7 @@ import Testing
         let followed = try postrider(["retention", "--events", "30d", "--json"], database: database).output
         #expect(followed.contains(#""events": "30 days""#) && followed.contains(#""payloads": null"#), "\(followed)")
         let tooShort = try postrider(["retention", "--audit", "30d"], database: database)
-        #expect(tooShort.status == 1 && tooShort.errors.contains("audit_log_is_kept_90_days"), "\(tooShort)")
+        #expect(tooShort.status == 1 && tooShort.errors.contains("refused: audit log is kept 90 days"), "\(tooShort)")
         #expect(try postrider(["retention", "--audit", "365d"], database: database).output.contains("365 days"))
     }
 

@@ -12,7 +12,7 @@ struct ListenCommand: AsyncParsableCommand {
         abstract: "Receive webhooks, check their signatures, print them, and answer as told.",
         discussion: """
             One line for each request goes to standard output; where it listens and the totals go to standard error.
-            Ends after Ctrl-C, SIGTERM or --count requests.
+            Ends after Ctrl-C, SIGTERM or --count requests, or when nobody reads its lines any more.
 
               WEBHOOK_SECRET=whsec_… postrider listen --port 9000 --secret-env WEBHOOK_SECRET
               postrider listen --port 9000 --answer 503:2 --retry-after 5     fail twice, then answer 200
@@ -86,10 +86,9 @@ struct ListenCommand: AsyncParsableCommand {
         return json ? { @Sendable in $0.json(withHeaders: withHeaders) } : { @Sendable in $0.line }
     }
 
-    /// Serves until a signal, the last request or a fault of the server.
+    /// Serves until a signal, the last request, the end of whoever reads the lines, or a fault of the server.
     private func serve(_ server: ReceiverServer, _ listener: Listener) async throws {
         let signals = await UnixSignalsSequence(trapping: [.sigint, .sigterm])
-        let isLimited = count != nil
         // Each child tells whether its end is the end of listening.
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -104,11 +103,9 @@ struct ListenCommand: AsyncParsableCommand {
                 Session.remark("listening on \(try await server.url())")
                 return false
             }
-            if isLimited {
-                group.addTask {
-                    await listener.waitUntilFull()
-                    return true
-                }
+            group.addTask {
+                await listener.waitUntilFull()
+                return true
             }
             while try await group.next() == false {}
             // The answer to the last request is on its way; a connection that is idle ends at once.

@@ -48,7 +48,7 @@ final class Listener: Sendable {
     /// - Parameters:
     ///   - verifier: checks signatures.
     ///   - plan: says what to answer.
-    ///   - limit: after so many requests ``waitUntilFull()`` returns; nil for never.
+    ///   - limit: after so many requests ``waitUntilFull()`` returns; nil for no such number.
     ///   - format: makes the line of a request; nil to print none.
     init(verifier: Verifier, plan: AnswerPlan, limit: Int?, format: (@Sendable (RequestReport) -> String)?) {
         self.verifier = verifier
@@ -74,13 +74,13 @@ final class Listener: Sendable {
         if let format {
             let report = RequestReport(
                 receivedAt: now, request: request, inspection: inspection, status: answer.status)
-            Self.write(format(report))
+            if !Self.write(format(report)) { full.continuation.finish() }
         }
         if let limit, place + 1 >= limit { full.continuation.finish() }
         return answer
     }
 
-    /// Waits until the limit is reached or the task is cancelled.
+    /// Waits until the limit is reached, nobody reads the lines any more, or the task is cancelled.
     func waitUntilFull() async { for await _ in full.stream {} }
 
     private func note(_ id: String?, status: Int) {
@@ -92,13 +92,17 @@ final class Listener: Sendable {
     }
 
     /// Writes a whole line at once: requests are answered on several threads.
-    private static func write(_ line: String) {
+    ///
+    /// - Returns: false when the reader is gone, as after `| head -1`. SIGPIPE, which would end the program, is ignored while it
+    ///   has sockets.
+    private static func write(_ line: String) -> Bool {
         let bytes = Array((line + "\n").utf8)
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-            if count < 0, errno != EINTR { return }
+            if count < 0, errno != EINTR { return errno != EPIPE }
             sent += max(count, 0)
         }
+        return true
     }
 }

@@ -36,6 +36,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 
     private static func text(of error: PostgresError) -> String {
         if isMissingSchema(error) { return "the schema is missing or too old: run postrider migrate" }
+        if let rule = rule(of: error) { return "refused: \(rule)" }
         // What a user gave wrong is told in the server's words, which are ours for it; the query's name is no help then.
         let isTold = error.sqlState?.hasPrefix("22") == true || isMissing(error)
         let text = isTold ? error.message : "\(error)"
@@ -44,6 +45,12 @@ struct CommandFailure: Error, CustomStringConvertible {
         }
         guard let hint = error.hint, !text.contains(hint) else { return text }
         return "\(text) (\(hint))"
+    }
+
+    /// The rule that a check of our schema keeps, which is its name: `attempts_are_not_kept_longer_than_events`.
+    private static func rule(of error: PostgresError) -> String? {
+        guard error.sqlState == "23514", error.schema == "postrider", let name = error.constraint else { return nil }
+        return name.replacing("_", with: " ")
     }
 
     private static func status(of error: PostgresError) -> Int32 {

@@ -45,7 +45,7 @@ struct Retention: AsyncParsableCommand {
               postrider retention --payloads 0s                # as long as the events
               postrider retention --events 0s --attempts 0s    # everything for ever
             """)
-    @Option(help: "Age at which settled events go; 0s for never.") var events: TimeArgument?
+    @Option(help: "Age at which settled events go, such as 90d; 0s for never.") var events: TimeArgument?
     @Option(help: "Age at which attempts go, not above that of events; 0s for as long as the events.") var attempts:
         TimeArgument?
     @Option(help: "Age at which payloads go, not above that of events; 0s for as long as the events.") var payloads:
