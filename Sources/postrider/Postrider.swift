@@ -1,6 +1,7 @@
 // The root of the command line. Every subcommand has a file of its own in a folder of its topic.
 
 internal import ArgumentParser
+internal import Glibc
 
 /// `postrider`.
 @main
@@ -32,6 +33,10 @@ struct Postrider: AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
+            }
+            // Output is written at the end, and print tells of no error: a secret that is shown once would be lost in silence.
+            if fflush(nil) != 0 {
+                throw CommandFailure.failed("done, but the answer could not be written: standard output takes nothing")
             }
         } catch {
             CommandFailure.end(with: error)
