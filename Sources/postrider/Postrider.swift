@@ -12,7 +12,7 @@ struct Postrider: AsyncParsableCommand {
         discussion: """
             DATABASE_URL (or libpq's PG* variables) says where Postgres is; docs/configuration.md lists every variable.
 
-            Exit status: 0 done; 1 failed; 3 not found; 4 no connection to Postgres; 5 the schema is missing, too old or
+            Exit status: 0 done; 1 failed; 3 not found; 4 no connection to Postgres; 5 the schema is missing, too old or \
             too new; 64 wrong words on the command line.
             """,
         version: Version.text,

@@ -64,7 +64,7 @@ struct DeadLetters: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Send dead letters again: the same as postrider replay --dead-letters.",
             discussion: """
-                A dead letter has used up its attempts, so it gets one more. What died again after five replays is archived,
+                A dead letter has used up its attempts, so it gets one more. What died again after five replays is archived, \
                 unless it is critical.
 
                   postrider dead-letters replay --endpoint billing --failure timeout --since 7d --dry-run
@@ -82,8 +82,8 @@ struct DeadLetters: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Put dead letters away about which nothing is to be done any more.",
             discussion: """
-                They are counted no more, and retention may remove their events. 'dead-letters list --archived' still shows
-                them, and 'replay --delivery ID' still sends one. Critical ones are left alone unless named by --id or
+                They are counted no more, and retention may remove their events. 'dead-letters list --archived' still shows \
+                them, and 'replay --delivery ID' still sends one. Critical ones are left alone unless named by --id or \
                 --critical.
 
                   postrider dead-letters archive --endpoint old-crm --older-than 30d --dry-run

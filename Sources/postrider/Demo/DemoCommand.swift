@@ -11,7 +11,7 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "See it work: rows become signed webhooks, fail, are retried, survive a killed worker.",
         discussion: """
-            Uses the database of DATABASE_URL (or PG*), which must not hold a schema agentes nor any events; what the
+            Uses the database of DATABASE_URL (or PG*), which must not hold a schema agentes nor any events; what the \
             demo makes there it removes at the end. Receivers listen on loopback. bin/demo brings its own database.
             """)
 

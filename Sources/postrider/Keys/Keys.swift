@@ -10,9 +10,9 @@ struct Keys: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make keys for secrets at rest, tell what they seal, and change them.",
         discussion: """
-            POSTRIDER_SECRET_KEYS (name:base64, several with commas) or POSTRIDER_SECRET_KEYS_FILE (one a line) hold the
-            keys: the first seals, all open. To change keys, put a new one in front everywhere, restart the workers one
-            after the other, run 'postrider keys rotate', and take the old one away when neither 'postrider keys status' nor
+            POSTRIDER_SECRET_KEYS (name:base64, several with commas) or POSTRIDER_SECRET_KEYS_FILE (one a line) hold the \
+            keys: the first seals, all open. To change keys, put a new one in front everywhere, restart the workers one \
+            after the other, run 'postrider keys rotate', and take the old one away when neither 'postrider keys status' nor \
             'postrider sealed-types keys' shows anything of it: payloads stay sealed with the key of their day.
             """,
         subcommands: [Generate.self, Status.self, Rotate.self])
@@ -22,7 +22,7 @@ struct Keys: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print a new key as a line for POSTRIDER_SECRET_KEYS_FILE.",
             discussion: """
-                It is stored nowhere: without it nothing that it sealed can be read again, so keep a copy apart from the
+                It is stored nowhere: without it nothing that it sealed can be read again, so keep a copy apart from the \
                 database's backups.
 
                   (umask 077; postrider keys generate >> /etc/postrider/keys)
@@ -70,7 +70,7 @@ struct Keys: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Seal every secret with the first key: what stands readable, and what other keys sealed.",
             discussion: """
-                Workers go on meanwhile and need not load anything. Stopped half-way, it goes on where it stopped when it
+                Workers go on meanwhile and need not load anything. Stopped half-way, it goes on where it stopped when it \
                 is run again. Exit status 1 when a secret that signs cannot be opened with the keys there are.
                 """)
         @Flag(help: "Count what would be sealed, and seal nothing.") var dryRun = false

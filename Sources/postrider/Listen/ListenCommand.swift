@@ -11,7 +11,7 @@ struct ListenCommand: AsyncParsableCommand {
         commandName: "listen",
         abstract: "Receive webhooks, check their signatures, print them, and answer as told.",
         discussion: """
-            One line for each request goes to standard output; where it listens and the totals go to standard error.
+            One line for each request goes to standard output; where it listens and the totals go to standard error. \
             Ends after Ctrl-C, SIGTERM or --count requests, or when nobody reads its lines any more.
 
               WEBHOOK_SECRET=whsec_… postrider listen --port 9000 --secret-env WEBHOOK_SECRET
@@ -19,7 +19,7 @@ struct ListenCommand: AsyncParsableCommand {
               postrider listen --port 9000 --n8n-inactive                     an n8n workflow that is switched off
             """)
 
-    @Option(help: "Port to listen on; 0 for any.") var port: UInt16
+    @Option(help: "Port to listen on, 1 to 65535; 0 for any that is free.") var port: UInt16
     @Option(help: "Address to listen on.") var host = "127.0.0.1"
     @Option(
         help: ArgumentHelp(
@@ -30,19 +30,20 @@ struct ListenCommand: AsyncParsableCommand {
     var secretEnv: [String] = []
     @Option(help: ArgumentHelp("File with a secret in its first line; can be repeated.", valueName: "file"))
     var secretFile: [String] = []
-    @Option(help: "Status to answer; 404 with --n8n-inactive, else 200.") var status: Int?
+    @Option(help: "Status to answer, 200 to 599; 404 with --n8n-inactive, else 200.") var status: Int?
     @Option(
         help: ArgumentHelp(
             "What to answer first, for example 500:2,429:1; afterwards --status.", valueName: "status:count,…"))
     var answer: String?
-    @Option(help: ArgumentHelp("Hold each answer back: 200ms, 1.5s, 2m.", valueName: "time")) var delay: String?
-    @Option(help: "Body of each answer.") var body: String?
+    @Option(help: ArgumentHelp("Hold each answer back, at most 5m: 200ms, 1.5s, 2m (0s).", valueName: "time"))
+    var delay: String?
+    @Option(help: "Body of each answer (none; with --n8n-inactive n8n's own).") var body: String?
     @Option(help: ArgumentHelp("Retry-After of answers other than 2xx: seconds or a date.", valueName: "value"))
     var retryAfter: String?
     @Flag(help: "Answer 404 as n8n does for a workflow that is not active.") var n8nInactive = false
     @Flag(help: "One JSON object for each request.") var json = false
     @Flag(help: "With --json, also all headers, credentials included.") var headers = false
-    @Option(help: "End after so many requests.") var count: Int?
+    @Option(help: "End after so many requests (never).") var count: Int?
     @Flag(help: "Print totals only.") var quiet = false
 
     func validate() throws {
@@ -129,7 +130,8 @@ struct ListenCommand: AsyncParsableCommand {
         plan.answersLikeInactiveWorkflow = n8nInactive
         if let delay {
             guard let duration = Self.duration(delay) else {
-                throw ValidationError("--delay must look like 200ms, 1.5s or 2m, not \(delay.debugDescription)")
+                throw ValidationError(
+                    "--delay must look like 200ms, 1.5s or 2m, at most 5m, not \(delay.debugDescription)")
             }
             plan.delay = duration
         }

@@ -9,7 +9,7 @@ struct Migrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring the database's schema up or down.",
         discussion: """
-            Any number may run at once: one does the work, the others wait. Producers are never held up for more than a
+            Any number may run at once: one does the work, the others wait. Producers are never held up for more than a \
             second. The same SQL lies under sql/migrations and can be applied with psql.
             """,
         subcommands: [Up.self, Down.self, Status.self], defaultSubcommand: Up.self)

@@ -10,8 +10,8 @@ struct N8nImport: AsyncParsableCommand {
         commandName: "import",
         abstract: "Make destinations of the webhook nodes in an export of n8n; again to bring them up to date.",
         discussion: """
-            The file is one workflow, or what n8n export:workflow --all writes. Taken are webhook nodes with method POST and
-            a constant path. A node that is known already, by the workflow's id and the path, is changed and not doubled.
+            The file is one workflow, or what n8n export:workflow --all writes. Taken are webhook nodes with method POST and \
+            a constant path. A node that is known already, by the workflow's id and the path, is changed and not doubled. \
             Workflows that are not active in n8n are not sent to; what is meant for them waits.
 
               postrider n8n import workflows.json --base-url https://n8n.example.com --dry-run

@@ -12,8 +12,8 @@ struct N8nProbe: AsyncParsableCommand {
         commandName: "probe",
         abstract: "Ask n8n whether the webhooks are registered, without starting a workflow.",
         discussion: """
-            The question is OPTIONS, which n8n answers by itself with the methods that the path takes. Where something in
-            front of n8n answers instead, --get asks with GET, which n8n refuses on a path that takes POST only. A path
+            The question is OPTIONS, which n8n answers by itself with the methods that the path takes. Where something in \
+            front of n8n answers instead, --get asks with GET, which n8n refuses on a path that takes POST only. A path \
             that takes GET too would start: know your workflows. Exit status 1 unless all are ready.
             """)
     @Argument(help: "Id or name.") var workflow: String?

@@ -10,8 +10,8 @@ struct NamedSettings: AsyncParsableCommand {
         commandName: "settings",
         abstract: "Set, list and remove the values that destinations name as ${NAME}.",
         discussion: """
-            Headers and the options auth, tls and proxy of destinations name settings: --header 'X-Token=${PARTNER_TOKEN}'.
-            A destination with an organization uses that organization's settings and shared ones; one with neither
+            Headers and the options auth, tls and proxy of destinations name settings: --header 'X-Token=${PARTNER_TOKEN}'. \
+            A destination with an organization uses that organization's settings and shared ones; one with neither \
             organization nor user uses those without organization. Values are sealed like secrets and never shown.
             """,
         subcommands: [Set.self, List.self, Remove.self])

@@ -9,7 +9,7 @@ struct Match: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List who would get an event, and why others would not: endpoints and n8n workflows.",
         discussion: """
-            Nothing is written or sent. A sealed payload is opened with the keys that are here (POSTRIDER_SECRET_KEYS); without
+            Nothing is written or sent. A sealed payload is opened with the keys that are here (POSTRIDER_SECRET_KEYS); without \
             its key nobody can tell what filters make of it.
 
               postrider endpoints match --type lead.created --data '{"country": "BR"}' --organization acme

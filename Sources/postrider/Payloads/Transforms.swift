@@ -16,7 +16,7 @@ struct Transforms: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Print what a transform makes of a payload. Exit status 1 when it fails.",
             discussion: """
-                A template needs no database. A function is called as workers do, reading only; "dropped" says that it gave
+                A template needs no database. A function is called as workers do, reading only; "dropped" says that it gave \
                 null. The rules stand in docs/options.md.
 
                   postrider transform test --template '{"include": ["id"], "set": {"source": "crm"}}' --data @payload.json

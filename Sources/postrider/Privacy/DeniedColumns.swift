@@ -8,7 +8,7 @@ struct DeniedColumns: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Columns that attachments never send.",
         discussion: """
-            Attachments are rebuilt, which blocks writers of their tables for a moment, by a login that may act for the
+            Attachments are rebuilt, which blocks writers of their tables for a moment, by a login that may act for the \
             tables' owners.
 
               postrider denied-columns add password_hash                      # of every table

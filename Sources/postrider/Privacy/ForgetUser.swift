@@ -9,8 +9,8 @@ struct ForgetUser: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Erase a person's payloads and response bodies, and drop what would be sent again.",
         discussion: """
-            The person is the user_id of events. Ids, types, times and statuses stay. Only events that were made before are
-            touched: an event that tells receivers of the erasure is emitted afterwards. What a worker holds at that moment
+            The person is the user_id of events. Ids, types, times and statuses stay. Only events that were made before are \
+            touched: an event that tells receivers of the erasure is emitted afterwards. What a worker holds at that moment \
             may still be sent. Repeating it does no harm, and stopped half-way it is finished by workers.
 
               postrider forget-user u-3 --dry-run

@@ -8,8 +8,8 @@ struct SealedTypes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Event types whose payloads are sealed at rest.",
         discussion: """
-            Workers with keys (POSTRIDER_SECRET_KEYS) seal payloads a minute after they were written, and open them again to
-            send them. An event of a transaction that was open for longer may be passed by and stays readable: add its type
+            Workers with keys (POSTRIDER_SECRET_KEYS) seal payloads a minute after they were written, and open them again to \
+            send them. An event of a transaction that was open for longer may be passed by and stays readable: add its type \
             again. A key is needed as long as payloads that it sealed are kept.
             """, subcommands: [List.self, Add.self, Remove.self, Keys.self], defaultSubcommand: List.self)
 

@@ -10,7 +10,7 @@ extension Profiles {
         static let configuration = CommandConfiguration(
             abstract: "Print the exact request that a profile makes of an event, and verify it as a receiver does.",
             discussion: """
-                Without a secret one is generated for the test. Exit status 1 when the request cannot be verified from its
+                Without a secret one is generated for the test. Exit status 1 when the request cannot be verified from its \
                 headers and body alone, or when --url does not accept it.
 
                   postrider profiles test ./own.json --event-type order.paid --data '{"total": 10.50}'

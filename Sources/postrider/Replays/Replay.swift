@@ -23,9 +23,9 @@ struct Replay: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Send deliveries again: one, those of an event or endpoint, or dead letters.",
             discussion: """
-                Counts first and asks. While it runs it shows how far it is. Ctrl-C pauses it; a command that was killed
-                leaves it where it was. 'postrider replay resume ID' goes on there, and nothing is sent twice. Criteria may
-                match nothing; a --delivery or --event that cannot be sent is an error, but not a --backfill of what the
+                Counts first and asks. While it runs it shows how far it is. Ctrl-C pauses it; a command that was killed \
+                leaves it where it was. 'postrider replay resume ID' goes on there, and nothing is sent twice. Criteria may \
+                match nothing; a --delivery or --event that cannot be sent is an error, but not a --backfill of what the \
                 endpoint has got.
                 """)
         @OptionGroup var options: ReplayOptions
@@ -107,7 +107,8 @@ struct Replay: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Go on with a replay that was paused, or whose command ended before its time.")
         @Argument(help: "The replay's id.") var id: Int64
-        @Option(help: ArgumentHelp("At another rate: 100/s, 600/m.", valueName: "rate")) var rate: RateArgument?
+        @Option(help: ArgumentHelp("At another rate: 100/s, 600/m (as before).", valueName: "rate"))
+        var rate: RateArgument?
         @OptionGroup var output: OutputOptions
 
         func run() async throws {

@@ -9,7 +9,7 @@ struct Maintain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Do a round of upkeep now: partitions, retention, erasures, dead rows.",
         discussion: """
-            Workers do the same once a minute. What is busy (another session is at it, or a table is locked for more than
+            Workers do the same once a minute. What is busy (another session is at it, or a table is locked for more than \
             200 ms) is left to the next round.
             """)
     @Flag(help: "Tell what retention would do, and do nothing.") var dryRun = false
@@ -32,13 +32,13 @@ struct Maintain: AsyncParsableCommand {
     }
 }
 
-/// Shows and sets how long events, attempts and payloads are kept.
+/// Shows and sets how long events, attempts, payloads and the audit log are kept.
 struct Retention: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show or set how long events, attempts and payloads are kept.",
+        abstract: "Show or set how long events, attempts, payloads and the audit log are kept.",
         discussion: """
-            By default events are kept for 90 days with their payloads, attempts for 30, and the audit log for ever. Whole
-            weeks go at a time, and never what is unfinished: events that wait, are in flight, will be tried again or are
+            By default events are kept for 90 days with their payloads, attempts for 30, and the audit log for ever. Whole \
+            weeks go at a time, and never what is unfinished: events that wait, are in flight, will be tried again or are \
             dead letters.
 
               postrider retention --events 90d --attempts 30d --payloads 7d

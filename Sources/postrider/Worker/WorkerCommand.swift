@@ -16,7 +16,7 @@ struct WorkerCommand: AsyncParsableCommand {
         commandName: "worker",
         abstract: "Claim events, deliver them, and record what became of them.",
         discussion: """
-            Run as many as you like; they share the work. SIGTERM or Ctrl-C stops in order: what is in flight ends and
+            Run as many as you like; they share the work. SIGTERM or Ctrl-C stops in order: what is in flight ends and \
             is recorded, the rest is given back. A second signal ends the process at once.
             """)
 
