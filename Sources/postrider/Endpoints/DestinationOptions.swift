@@ -234,6 +234,10 @@ struct SecretOptions: ParsableArguments {
             guard !line.isEmpty else { throw CommandFailure.failed("\(secretFile): its first line is empty") }
             return String(line)
         }
-        return secretStdin ? readLine() ?? "" : nil
+        guard secretStdin else { return nil }
+        if Session.readsTerminal {
+            Session.remark("reading the secret from the terminal, which shows it; Enter ends it")
+        }
+        return readLine() ?? ""
     }
 }

@@ -39,6 +39,9 @@ enum FileContents {
     ///
     /// - Throws: ``CommandFailure`` when it cannot be read.
     static func given(_ path: String) throws -> [UInt8] {
+        if path == "-", Session.readsTerminal {
+            Session.remark("reading from the terminal, which shows it; Ctrl-D on a line of its own ends it")
+        }
         do {
             return path == "-" ? try bytes(of: .standardInput) : try bytes(path)
         } catch {

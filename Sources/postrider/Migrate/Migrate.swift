@@ -56,12 +56,19 @@ struct Migrate: AsyncParsableCommand {
                     return
                 }
                 if undone.contains(where: { $0.version == 1 }) { try await tellLoss(session) }
+                for migration in undone { Session.remark(Self.heading(of: migration)) }
                 guard undone.isEmpty || yes || Session.confirms("Undo \(undone.count) migrations?") else {
                     throw CommandFailure.failed("not undone: add --yes")
                 }
                 try await migrator.down(to: to) { print("undone \($0.version) \($0.name)") }
                 print("the schema is at version \(try await migrator.version())")
             }
+        }
+
+        /// What the first comment of the SQL that undoes a migration says: what is lost, and what to do before.
+        static func heading(of migration: Migration) -> String {
+            migration.down.split(separator: "\n", omittingEmptySubsequences: false).prefix { $0.hasPrefix("-- ") }
+                .map { $0.dropFirst(3) }.joined(separator: " ")
         }
 
         /// Says what goes with the schema before it goes.

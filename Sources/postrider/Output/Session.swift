@@ -111,9 +111,12 @@ struct Session {
     /// Writes to standard error as it is, line ends included; nobody can be told when that fails.
     static func tell(_ text: String) { _ = try? FileDescriptor.standardError.writeAll(text.utf8) }
 
+    /// Whether standard input is a terminal, at which somebody may wonder what is waited for.
+    static var readsTerminal: Bool { isatty(STDIN_FILENO) == 1 }
+
     /// Asks on the terminal; without a terminal the answer is no.
     static func confirms(_ question: String) -> Bool {
-        guard isatty(STDIN_FILENO) == 1 else { return false }
+        guard readsTerminal else { return false }
         tell("\(question) [y/N] ")
         return readLine()?.lowercased() == "y"
     }
