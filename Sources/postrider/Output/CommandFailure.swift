@@ -37,6 +37,9 @@ struct CommandFailure: Error, CustomStringConvertible {
     private static func text(of error: PostgresError) -> String {
         if isMissingSchema(error) { return "the schema is missing or too old: run postrider migrate" }
         if let rule = rule(of: error) { return "refused: \(rule)" }
+        if error.code == .connectionFailed {
+            return "no connection to Postgres: \(error.message)" + (namesDatabase ? "" : " (DATABASE_URL is not set)")
+        }
         // What a user gave wrong is told in the server's words, which are ours for it; the query's name is no help then.
         let isTold = error.sqlState?.hasPrefix("22") == true || isMissing(error)
         let text = isTold ? error.message : "\(error)"
@@ -46,6 +49,9 @@ struct CommandFailure: Error, CustomStringConvertible {
         guard let hint = error.hint, !text.contains(hint) else { return text }
         return "\(text) (\(hint))"
     }
+
+    /// Whether the environment says where Postgres is; otherwise libpq looks where it always does.
+    private static var namesDatabase: Bool { getenv("DATABASE_URL").map { $0.pointee != 0 } ?? false }
 
     /// The rule that a check of our schema keeps, which is its name: `attempts_are_not_kept_longer_than_events`.
     private static func rule(of error: PostgresError) -> String? {
