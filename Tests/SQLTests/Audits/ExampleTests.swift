@@ -32,6 +32,19 @@ import Testing
     }
 }
 
+@Suite struct ReadmeTests {
+    @Test func firstStatementsOfTheReadmeMakeEvents() async throws {
+        let readme = try String(contentsOf: Shell.root.appendingPathComponent("README.md"), encoding: .utf8)
+        let block = try #require(readme.components(separatedBy: "```sql\n").dropFirst().first)
+        let statements = try #require(block.components(separatedBy: "```").first)
+        try await withDatabase { db in
+            try await db.run("CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text)")
+            try await db.run(statements)
+            #expect(try await db.events("event_type") == ["invoice.paid", "user.registered"])
+        }
+    }
+}
+
 /// What an activity.sql says of itself in the comment at its beginning: `Makes 27 events`, `2 user.registered`, ….
 private struct Heading {
     let total: Int
