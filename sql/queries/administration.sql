@@ -1,6 +1,11 @@
 -- What the command line asks and orders. Each statement takes one JSON document and gives one JSON document a row, so
 -- that people's tables and machines' JSON come from the same columns.
 
+-- name: AdminLockTimeout   rows: 1
+-- params: none
+-- index: none
+SELECT set_config('lock_timeout', '30s', true);
+
 -- name: EndpointCreate   rows: 1, with the secret when one was generated
 -- params: $1 the endpoint's columns jsonb; what is left out gets the table's default
 -- index: none

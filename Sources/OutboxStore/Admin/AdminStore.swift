@@ -138,16 +138,10 @@ public enum AdminStore {
         _ request: AdminRequest, _ document: [UInt8], on connection: Connection
     ) async throws -> [[UInt8]] {
         let statement = Statement(name: request.statement.name, sql: request.statement.sql, prepare: false)
-        let rows =
-            if let timeout = request.timeout {
-                try await Transaction.run(on: connection) {
-                    // The time is for what there is to do, and not to wait for somebody who changes the same.
-                    try await connection.script("SET LOCAL lock_timeout = '30s'", name: "AdminLockTimeout")
-                    return try await connection.query(statement, [.utf8(document)], timeout: timeout)
-                }
-            } else {
-                try await connection.query(statement, [.utf8(document)])
-            }
+        var steps = [Step(statement, [.utf8(document)])]
+        // The time is for what there is to do, and not to wait for somebody who changes the same.
+        if request.timeout != nil { steps.insert(Step(Queries.adminLockTimeout), at: 0) }
+        let rows = try await connection.pipeline(steps, timeout: request.timeout)[steps.count - 1]
         return try (0..<rows.count).map { try rows[$0].bytes(0) }
     }
 }

@@ -7861,6 +7861,15 @@ ORDER BY e.id DESC;
 
 /// The named statements of `sql/queries`, with the headings they have there.
 enum Queries {
+    /// `AdminLockTimeout`; rows: 1
+    /// - params: none
+    /// - index: none
+    static let adminLockTimeout = Statement(
+        name: "AdminLockTimeout",
+        sql: #"""
+SELECT set_config('lock_timeout', '30s', true)
+"""#)
+
     /// `EndpointCreate`; rows: 1, with the secret when one was generated
     /// - params: $1 the endpoint's columns jsonb; what is left out gets the table's default
     /// - index: none
