@@ -30,10 +30,13 @@ public final class Connection: Sendable {
     ///   `sessionSettings` also as ``query(_:_:timeout:)``.
     public static func open(_ settings: ConnectionSettings) async throws -> Connection {
         let notices = NoticeBox()
+        let start = ContinuousClock.now
         let handle = try await Dialer.dial(settings, notices: notices)
         let connection = try Connection(handle, settings, notices)
         if !settings.sessionSettings.isEmpty {
-            try await connection.begin(with: settings.sessionSettings, within: settings.connectTimeout)
+            // The attempt as a whole has its bound; what is left of it may be little.
+            let left = settings.connectTimeout - (ContinuousClock.now - start)
+            try await connection.begin(with: settings.sessionSettings, within: max(left, .milliseconds(100)))
         }
         return connection
     }

@@ -22,18 +22,21 @@ enum ConnectionString {
         }
         defer { PQconninfoFree(options) }
         let found = values(options)
-        try checkPlace(found)
+        try checkPlace(found, text)
         return found
     }
 
     /// Refuses a host or port that is the end of a password: one with a bare `@` or `/` ends early for libpq, and what is
     /// behind would stand in messages as the host that cannot be found.
-    private static func checkPlace(_ options: [String: String]) throws {
+    private static func checkPlace(_ options: [String: String], _ text: String) throws {
         let hosts = (options["host"] ?? "").split(separator: ",")
         // Folders of sockets are paths, and names of abstract sockets begin with an @.
         let isHost = hosts.allSatisfy { $0.hasPrefix("/") || !$0.dropFirst().contains("@") }
         let isPort = (options["port"] ?? "").allSatisfy { $0.isNumber || $0.isWhitespace || ",+-".contains($0) }
-        guard isHost, isPort else {
+        // In a URL an @ behind the host is part of no name of a database but a percent-encoded one.
+        let isURL = text.hasPrefix("postgres://") || text.hasPrefix("postgresql://")
+        let path = text.prefix { $0 != "?" }.split(separator: "/").dropFirst(2)
+        guard isHost, isPort, !isURL || !path.contains(where: { $0.contains("@") }) else {
             throw PostgresError(
                 code: .invalidSettings,
                 message: "that is no host or no port; in a password @ is written %40, / is %2F and % is %25")

@@ -1,7 +1,7 @@
 // The root of the command line. Every subcommand has a file of its own in a folder of its topic.
 
 internal import ArgumentParser
-internal import Glibc
+internal import CProcess
 
 /// `postrider`.
 @main
@@ -35,7 +35,7 @@ struct Postrider: AsyncParsableCommand {
                 try command.run()
             }
             // Output is written at the end, and print tells of no error: a secret that is shown once would be lost in silence.
-            if fflush(nil) != 0 {
+            if !postrider_finish_output() {
                 throw CommandFailure.failed("done, but the answer could not be written: standard output takes nothing")
             }
         } catch {

@@ -94,6 +94,7 @@ import Testing
         "postgres://u:hunter22@h/d?sslmode=nonsense", "host=h\0 password=hunter22",
         "postgres://u:a@hunter22@h/d", "postgres://u:a@hunter22:1@h:5432/d", "postgres://u:hunter22/a@h/d",
         "postgres://u:a/hunter22@h/d", "postgres://u:a@@hunter22@h/d",
+        "postgres://u:a@b/hunter22@h/d", "postgres://u:12/hunter22@h/d", "postgres://u:a@/hunter22@h/d",
     ])
     func badSettingsAreRefusedWithoutQuotingThem(url: String) async throws {
         let settings = ConnectionSettings(url: url)
@@ -106,6 +107,7 @@ import Testing
     @Test(arguments: [
         "postgres://u:p%40ss%2Fw@h:5432/d", "postgres://u:p@h1:5432,h2:6432/d", "postgres:///d?host=/tmp/a@b", "host=@abstract",
         "postgres://u:a:b@[::1]:5432/d", "host=h port=5432", "postgres://h/d%40b",
+        "host=h application_name=a://b/c/d@e", "postgres:///d@b",
     ])
     func settingsThatLookOddAreTaken(url: String) throws {
         try ConnectionSettings(url: url).validate()

@@ -12,12 +12,17 @@ import Testing
 
     /// Without it libpq looks for a socket that nobody named.
     @Test func connectionThatFailsNamesTheVariableThatIsMissing() throws {
-        let nowhere = ["PGHOST": "127.0.0.1", "PGPORT": "1", "PGDATABASE": "none"]
+        // Nobody listens at such a port, and no socket is named by it.
+        var nowhere = ["PGPORT": "1", "PGDATABASE": "none"]
+        for name in ["PGHOST", "PGHOSTADDR", "PGSERVICE", "POSTRIDER_CONFIG_FILE"] { nowhere[name] = "" }
         let unset = try postrider(["stats"], database: "", environment: nowhere)
         #expect(unset.status == 4)
         #expect(unset.errors.hasPrefix("postrider: no connection to Postgres: "))
         #expect(unset.errors.hasSuffix("(DATABASE_URL is not set)\n"))
-        let set = try postrider(["stats"], database: "postgres://nobody@127.0.0.1:1/none")
-        #expect(set.status == 4 && !set.errors.contains("DATABASE_URL"))
+        nowhere["PGHOST"] = "127.0.0.1"
+        for (url, environment) in [("postgres://nobody@127.0.0.1:1/none", [:]), ("", nowhere)] {
+            let set = try postrider(["stats"], database: url, environment: environment)
+            #expect(set.status == 4 && !set.errors.contains("DATABASE_URL"))
+        }
     }
 }

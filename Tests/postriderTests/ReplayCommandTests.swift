@@ -136,7 +136,7 @@ import Testing
         #expect(try await past.count("postrider.webhook_retries") == 1)
     }
 
-    /// What somebody sealed that was no JSON goes to nobody with a filter, and keeps no other event from the endpoint.
+    /// What somebody sealed that was no JSON passes every filter, as with workers, and keeps no other event from the endpoint.
     @Test func backfillSendsWhatOpensToNoJSON() async throws {
         let past = try await Past(events: 2)
         let create = ["endpoints", "create", "--name", "late", "--url", "https://example.com/", "--events", "*"]

@@ -306,10 +306,10 @@ BEGIN
     -- A column that a statement left out is null here and gets its default later. Sealing changes values and no names; of what
     -- it does nothing is judged, since one header that was forced in, too long to be sealed say, would stop it for all.
     fault := CASE
-        WHEN names = had AND current_setting('postrider.only_seals', true) = 'on' THEN NULL
         WHEN names = had THEN postrider.header_fault(
             (SELECT coalesce(jsonb_object_agg(h.key, h.value), '{}') FROM jsonb_each(d.headers) AS h
-             WHERE h.value IS DISTINCT FROM was.headers -> h.key))
+             WHERE h.value IS DISTINCT FROM was.headers -> h.key
+               AND (current_setting('postrider.only_seals', true) = 'on' AND h.value #>> '{}' ~ '^sealed:v[0-9]+:[^:[:space:]]+:[A-Za-z0-9+/=]+$') IS NOT TRUE))
         WHEN is_new OR d.headers IS DISTINCT FROM was.headers THEN postrider.header_fault(coalesce(d.headers, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault

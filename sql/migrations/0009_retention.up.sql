@@ -196,7 +196,7 @@ COMMENT ON FUNCTION postrider.expired_partition(text, text) IS
 -- Who got an event can be asked of its attempts only: a backfill has to know of which they are gone.
 CREATE FUNCTION postrider.remember_removal(parent text, upper_id uuid) RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE postrider.webhook_retention AS r SET attempts_gone_to = upper_id
-    WHERE parent = 'webhook_attempts' AND (r.attempts_gone_to >= upper_id) IS NOT TRUE
+    WHERE parent = 'webhook_attempts' AND upper_id > coalesce(r.attempts_gone_to, '00000000-0000-0000-0000-000000000000')
 $$;
 COMMENT ON FUNCTION postrider.remember_removal(text, uuid) IS
     'Part of upkeep: notes that attempts of events before an id have been removed; rows of other tables are not noted.';
@@ -208,6 +208,7 @@ CREATE FUNCTION postrider.empty_partition(name text) RETURNS bigint
 DECLARE
     p       record;
     removed bigint;
+    is_used boolean;
 BEGIN
     IF NOT postrider.begin_upkeep() THEN
         RETURN NULL;
@@ -219,8 +220,10 @@ BEGIN
         RETURN 0;
     END IF;
     removed := postrider.count_rows(name);
+    is_used := postrider.has_rows(name);
     EXECUTE format('TRUNCATE postrider.%I', name);
-    IF removed > 0 THEN
+    -- The count may be an estimate.
+    IF is_used THEN
         PERFORM postrider.remember_removal(p.parent, p.upper_id);
     END IF;
     -- Archived ones go with their events.

@@ -137,7 +137,12 @@ BEGIN
       AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
                       WHERE d.id = k.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
     GET DIAGNOSTICS part = ROW_COUNT;
-    -- Only what is a head still.
+    -- Only what is a head still, and of which nothing has come since.
+    SELECT array_agg(s.destination_id), array_agg(s.ordering_key), array_agg(s.head)
+    INTO spent_destinations, spent_keys, spent_heads
+    FROM unnest(spent_destinations, spent_keys, spent_heads) AS s (destination_id, ordering_key, head)
+    WHERE NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = s.head AND r.destination_id = s.destination_id)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE s.head = ANY (c.event_ids));
     RETURN swept + part + coalesce(postrider.release_keys(spent_destinations, spent_keys, spent_heads), 0);
 END
 $$;

@@ -361,7 +361,11 @@ BEGIN
     -- A dead letter holds up its ordering key, whose line has the name of the key, the user's id it may be. Nobody can send it
     -- any more: what is behind it goes on.
     IF new_user_id IS NOT NULL AND EXISTS (SELECT FROM postrider.webhook_keys AS k WHERE k.head = ANY (ids)) THEN
-        PERFORM pg_advisory_xact_lock(7746, 1);
+        -- Ordering keys are being worked on: this event is looked at again, with the rest of the batch.
+        IF NOT pg_try_advisory_xact_lock(7746, 1) THEN
+            again_id := ids[1];
+            RETURN;
+        END IF;
         IF (SELECT postrider.release_keys(array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head))
             FROM postrider.webhook_keys AS k JOIN postrider.webhook_dead_letters AS l
                 ON l.event_id = k.head AND l.destination_id = k.destination_id

@@ -65,9 +65,9 @@ FROM postrider.webhook_secrets WHERE expires_at > statement_timestamp();
 -- name: DestinationDisable   rows: none
 -- params: $1 destination int, $2 reason text, $3 the URL that was asked text, null for any
 -- index: webhook_destinations_pkey
--- The audit log tells that nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one.
+-- Gives up soon (55P03): whoever holds the row may be mending it. The audit log tells that nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one.
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
-FROM (SELECT set_config('postrider.actor', 'worker', true)) AS said
+FROM (SELECT set_config('postrider.actor', 'worker', true), set_config('lock_timeout', '200ms', true)) AS said
 WHERE id = $1 AND is_active AND ($3::text IS NULL OR url = $3);
 
 -- name: ProfileLoad   rows: all profiles that are rows, each as a JSON object

@@ -29,7 +29,7 @@ extension FailureClass {
         case .proxy:
             "A proxy on this side could not be reached, or refused: it asked for a password (407), or for nothing at all."
         case .worker:
-            "The worker had no file descriptor, memory or thread left to send it. It says nothing about the receiver."
+            "The worker lacked what sending needs: a file descriptor, memory, a thread, or a place among its name lookups."
         case .refusedByReceiver: "The receiver asked by header that this delivery, or all of them, be given up."
         case .refusedItem: "The receiver took the batch that the event was in, but refused this event of it."
         case .skipped: "An administrator skipped it, to let the events behind it in its ordering key go on."
@@ -67,7 +67,7 @@ extension FailureClass {
         case .workflowInactive: "Activate the workflow in n8n, then replay."
         case .proxy: "Check that the proxy runs and that the workers may reach it, and give them its password."
         case .worker:
-            "Raise the worker's limit of open files (ulimit -n, LimitNOFILE=), or give it more memory, then replay."
+            "Raise its limit of open files (ulimit -n) or its memory, or mend the DNS servers that do not answer; then replay."
         case .refusedByReceiver: "Ask the receiver's owner before it is sent again; otherwise archive it."
         case .refusedItem: "Look into the receiver's log for this event; replay it when it is mended."
         case .skipped: "Replay it when its receiver is ready for it; it goes beside the order now."

@@ -7,14 +7,12 @@ extension Event {
     /// Whether the payload is sealed, or wants to be taken for it.
     public var isSealed: Bool { data.count > Self.sealedBeginning.count && data.starts(with: Self.sealedBeginning) }
 
-    /// Why a payload that could not be opened never will be, in one line for people; nil when a key is missing, which others
-    /// may have.
+    /// Why a payload that could not be opened never will be, in one line for people; nil when others may have what this worker
+    /// lacks: the key, or the right one of that name.
     public static func openingFault(_ error: SealingError) -> String? {
         switch error {
-        case .missingKey: nil
+        case .missingKey, .doesNotOpen: nil
         case .malformed, .unsealable: "the payload begins like a sealed one and is none"
-        case .doesNotOpen(let name):
-            "the payload does not open with key '\(name)': it was altered, copied or made up, or the key is another one"
         }
     }
 

@@ -140,7 +140,7 @@ public enum AdminStore {
         let statement = Statement(name: request.statement.name, sql: request.statement.sql, prepare: false)
         var steps = [Step(statement, [.utf8(document)])]
         // The time is for what there is to do, and not to wait for somebody who changes the same.
-        if request.timeout != nil { steps.insert(Step(Queries.adminLockTimeout), at: 0) }
+        if request.timeout != nil { steps.insert(Step(Queries.adminLockTimeout.plannedAnew), at: 0) }
         let rows = try await connection.pipeline(steps, timeout: request.timeout)[steps.count - 1]
         return try (0..<rows.count).map { try rows[$0].bytes(0) }
     }

@@ -3483,10 +3483,10 @@ BEGIN
     -- A column that a statement left out is null here and gets its default later. Sealing changes values and no names; of what
     -- it does nothing is judged, since one header that was forced in, too long to be sealed say, would stop it for all.
     fault := CASE
-        WHEN names = had AND current_setting('postrider.only_seals', true) = 'on' THEN NULL
         WHEN names = had THEN postrider.header_fault(
             (SELECT coalesce(jsonb_object_agg(h.key, h.value), '{}') FROM jsonb_each(d.headers) AS h
-             WHERE h.value IS DISTINCT FROM was.headers -> h.key))
+             WHERE h.value IS DISTINCT FROM was.headers -> h.key
+               AND (current_setting('postrider.only_seals', true) = 'on' AND h.value #>> '{}' ~ '^sealed:v[0-9]+:[^:[:space:]]+:[A-Za-z0-9+/=]+$') IS NOT TRUE))
         WHEN is_new OR d.headers IS DISTINCT FROM was.headers THEN postrider.header_fault(coalesce(d.headers, '{}')) END;
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault
@@ -3939,7 +3939,7 @@ COMMENT ON FUNCTION postrider.expired_partition(text, text) IS
 -- Who got an event can be asked of its attempts only: a backfill has to know of which they are gone.
 CREATE FUNCTION postrider.remember_removal(parent text, upper_id uuid) RETURNS void LANGUAGE sql VOLATILE AS $$
     UPDATE postrider.webhook_retention AS r SET attempts_gone_to = upper_id
-    WHERE parent = 'webhook_attempts' AND (r.attempts_gone_to >= upper_id) IS NOT TRUE
+    WHERE parent = 'webhook_attempts' AND upper_id > coalesce(r.attempts_gone_to, '00000000-0000-0000-0000-000000000000')
 $$;
 COMMENT ON FUNCTION postrider.remember_removal(text, uuid) IS
     'Part of upkeep: notes that attempts of events before an id have been removed; rows of other tables are not noted.';
@@ -3951,6 +3951,7 @@ CREATE FUNCTION postrider.empty_partition(name text) RETURNS bigint
 DECLARE
     p       record;
     removed bigint;
+    is_used boolean;
 BEGIN
     IF NOT postrider.begin_upkeep() THEN
         RETURN NULL;
@@ -3962,8 +3963,10 @@ BEGIN
         RETURN 0;
     END IF;
     removed := postrider.count_rows(name);
+    is_used := postrider.has_rows(name);
     EXECUTE format('TRUNCATE postrider.%I', name);
-    IF removed > 0 THEN
+    -- The count may be an estimate.
+    IF is_used THEN
         PERFORM postrider.remember_removal(p.parent, p.upper_id);
     END IF;
     -- Archived ones go with their events.
@@ -4292,7 +4295,12 @@ BEGIN
       AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
                       WHERE d.id = k.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
     GET DIAGNOSTICS part = ROW_COUNT;
-    -- Only what is a head still.
+    -- Only what is a head still, and of which nothing has come since.
+    SELECT array_agg(s.destination_id), array_agg(s.ordering_key), array_agg(s.head)
+    INTO spent_destinations, spent_keys, spent_heads
+    FROM unnest(spent_destinations, spent_keys, spent_heads) AS s (destination_id, ordering_key, head)
+    WHERE NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = s.head AND r.destination_id = s.destination_id)
+      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE s.head = ANY (c.event_ids));
     RETURN swept + part + coalesce(postrider.release_keys(spent_destinations, spent_keys, spent_heads), 0);
 END
 $$;
@@ -5912,7 +5920,11 @@ BEGIN
     -- A dead letter holds up its ordering key, whose line has the name of the key, the user's id it may be. Nobody can send it
     -- any more: what is behind it goes on.
     IF new_user_id IS NOT NULL AND EXISTS (SELECT FROM postrider.webhook_keys AS k WHERE k.head = ANY (ids)) THEN
-        PERFORM pg_advisory_xact_lock(7746, 1);
+        -- Ordering keys are being worked on: this event is looked at again, with the rest of the batch.
+        IF NOT pg_try_advisory_xact_lock(7746, 1) THEN
+            again_id := ids[1];
+            RETURN;
+        END IF;
         IF (SELECT postrider.release_keys(array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head))
             FROM postrider.webhook_keys AS k JOIN postrider.webhook_dead_letters AS l
                 ON l.event_id = k.head AND l.destination_id = k.destination_id
@@ -9314,12 +9326,12 @@ FROM postrider.webhook_secrets WHERE expires_at > statement_timestamp()
     /// `DestinationDisable`; rows: none
     /// - params: $1 destination int, $2 reason text, $3 the URL that was asked text, null for any
     /// - index: webhook_destinations_pkey
-    /// - The audit log tells that nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one.
+    /// - Gives up soon (55P03): whoever holds the row may be mending it. The audit log tells that nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one.
     static let destinationDisable = Statement(
         name: "DestinationDisable",
         sql: #"""
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
-FROM (SELECT set_config('postrider.actor', 'worker', true)) AS said
+FROM (SELECT set_config('postrider.actor', 'worker', true), set_config('lock_timeout', '200ms', true)) AS said
 WHERE id = $1 AND is_active AND ($3::text IS NULL OR url = $3)
 """#)
 

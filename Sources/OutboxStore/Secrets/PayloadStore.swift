@@ -26,6 +26,7 @@ public enum PayloadStore {
                 let taken = try await connection.query(
                     Queries.payloadTake.plannedAnew, [.text(pattern), .uuid(below), .int4(batch)])
                 // The last row has no payload: it tells how far was looked.
+                guard taken.count > 0 else { break }
                 let payloads = taken.count - 1
                 let ids = try (0..<payloads).map { try taken[$0].uuid(0) }
                 let texts = try (0..<payloads).map { index in

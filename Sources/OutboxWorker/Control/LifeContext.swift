@@ -34,8 +34,8 @@ struct LifeContext: Sendable {
         return Claim(id: claim.id, work: claim.work.map { opened($0) }, rescues: claim.rescues)
     }
 
-    /// The work with its payload opened. One whose key this worker lacks stays sealed, and the dispatcher leaves it to workers
-    /// that have it. One that no key opens has a fault: whoever waited for it would wait for ever.
+    /// The work with its payload opened. One that this worker's keys do not open stays sealed, and the dispatcher leaves it to
+    /// others. One that was never sealed has a fault: whoever waited for it would wait for ever.
     func opened(_ work: Claim.Work) -> Claim.Work {
         do throws(SealingError) {
             let event = try work.event.opened(with: settings.secretKeys)

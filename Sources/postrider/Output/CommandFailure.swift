@@ -51,7 +51,11 @@ struct CommandFailure: Error, CustomStringConvertible {
     }
 
     /// Whether the environment says where Postgres is; otherwise libpq looks where it always does.
-    private static var namesDatabase: Bool { getenv("DATABASE_URL").map { $0.pointee != 0 } ?? false }
+    private static var namesDatabase: Bool {
+        ["DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGSERVICE", "POSTRIDER_CONFIG_FILE"].contains { (name: String) in
+            getenv(name).map { $0.pointee != 0 } ?? false
+        }
+    }
 
     /// The rule that a check of our schema keeps, which is its name: `attempts_are_not_kept_longer_than_events`.
     private static func rule(of error: PostgresError) -> String? {

@@ -14,7 +14,7 @@ struct AuditLog: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List changes, newest first.",
             discussion: """
-                  postrider audit-log list --object billing --since 30d \
+                  postrider audit-log list --object billing --since 30d
                   postrider audit-log list --object u-3 --since 365d    # was this person forgotten?
                 """)
         @Option(

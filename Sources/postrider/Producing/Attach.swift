@@ -8,7 +8,7 @@ struct Attach: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make changes of a table events: postrider.attach.",
         discussion: """
-              postrider attach public.users --event-type user.registered --operations insert --except password_hash \
+              postrider attach public.users --event-type user.registered --operations insert --except password_hash
               postrider attach public.deals --event-type-expression "'deal.' || NEW.status" --operations update \\
                 --condition 'NEW.status IS DISTINCT FROM OLD.status'
             """)

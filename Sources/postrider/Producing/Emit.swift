@@ -8,8 +8,8 @@ struct Emit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write one event and print its id.",
         discussion: """
-              postrider emit lead.created --data '{"id": 17}' \
-              postrider emit lead.created --data @lead.json \
+              postrider emit lead.created --data '{"id": 17}'
+              postrider emit lead.created --data @lead.json
               … | postrider emit lead.created --data -
             """)
     @Argument(help: "The type, dotted words.") var type: String

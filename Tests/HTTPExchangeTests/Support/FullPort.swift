@@ -48,6 +48,6 @@ final class FullPort {
                 socklen_t(MemoryLayout<sockaddr_in>.size))
         }
         var entry = pollfd(fd: probe, events: Int16(POLLOUT), revents: 0)
-        return poll(&entry, 1, 200) == 1
+        return poll(&entry, 1, 500) == 1
     }
 }

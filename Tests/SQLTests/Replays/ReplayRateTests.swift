@@ -19,7 +19,7 @@ import Testing
                 WHERE distance IS NOT NULL
                 """)
             #expect(distances == ["00:00:00.05"])
-            try await db.run("UPDATE postrider.webhook_replays SET due_to = due_to + interval '0.5 seconds'")
+            try await db.run("UPDATE postrider.webhook_replays SET due_to = due_to + interval '0.9 seconds'")
             #expect(try await ReplayStore.next(replay, on: db.connection).scheduled == 0)
             #expect(try await db.line("SELECT max(due_at) < clock_timestamp() + interval '1.1 seconds' FROM postrider.webhook_retries") == "t")
             #expect(try await db.count("postrider.webhook_retries") == step.scheduled)
