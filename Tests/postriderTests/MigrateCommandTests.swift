@@ -21,6 +21,9 @@ import Testing
 
     @Test(arguments: Migration.all.map(\.version)) func everyWayBackSaysWhatItDoes(version: Int) throws {
         let migration = try #require(Migration.all.first { $0.version == version })
-        #expect(Migrate.Down.heading(of: migration).contains("ndo"))
+        let heading = Migrate.Down.heading(of: migration)
+        #expect(heading.contains("ndo"))
+        // The number alone tells nobody what goes: whole sentences follow it.
+        #expect(heading.split(separator: " ").count > 6 && heading.hasSuffix("."), "\(heading)")
     }
 }

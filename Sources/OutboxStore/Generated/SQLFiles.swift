@@ -4138,7 +4138,7 @@ SELECT postrider.grant_roles();
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (9, 'retention');
 
 """#, down: #"""
--- Undoes 0009. Lost: how long things are kept. Weeks that are gone stay gone; the partition "earlier" stays.
+-- Undoes 0009. Lost: how long things are kept, and of which events attempts are gone. Weeks that are gone stay gone; the partition "earlier" stays.
 DROP FUNCTION postrider.fold_partitions(text), postrider.remove_payloads(text, integer),
     postrider.thin_partition(text, integer), postrider.prune_batch(text, text, integer), postrider.begin_pass(text, text),
     postrider.empty_partition(text), postrider.remember_removal(text, uuid), postrider.expired_partition(text, text), postrider.begin_upkeep(),
