@@ -2,6 +2,7 @@
 
 import Foundation
 import Postgres
+import Synchronization
 import TestSupport
 
 /// Two hundred good receivers and a producer of modest pace.
@@ -57,23 +58,25 @@ struct GoodCompany: Sendable {
     }
 }
 
-/// Runs something again and again beside a measurement.
+/// Runs something again and again beside a measurement; the last time to its end.
 func withBackground<Value: Sendable>(
     every pause: Duration, _ work: @escaping @Sendable () async throws -> Void, during body: () async throws -> Value
 ) async throws -> Value {
+    // Not by cancelling it: that would cancel a query on its way, which then throws.
+    let ended = Atomic(false)
     let background = Task {
-        while !Task.isCancelled {
+        while !ended.load(ordering: .relaxed) {
             try await work()
             try? await Task.sleep(for: pause)
         }
     }
     do {
         let value = try await body()
-        background.cancel()
+        ended.store(true, ordering: .relaxed)
         try await background.value
         return value
     } catch {
-        background.cancel()
+        ended.store(true, ordering: .relaxed)
         throw error
     }
 }
