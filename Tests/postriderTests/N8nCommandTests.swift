@@ -271,6 +271,18 @@ private final class FakeN8n {
         await town.connection.close()
     }
 
+    @Test func destinationWhoseTagsAreGoneFollowsN8nAndKeepsItsTypes() async throws {
+        let town = try await Town()
+        let export = { (tags: String, active: Bool) in
+            Self.workflow("7", "Orders", active: active, tags: tags, nodes: [Self.post("orders")])
+        }
+        #expect(try town.importing(export(#"[{"name": "order.*"}]"#, true), ["--events-from", "tag"]).status == 0)
+        let later = try town.importing(export("[]", false), ["--events-from", "tag"])
+        #expect(later.status == 0 && later.output.contains("update"), "\(later.output)")
+        #expect(try await town.rows() == ["Orders https://n8n.example.com/webhook/orders {order.*} 7 f inactive in n8n"])
+        await town.connection.close()
+    }
+
     @Test func laterImportNarrowsToAnOrganization() async throws {
         let town = try await Town()
         let export = Self.workflow("7", "Orders", nodes: [Self.post("orders")])

@@ -66,7 +66,10 @@ struct N8nPlan {
         }
         step.remark = remark(webhook)
         let existing = existing(webhook, url)
-        if let existing, !isGiven(webhook) { step.events = existing["events"].split(separator: ",").map(String.init) }
+        // Without tags too what is there keeps its types, and follows n8n in everything else.
+        if let existing, step.events.isEmpty || !isGiven(webhook) {
+            step.events = existing["events"].split(separator: ",").map(String.init)
+        }
         guard !step.events.isEmpty else {
             step.remark = "no event types: give --events \(webhook.path)=TYPES"
             return step
