@@ -2,7 +2,8 @@
 --
 --   psql -v event_id=<uuid> -f 02_event_timeline.sql       (without event_id: the newest event)
 --
--- Columns: happened_at, step (inserted, claimed, attempt, retry scheduled, dead letter), destination, detail.
+-- Columns: happened_at, step (inserted, claimed, attempt 1, attempt 2 is due, replay is due, dead letter), destination, detail.
+-- What is claimed is told as long as a worker holds it.
 -- Cost: index probes in one partition, and one look over the claims in flight.
 \if :{?event_id}
 \else

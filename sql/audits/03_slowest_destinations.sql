@@ -2,7 +2,7 @@
 --
 --   psql [-v hours=1] -f 03_slowest_destinations.sql
 --
--- Columns: destination, attempts, p50_ms, p95_ms, p99_ms, max_ms, timeouts. Slowest p95 first.
+-- Columns: destination, attempts, p50_ms, p95_ms, p99_ms, max_ms, timeouts. Slowest p95 first, at most 50.
 -- Cost: reads the attempts of those hours.
 \if :{?hours}
 \else

@@ -2,7 +2,8 @@
 --
 --   psql [-v hours=24] -f 07_volume_by_organization.sql
 --
--- Columns: organization_id, events, event_types, share_percent, bytes (of payloads, as stored), first_at, last_at.
+-- Columns: organization_id, events, event_types, share_percent, bytes (of payloads, as stored), first_at, last_at. The busiest
+-- first, at most 100.
 -- Cost: reads the events of those hours.
 \if :{?hours}
 \else

@@ -2,7 +2,8 @@
 --
 --   psql [-v hours=24] -f 11_unwanted_event_types.sql
 --
--- Patterns alone decide here; a destination that is scoped to an organization or person counts as a subscriber.
+-- Patterns alone decide here; a destination that is scoped to an organization or person counts as a subscriber, and so does
+-- one that is inactive.
 -- Columns: event_type, events, last_at, event_sources.
 -- Cost: reads the events of those hours.
 \if :{?hours}

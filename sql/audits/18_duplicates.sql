@@ -3,6 +3,7 @@
 --   psql [-v hours=24] -f 18_duplicates.sql
 --
 -- Columns: event_id, destination, attempt_number, times, workers, first_at, last_at. Receivers saw the same webhook-id.
+-- The latest first, at most 200.
 -- Cost: reads the attempts of those hours.
 \if :{?hours}
 \else

@@ -242,8 +242,9 @@ RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.are_replays
 -- name: ClaimIsolate   rows: none
 -- params: none
 -- index: none: claims and workers are few
--- An event may kill every worker that touches it. A claim that two workers died of is cut into pieces of 32, one that
--- three died of into single events, so that the culprit is found and the others get through. Worker 0 never lives.
+-- An event may kill every worker that touches it. A claim that three workers died of (the third is not in rescues yet) is cut
+-- into pieces of 32, one that four died of into single events, so that the culprit is found and the others get through.
+-- Worker 0 never lives.
 WITH suspect AS (
     DELETE FROM postrider.webhook_claims AS c
     WHERE c.rescues >= 2 AND cardinality(c.event_ids) > CASE c.rescues WHEN 2 THEN 32 ELSE 1 END

@@ -7293,7 +7293,8 @@ ORDER BY d.destination_name;
 --
 --   psql -v event_id=<uuid> -f 02_event_timeline.sql       (without event_id: the newest event)
 --
--- Columns: happened_at, step (inserted, claimed, attempt, retry scheduled, dead letter), destination, detail.
+-- Columns: happened_at, step (inserted, claimed, attempt 1, attempt 2 is due, replay is due, dead letter), destination, detail.
+-- What is claimed is told as long as a worker holds it.
 -- Cost: index probes in one partition, and one look over the claims in flight.
 \if :{?event_id}
 \else
@@ -7331,7 +7332,7 @@ ORDER BY s.happened_at, s.step;
 --
 --   psql [-v hours=1] -f 03_slowest_destinations.sql
 --
--- Columns: destination, attempts, p50_ms, p95_ms, p99_ms, max_ms, timeouts. Slowest p95 first.
+-- Columns: destination, attempts, p50_ms, p95_ms, p99_ms, max_ms, timeouts. Slowest p95 first, at most 50.
 -- Cost: reads the attempts of those hours.
 \if :{?hours}
 \else
@@ -7457,7 +7458,8 @@ ORDER BY e.priority, e.id;
 --
 --   psql [-v hours=24] -f 07_volume_by_organization.sql
 --
--- Columns: organization_id, events, event_types, share_percent, bytes (of payloads, as stored), first_at, last_at.
+-- Columns: organization_id, events, event_types, share_percent, bytes (of payloads, as stored), first_at, last_at. The busiest
+-- first, at most 100.
 -- Cost: reads the events of those hours.
 \if :{?hours}
 \else
@@ -7541,7 +7543,8 @@ ORDER BY 1 DESC, failed DESC, 2;
 --
 --   psql [-v hours=24] -f 11_unwanted_event_types.sql
 --
--- Patterns alone decide here; a destination that is scoped to an organization or person counts as a subscriber.
+-- Patterns alone decide here; a destination that is scoped to an organization or person counts as a subscriber, and so does
+-- one that is inactive.
 -- Columns: event_type, events, last_at, event_sources.
 -- Cost: reads the events of those hours.
 \if :{?hours}
@@ -7712,6 +7715,7 @@ ORDER BY 1 DESC;
 --   psql [-v hours=24] -f 18_duplicates.sql
 --
 -- Columns: event_id, destination, attempt_number, times, workers, first_at, last_at. Receivers saw the same webhook-id.
+-- The latest first, at most 200.
 -- Cost: reads the attempts of those hours.
 \if :{?hours}
 \else
@@ -9137,8 +9141,9 @@ RETURNING c.id, c.event_ids, c.destination_ids, c.attempt_numbers, c.are_replays
     /// `ClaimIsolate`; rows: none
     /// - params: none
     /// - index: none: claims and workers are few
-    /// - An event may kill every worker that touches it. A claim that two workers died of is cut into pieces of 32, one that
-    /// - three died of into single events, so that the culprit is found and the others get through. Worker 0 never lives.
+    /// - An event may kill every worker that touches it. A claim that three workers died of (the third is not in rescues yet) is cut
+    /// - into pieces of 32, one that four died of into single events, so that the culprit is found and the others get through.
+    /// - Worker 0 never lives.
     static let claimIsolate = Statement(
         name: "ClaimIsolate",
         sql: #"""
