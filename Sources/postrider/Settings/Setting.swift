@@ -39,7 +39,9 @@ struct Setting: Sendable {
             purpose: "Whether plain http is sent to, loopback included."),
         Setting(
             variable: "POSTRIDER_MAX_IN_FLIGHT", form: "1 to 10000 requests", standard: "512",
-            purpose: "Requests in flight at once from one worker."),
+            purpose:
+                "Requests in flight at once from one worker; those to destinations from which nothing has come for a second do not count, up to as many again."
+        ),
         Setting(
             variable: "POSTRIDER_MAX_OUTSTANDING", form: "1 to 100000 deliveries", standard: "2048",
             purpose: "Deliveries in memory of one worker, in flight and waiting."),
