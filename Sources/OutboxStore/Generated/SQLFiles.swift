@@ -6339,51 +6339,55 @@ UPDATE agentes.external_integrations SET status = 'disconnected' WHERE user_id =
 -- The events of agentes. What is a change of a row is attached to its table; what no row tells is emitted by the function
 -- that does it, in the same transaction.
 -- Running this file again replaces everything in place.
+-- event_source is supabase, api or manual in agentes, whose audits ask for it: what triggers write is supabase there.
 
 -- High priority: somebody waits for these.
 SELECT postrider.attach('agentes.users', 'user.registered',
-    except_columns => '{password_hash}', user_id => 'id', organization_id => 'organization_id', priority => 'high');
+    except_columns => '{password_hash}', user_id => 'id', organization_id => 'organization_id', priority => 'high',
+    event_source => 'supabase');
 SELECT postrider.attach('agentes.payments', operations => '{insert,update}',
     event_type_expression => $$ 'payment.' || NEW.status $$,
     condition => $$ NEW.status IN ('confirmed', 'failed') AND NEW.status IS DISTINCT FROM OLD.status $$,
-    user_id => 'user_id', organization_id => 'organization_id', priority => 'high', name => 'payment.<status>');
+    user_id => 'user_id', organization_id => 'organization_id', priority => 'high', name => 'payment.<status>',
+    event_source => 'supabase');
 
 -- last_seen_at changes with every click: it makes no event.
 SELECT postrider.attach('agentes.users', 'user.updated', '{update}',
     condition => $$ (NEW.email, NEW.full_name, NEW.phone, NEW.plan) IS DISTINCT FROM (OLD.email, OLD.full_name, OLD.phone, OLD.plan) $$,
-    except_columns => '{password_hash,last_seen_at}', user_id => 'id', organization_id => 'organization_id');
+    except_columns => '{password_hash,last_seen_at}', user_id => 'id', organization_id => 'organization_id', event_source => 'supabase');
 
-SELECT postrider.attach('agentes.agents', 'agent.created', user_id => 'user_id', organization_id => 'organization_id');
+SELECT postrider.attach('agentes.agents', 'agent.created',
+    user_id => 'user_id', organization_id => 'organization_id', event_source => 'supabase');
 SELECT postrider.attach('agentes.agents', 'agent.updated', '{update}', condition => 'NEW.* IS DISTINCT FROM OLD.*',
-    include_old => true, user_id => 'user_id', organization_id => 'organization_id');
+    include_old => true, user_id => 'user_id', organization_id => 'organization_id', event_source => 'supabase');
 SELECT postrider.attach('agentes.agents', 'agent.deleted', '{delete}',
-    columns => '{id,name}', user_id => 'user_id', organization_id => 'organization_id');
+    columns => '{id,name}', user_id => 'user_id', organization_id => 'organization_id', event_source => 'supabase');
 
 -- One conversation is one ordering key: its messages are delivered in order to destinations that ask for order.
 SELECT postrider.attach('agentes.conversations', 'conversation.created',
-    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'id');
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'id', event_source => 'supabase');
 SELECT postrider.attach('agentes.conversations', 'conversation.ended', '{update}',
     condition => 'NEW.ended_at IS NOT NULL AND OLD.ended_at IS NULL',
-    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'id');
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'id', event_source => 'supabase');
 SELECT postrider.attach('agentes.messages', 'conversation.message.added',
-    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'conversation_id');
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'conversation_id', event_source => 'supabase');
 
 -- When it becomes connected, by an INSERT (OLD is null then) or an UPDATE. Credentials never leave the database.
 SELECT postrider.attach('agentes.external_integrations', operations => '{insert,update}',
     event_type_expression => $$ 'integration.' || NEW.provider || '.connected' $$,
     condition => $$ NEW.status = 'connected' AND OLD.status IS DISTINCT FROM 'connected' $$,
     except_columns => '{credentials}', user_id => 'user_id', organization_id => 'organization_id',
-    name => 'integration.<provider>.connected');
+    name => 'integration.<provider>.connected', event_source => 'supabase');
 SELECT postrider.attach('agentes.external_integrations', 'integration.disconnected', '{update}',
     condition => $$ NEW.status = 'disconnected' AND OLD.status = 'connected' $$,
-    columns => '{id,provider,status}', user_id => 'user_id', organization_id => 'organization_id');
+    columns => '{id,provider,status}', user_id => 'user_id', organization_id => 'organization_id', event_source => 'supabase');
 
 -- One person is one ordering key: the last step comes before the end of the onboarding.
 SELECT postrider.attach('agentes.onboarding_steps', 'onboarding.step.completed',
-    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'user_id');
+    user_id => 'user_id', organization_id => 'organization_id', ordering_key => 'user_id', event_source => 'supabase');
 SELECT postrider.attach('agentes.users', 'onboarding.completed', '{update}',
     condition => 'NEW.onboarded_at IS NOT NULL AND OLD.onboarded_at IS NULL', columns => '{id,email,full_name,onboarded_at}',
-    user_id => 'id', organization_id => 'organization_id', ordering_key => 'id');
+    user_id => 'id', organization_id => 'organization_id', ordering_key => 'id', event_source => 'supabase');
 
 -- Emitted: to apply a template again may change no row, and which template it was is in none.
 CREATE OR REPLACE FUNCTION agentes.apply_template(agent agentes.agents, template text, prompt text) RETURNS uuid

@@ -18,6 +18,7 @@ extension Pack {
             "/webhook/openai-connected": "integration.openai.connected", "/webhook/agent-created": "agent.created",
             "/webhook/template-applied": "template.applied", "/webhook/onboarding-complete": "onboarding.completed",
         ],
+        triggerSource: "supabase",
         steps: [
             .row(
                 "user.registered",

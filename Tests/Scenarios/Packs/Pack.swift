@@ -26,6 +26,8 @@ struct Pack: Sendable, CustomTestStringConvertible {
     var organization: String?
     /// Paths of n8n workflows, and the one event type that each of them gets.
     var workflows: [String: String] = [:]
+    /// What the source system calls the source of events that triggers write.
+    var triggerSource = "trigger"
     let steps: [PackStep]
 
     static let all = [companion, agentes, crm, fenix, bird]

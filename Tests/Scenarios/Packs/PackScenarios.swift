@@ -27,6 +27,11 @@ extension Scenarios {
             let others = receiver.received.filter { $0.path != "/\(pack.name)" }
             let workflows = Dictionary(grouping: others, by: \.path).mapValues { $0.map { pack.type(of: $0) } }
             #expect(workflows == pack.workflows.mapValues { [$0] })
+            // What is emitted has no table.
+            let sources = try await outpost.text(
+                "SELECT string_agg(DISTINCT event_source, ',') FROM postrider.webhook_event_log WHERE table_name IS NOT NULL")
+            #expect(sources == pack.triggerSource)
+            #expect(try await outpost.count("postrider.webhook_event_log WHERE table_name IS NULL AND event_source <> 'api'") == 0)
         }
 
         @Test(arguments: Pack.all) func failedDeliveriesFollowTheRulesOfTheSystem(_ pack: Pack) async throws {
