@@ -214,6 +214,40 @@ import Testing
         }
     }
 
+    @Test func alertsAreWhatIsBeyondItsThreshold() async throws {
+        try await withDatabase { db in
+            #expect(try await ask(26, db).rows.isEmpty)
+            let morning = try await Morning(db)
+            #expect(
+                try await ask(26, db).lines("alert", "destination", "value", "threshold", "detail") == [
+                    "certificate|billing|1|0|the receiver answered certificate",
+                    "failure rate|billing|50.00|5|1 of 2 attempts failed", "failure rate|sales|42.86|5|3 of 7 attempts failed",
+                    "inactive|parked|1|0|deliveries wait: disabled by hand",
+                ])
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_breakers (destination_id, failing_since, trips, open_until, failure)
+                VALUES (\(morning.sales), clock_timestamp() - interval '3 hours', 2, clock_timestamp() + interval '1 hour', 'timeout'),
+                       (\(morning.billing), clock_timestamp(), 0, clock_timestamp() + interval '1 hour', 'throttled');
+                UPDATE postrider.webhook_dead_letters SET is_critical = true;
+                UPDATE postrider.webhook_secrets SET expires_at = clock_timestamp() + interval '5 days'
+                WHERE destination_id = \(morning.sales)
+                """)
+            let strict = ["failure_percent": "45", "p95_ms": "1", "dead_letters": "1", "days": "7"]
+            let alerts = try await ask(26, db, strict)
+            #expect(
+                alerts.lines("alert", "destination", "threshold") == [
+                    "certificate|billing|0", "critical dead letters|∅|0", "dead letters|∅|1", "failing|sales|0",
+                    "failure rate|billing|45", "inactive|parked|0", "latency|billing|1", "latency|sales|1", "secret|sales|7",
+                ])
+            #expect(alerts.rows[3]["detail"] == "seconds of nothing but failure (timeout); its breaker opened 2 times")
+            #expect((10_800...14_400).contains(Int(alerts.rows[3]["value"] ?? "") ?? 0))
+            #expect(alerts.rows.last?["value"] == "5.0")
+            let quiet = try await ask(26, db, ["hours": "0", "days": "1"])
+            #expect(quiet.lines("alert") == ["critical dead letters", "failing", "inactive"])
+        }
+    }
+
     @Test func questionsAboutUpkeepChangesAndErasures() async throws {
         try await withDatabase { db in
             _ = try await Morning(db)
