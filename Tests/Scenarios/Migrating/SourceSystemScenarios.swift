@@ -138,6 +138,28 @@ extension Scenarios {
             #expect(receiver.received.map { ($0.json["data"] as? [String: Any])?["companionId"] as? String } == ["comp-123"])
         }
 
+        /// NULL was not true where the old system asked for it; a view takes it for the default, which is active.
+        @Test(arguments: [
+            ("agentes", "webhook_endpoints (id, name, url, events, secret, is_active)", "'s', NULL", 6),
+            ("crm", "crm_webhooks (id, name, url, events, secret_key, is_active, retry_count)", "'s', NULL, NULL", 4),
+            ("fenix", "webhook_endpoints (company_id, id, name, url, events, secret_key, active, retry_attempts)", "'s', NULL, NULL", 4),
+            ("bird", "bird_webhooks (id, name, url, events, secret, is_active)", "'s', NULL", 3),
+        ])
+        func whatTheOldSystemLeftUnsaidIsItsDefault(
+            system: String, columns: String, values: String, attempts: Int
+        ) async throws {
+            let outpost = try await Outpost()
+            let page = try MigrationPage(system)
+            try await page.run("old", on: outpost.url)
+            let company = system == "fenix" ? "'\(Self.organization)', " : ""
+            try await Psql.run(
+                "INSERT INTO \(columns) VALUES (\(company)'\(Self.id)', 'n', 'https://example.org', '{a.b}', \(values))", on: outpost.url)
+            try await page.run("copy", on: outpost.url, environment: ["WEBHOOK_TOKEN": "t"])
+            #expect(
+                try await outpost.text("SELECT concat_ws('|', is_active, max_attempts) FROM postrider.webhook_endpoints")
+                    == "f|\(attempts)")
+        }
+
         @Test func agentesTellsWhatItHasNotSentYet() async throws {
             let outpost = try await Outpost()
             try await Psql.run(
