@@ -20,6 +20,16 @@ import Testing
         #expect(try RetryPolicy() == .standard)
     }
 
+    /// "Retry Schedule" of the specification: ten attempts within 75 h 35 m 5 s, with jitter.
+    @Test func theScheduleOfStandardWebhooksCanBeSaid() throws {
+        let delays: [Double] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
+        let policy = try RetryPolicy(json: #"{"delays":[5,300,1800,7200,18000,36000,50400,72000,86400]}"#)
+        #expect(policy.maxAttempts == 10)
+        #expect(schedule(policy) == delays)
+        #expect(schedule(policy).reduce(0, +) == 75 * 3600 + 35 * 60 + 5)
+        #expect(schedule(policy, random: 1) == [5.5, 330, 1980, 7920, 19_800, 39_600, 55_440, 79_200, 95_040])
+    }
+
     @Test func delaysNeverExceedTheCapAndSpreadThereToo() throws {
         let policy = try RetryPolicy(maxAttempts: 12)
         let (least, most) = (schedule(policy, random: 0), schedule(policy, random: 1))
