@@ -43,11 +43,24 @@ import Testing
         #expect(throws: SealingError.malformed) { try event(data).opened(with: Self.ring) }
     }
 
-    /// Others may have a key, or the right one of its name; nobody has one for what was never sealed.
+    /// Others may have a key, or the right one of its name; nobody has one for what was never sealed, nor for what does not
+    /// open with the right one.
     @Test func onlyKeysAreWaitedFor() {
-        #expect(Event.openingFault(.missingKey("k1")) == nil)
-        #expect(Event.openingFault(.doesNotOpen(key: "k1")) == nil)
-        #expect(Event.openingFault(.malformed) != nil)
+        for isProven in [false, true] {
+            #expect(Event.openingFault(.missingKey("k1")) { _ in isProven } == nil)
+            #expect(Event.openingFault(.malformed) { _ in isProven } != nil)
+        }
+        #expect(Event.openingFault(.doesNotOpen(key: "k1")) { $0 != "k1" } == nil)
+        #expect(Event.openingFault(.doesNotOpen(key: "k1")) { $0 == "k1" }?.contains("'k1'") == true)
+    }
+
+    @Test func keyThatOpensAPayloadIsTold() throws {
+        var told: [String] = []
+        _ = try event("{}").opened(with: Self.ring) { told.append($0) }
+        _ = try? event(try sealed("{}"), id: EventID(high: 1, low: 2)).opened(with: Self.ring) { told.append($0) }
+        #expect(told == [])
+        _ = try event(try sealed("{}")).opened(with: Self.ring) { told.append($0) }
+        #expect(told == ["k1"])
     }
 
     @Test func removedPayloadIsKnown() {

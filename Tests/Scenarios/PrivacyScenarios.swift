@@ -91,6 +91,26 @@ extension Scenarios {
             for row in dead { #expect(try row.string(1) == "transform" && row.int(2) == 2) }
         }
 
+        /// It bears the name of a key that opens others: nobody will ever open it.
+        @Test func damagedSealedPayloadBecomesADeadLetter() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url(), settings: "max_attempts = 2, base_delay_ms = 20, max_delay_ms = 20")
+            let ids = try await outpost.emit("a.b", count: 2)
+            let ours = try KeyRing(list: Rings.first)
+            let sealed = try SealedSecret(sealing: #"{"name": "Ann"}"#, for: .payload(#require(EventID(ids[0]))), with: ours).text
+            // The second has a copy of the payload of the first.
+            try await outpost.sql("UPDATE postrider.webhook_event_log SET data = jsonb_build_object('postrider', $1::text)", [.text(sealed)])
+            try await outpost.withWorkers(1, { $0.secretKeys = ours }) {
+                try await receiver.wait(for: 1)
+                try await eventually("a dead letter") { try await outpost.count("postrider.webhook_dead_letters") == 1 }
+            }
+            #expect(receiver.received.map(\.id) == [ids[0]])
+            let dead = try await outpost.sql("SELECT event_id::text, failure, attempts, error_message FROM postrider.webhook_dead_letters")[0]
+            #expect(try dead.string(0) == ids[1] && dead.string(1) == "transform" && dead.int(2) == 2)
+            #expect(try dead.string(3).hasPrefix("the payload does not open with key 'first', which opens others"))
+        }
+
         @Test func sealedPayloadsAreOpenedToBeSent() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver()
@@ -118,12 +138,18 @@ extension Scenarios {
             try await outpost.sql(
                 "SELECT postrider.seal_payloads('patient.*', $1::uuid, 'second', ARRAY[$1::uuid], ARRAY[$2])", [.text(kept), .text(sealed)])
             try await outpost.sql("INSERT INTO postrider.webhook_retries VALUES ($1::uuid, now(), 1, 2, true)", [.text(kept)])
-            try await outpost.withWorkers(1, { $0.secretKeys = ours }) {
-                try await eventually("the retry to be left to others") {
-                    try await outpost.count("postrider.webhook_retries WHERE due_at > clock_timestamp() + interval '5 s'") == 1
+            // Nor does one give it up whose key of that name is another one.
+            let wrong = try KeyRing(list: "\(Rings.first),\(Rings.line("second", 9))")
+            for keys in [ours, wrong] {
+                try await outpost.sql("UPDATE postrider.webhook_retries SET due_at = now()")
+                try await outpost.withWorkers(1, { $0.secretKeys = keys }) {
+                    try await eventually("the retry to be left to others") {
+                        try await outpost.count("postrider.webhook_retries WHERE due_at > clock_timestamp() + interval '5 s'") == 1
+                    }
                 }
             }
             #expect(receiver.received.count == 4)
+            #expect(try await outpost.count("postrider.webhook_attempts WHERE failure IS NOT NULL") == 0)
             try await outpost.sql("UPDATE postrider.webhook_retries SET due_at = now()")
             let both = try KeyRing(list: "\(Rings.first),\(Rings.second)")
             try await outpost.withWorkers(1, { $0.secretKeys = both }) { try await receiver.wait(for: 5) }

@@ -9,8 +9,12 @@ extension Event {
 
     /// Why a payload that could not be opened never will be, in one line for people; nil when others may have what this worker
     /// lacks: the key, or the right one of that name.
-    public static func openingFault(_ error: SealingError) -> String? {
+    ///
+    /// - Parameter isProven: whether this worker's key of a name is known to be the one that others seal with.
+    public static func openingFault(_ error: SealingError, isProven: (String) -> Bool) -> String? {
         switch error {
+        case .doesNotOpen(let key) where isProven(key):
+            "the payload does not open with key '\(key)', which opens others: it was altered or copied"
         case .missingKey, .doesNotOpen: nil
         case .malformed, .unsealable: "the payload begins like a sealed one and is none"
         }
@@ -19,14 +23,21 @@ extension Event {
     /// The event with the payload as it was written, byte for byte as Postgres printed it then; the same when it is not
     /// sealed.
     ///
+    /// - Parameters:
+    ///   - keys: the keys that are here.
+    ///   - proves: told the name of the key that opened it.
     /// - Throws: ``SealingError``.
-    public func opened(with keys: KeyRing?) throws(SealingError) -> Event {
+    public func opened(
+        with keys: KeyRing?, proves: (String) -> Void = { _ in }
+    ) throws(SealingError) -> Event {
         guard isSealed else { return self }
         guard data.suffix(2).elementsEqual(#""}"#.utf8) else { throw .malformed }
-        let sealed = data.dropFirst(Self.sealedBeginning.count - SealedSecret.mark.utf8.count).dropLast(2)
+        let text = data.dropFirst(Self.sealedBeginning.count - SealedSecret.mark.utf8.count).dropLast(2)
+        let sealed = try SealedSecret(String(decoding: text, as: UTF8.self))
+        let plain = try sealed.open(at: .payload(id), with: keys)
+        proves(sealed.keyName)
         var event = self
-        let text = try SealedSecret(String(decoding: sealed, as: UTF8.self)).open(at: .payload(id), with: keys)
-        event.data = Array(text.utf8)
+        event.data = Array(plain.utf8)
         return event
     }
 }

@@ -39,9 +39,10 @@ struct Life: Sendable {
         links.register(worker: worker)
         var logger = logger
         logger[metadataKey: "worker.id"] = "\(worker)"
+        let provenKeys = ProvenKeys()
         let keeper = RoutingKeeper(
-            links: links, keys: settings.secretKeys, grants: settings.grants, fileAge: settings.fileAge,
-            secretWarning: settings.secretWarning, logger: logger)
+            links: links, keys: settings.secretKeys, provenKeys: provenKeys, grants: settings.grants,
+            fileAge: settings.fileAge, secretWarning: settings.secretWarning, logger: logger)
         let table: RoutingTable
         do {
             table = try await keeper.first(needsKeys: needsKeys)
@@ -50,13 +51,13 @@ struct Life: Sendable {
             throw error
         }
         return try await Life(
-            settings, links: links, worker: worker, fence: Fence(registeredAt: start), keeper: keeper, table: table,
-            logger: logger)
+            settings, links: links, worker: worker, fence: Fence(registeredAt: start), keeper: keeper,
+            provenKeys: provenKeys, table: table, logger: logger)
     }
 
     private init(
         _ settings: WorkerSettings, links: Links, worker: Int64, fence: Fence, keeper: RoutingKeeper,
-        table: RoutingTable, logger: Logger
+        provenKeys: ProvenKeys, table: RoutingTable, logger: Logger
     ) async throws {
         let signal = Signal()
         box = DispatcherBox()
@@ -76,7 +77,7 @@ struct Life: Sendable {
         await keeper.keep(dispatcher)
         context = LifeContext(
             worker: worker, settings: settings, links: links, dispatcher: dispatcher, routingKeeper: keeper,
-            bell: Bell(), heavyLoader: HeavyLoader(), transformer: transformer, fence: fence,
+            bell: Bell(), heavyLoader: HeavyLoader(), transformer: transformer, provenKeys: provenKeys, fence: fence,
             counts: { WorkerCounts(exchanger.counters) }, logger: logger)
         cycle = WorkCycle(context: context, signal: signal)
         self.exchanger = exchanger

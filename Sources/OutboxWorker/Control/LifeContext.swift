@@ -16,6 +16,7 @@ struct LifeContext: Sendable {
     let bell: Bell
     let heavyLoader: HeavyLoader
     let transformer: Transformer
+    let provenKeys: ProvenKeys
     let fence: Fence
     /// What the exchanger has counted so far.
     let counts: @Sendable () -> WorkerCounts
@@ -35,15 +36,17 @@ struct LifeContext: Sendable {
     }
 
     /// The work with its payload opened. One that this worker's keys do not open stays sealed, and the dispatcher leaves it to
-    /// others. One that was never sealed has a fault: whoever waited for it would wait for ever.
+    /// others. One that was never sealed, or does not open with a key that opens others, has a fault: whoever waited for it
+    /// would wait for ever.
     func opened(_ work: Claim.Work) -> Claim.Work {
         do throws(SealingError) {
-            let event = try work.event.opened(with: settings.secretKeys)
+            let event = try work.event.opened(with: settings.secretKeys) { provenKeys.add($0) }
             return Claim.Work(event: event, isHeavy: work.isHeavy, target: work.target)
         } catch {
             logger.error("payload not opened", metadata: ["event.id": "\(work.event.id)", "error": "\(error)"])
             return Claim.Work(
-                event: work.event, isHeavy: work.isHeavy, target: work.target, fault: Event.openingFault(error))
+                event: work.event, isHeavy: work.isHeavy, target: work.target,
+                fault: Event.openingFault(error) { provenKeys.contains($0) })
         }
     }
 

@@ -9,6 +9,7 @@ internal import OutboxStore
 actor RoutingKeeper {
     private let links: Links
     private let keys: KeyRing?
+    private let provenKeys: ProvenKeys
     private let secretWarning: Duration
     private let grants: ProcessGrants
     private let fileAge: Duration
@@ -51,10 +52,12 @@ actor RoutingKeeper {
     static let disablePause = Duration.seconds(2)
 
     init(
-        links: Links, keys: KeyRing?, grants: ProcessGrants, fileAge: Duration, secretWarning: Duration, logger: Logger
+        links: Links, keys: KeyRing?, provenKeys: ProvenKeys, grants: ProcessGrants, fileAge: Duration,
+        secretWarning: Duration, logger: Logger
     ) {
         self.links = links
         self.keys = keys
+        self.provenKeys = provenKeys
         self.grants = grants
         self.fileAge = fileAge
         self.secretWarning = secretWarning
@@ -165,6 +168,7 @@ actor RoutingKeeper {
         for id in Set(loaded).subtracting(lacking.map(\.destination)) { toldFaults[id] = nil }
         tell(lacking)
         tellUnfit(routing.unfitSecrets, of: changes)
+        if changes == nil { provenKeys.add(routing.census) }
         if routing.census.plain > 0 { sealPlain() }
         for id in changes ?? Array(unusable.keys) { unusable[id] = nil }
         for fault in routing.faults where fault.wasActive && !fault.isLocal {

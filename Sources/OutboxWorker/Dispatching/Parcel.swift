@@ -13,7 +13,7 @@ final class Parcel: Sendable {
         case filteredOut
         /// It was erased after somebody asked for it to be sent.
         case erased
-        /// It is sealed with a key that this worker lacks.
+        /// It is sealed with a key that this worker lacks, or may lack.
         case sealed
         /// It never can; what is wrong.
         case fault(String)
