@@ -104,11 +104,13 @@ import Testing
         let id = try #require(EventID(event))
         let own = "own:" + Data(repeating: 7, count: 32).base64EncodedString()
         let other = "other:" + Data(repeating: 8, count: 32).base64EncodedString()
-        let sealed = try SealedSecret(sealing: #"{"country": "BR"}"#, for: .payload(id), with: KeyRing(list: own)).text
         let connection = try await Connection.open(ConnectionSettings(url: database))
-        _ = try await connection.script(
-            "UPDATE postrider.webhook_event_log SET data = jsonb_build_object('postrider', '\(sealed)')", name: "seal")
-        await connection.close()
+        func seal(_ data: String) async throws {
+            let sealed = try SealedSecret(sealing: data, for: .payload(id), with: KeyRing(list: own)).text
+            _ = try await connection.script(
+                "UPDATE postrider.webhook_event_log SET data = jsonb_build_object('postrider', '\(sealed)')", name: "seal")
+        }
+        try await seal(#"{"country": "BR"}"#)
         func answers(_ keys: String) throws -> [String] {
             let matched = try run("endpoints", "match", event, "--json", keys: keys)
             #expect(matched.status == 0, "\(matched)")
@@ -125,5 +127,11 @@ import Testing
         }
         let wrong = other.replacing("other:", with: "own:")
         #expect(try answers(wrong)[1] == "brazil  filter: the payload is sealed and does not open")
+        // Workers send what opens to something else than JSON, unless a template has to make something of it.
+        try await seal("no JSON")
+        let options = #"transform={"rename": {"country": "land"}}"#
+        #expect(try run("endpoints", "update", "chile", "--option", options).status == 0)
+        #expect(try answers(own) == ["all yes ", "brazil yes ", "chile no transform: the payload is not JSON", others])
+        await connection.close()
     }
 }

@@ -50,10 +50,11 @@ struct Match: AsyncParsableCommand {
         }
     }
 
-    /// The payload, opened when it is sealed, or why it does not open.
-    private func payload(of event: Event, _ keys: KeyRing?) throws -> Result<ParsedPayload, SealingError> {
+    /// The payload, opened when it is sealed, or why it does not open; nil when it was written and cannot be parsed.
+    private func payload(of event: Event, _ keys: KeyRing?) throws -> Result<ParsedPayload?, SealingError> {
         do {
             let data = try event.opened(with: keys).data
+            guard self.event == nil else { return .success(try? ParsedPayload(parsing: data)) }
             return .success(try CommandFailure.naming("--data") { try ParsedPayload(parsing: data) })
         } catch let error as SealingError {
             return .failure(error)

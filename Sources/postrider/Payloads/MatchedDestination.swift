@@ -41,14 +41,20 @@ struct MatchedDestination {
 
     /// Whether it would get an event, nil when that cannot be told here, and what there is to say about it.
     ///
-    /// - Parameter payload: what a filter is asked about, or why it cannot be.
+    /// What cannot be parsed passes filters, as it does with workers, but nothing can be made of it.
+    ///
+    /// - Parameter payload: what a filter is asked about, nil when it cannot be parsed; or why there is none.
     func answer(
-        to event: Event, _ payload: Result<ParsedPayload, SealingError>
+        to event: Event, _ payload: Result<ParsedPayload?, SealingError>
     ) -> (getsIt: Bool?, remark: String) {
         if let refusal = refusal(of: event) { return (false, refusal) }
+        if case .success(nil) = payload, let options = try? options(), options.template != nil {
+            return (false, "transform: the payload is not JSON")
+        }
         guard let filter = try? options().filter else { return (true, treatment) }
         switch payload {
-        case .success(let payload):
+        case .success(nil): return (true, treatment)
+        case .success(let payload?):
             guard let place = filter.fault(of: payload) else { return (true, treatment) }
             return (false, "filter: \(place) does not hold")
         case .failure(.missingKey(let name)):
