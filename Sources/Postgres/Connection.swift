@@ -36,7 +36,12 @@ public final class Connection: Sendable {
         if !settings.sessionSettings.isEmpty {
             // The attempt as a whole has its bound; what is left of it may be little.
             let left = settings.connectTimeout - (ContinuousClock.now - start)
-            try await connection.begin(with: settings.sessionSettings, within: max(left, .milliseconds(100)))
+            do {
+                try await connection.begin(with: settings.sessionSettings, within: max(left, .milliseconds(100)))
+            } catch let error as PostgresError where error.code == .timedOut {
+                // Part of connecting, not a query that somebody asked.
+                throw Dialer.tooLate
+            }
         }
         return connection
     }

@@ -30,6 +30,9 @@ final class Dialer: Sendable {
     private let deadline: MonotonicTime
     private let notices: NoticeBox
 
+    /// Why an attempt failed whose deadline has passed.
+    static let tooLate = PostgresError(code: .timedOut, message: "no connection within the connect timeout")
+
     /// How often a dialing thread looks whether its caller has given up.
     private static let slice: Int32 = 50
 
@@ -75,9 +78,7 @@ final class Dialer: Sendable {
     }
 
     /// Lets the caller go at the deadline, also while the thread hangs in a name lookup.
-    private func giveUp() {
-        finish(.failure(PostgresError(code: .timedOut, message: "no connection within the connect timeout")))
-    }
+    private func giveUp() { finish(.failure(Self.tooLate)) }
 
     /// Gives the caller its answer if it has none yet.
     ///
@@ -130,7 +131,7 @@ final class Dialer: Sendable {
     /// Throws a connection away whose caller has gone or whose time is up.
     private func abandon(_ handle: OpaquePointer) -> Result<Handle, PostgresError> {
         PQfinish(handle)
-        return .failure(PostgresError(code: .timedOut, message: "no connection within the connect timeout"))
+        return .failure(Self.tooLate)
     }
 
     /// Hands the options to libpq as arrays of C strings ended by nil.

@@ -73,6 +73,20 @@ import Testing
         #expect(started.duration(to: .now) >= .milliseconds(300))
     }
 
+    /// Looking a text search configuration up waits here; an attempt to connect that ends so is told like any other.
+    @Test func settingsThatTakeTooLongAreAnAttemptThatTookTooLong() async throws {
+        let url = try await TestCluster.freshDatabase()
+        let holder = try await Connection.open(ConnectionSettings(url: url))
+        _ = try await holder.script("BEGIN; LOCK TABLE pg_catalog.pg_ts_config", name: "hold")
+        var settings = ConnectionSettings(url: url)
+        settings.connectTimeout = .seconds(1)
+        settings.sessionSettings = ["default_text_search_config": "pg_catalog.simple"]
+        let impatient = settings
+        let error = await failure { try await within(.seconds(20)) { try await Connection.open(impatient) } }
+        #expect(error?.code == .timedOut && error?.queryName == nil, "\(String(describing: error))")
+        await holder.close()
+    }
+
     @Test func connectingCanBeCancelled() async throws {
         let socket = try LoopbackSocket(isListening: true)
         let settings = ConnectionSettings(url: "postgres://u@127.0.0.1:\(socket.port)/d")
