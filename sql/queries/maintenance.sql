@@ -66,10 +66,10 @@ WHERE s.schemaname = 'postrider' AND s.n_dead_tup > 20000 AND pg_catalog.pg_has_
                     'webhook_workers', 'webhook_breakers')
 ORDER BY 1;
 
--- name: KeySweep   rows: 1: how many deliveries and keys were freed
--- params: none
+-- name: KeySweep   rows: 1: how many deliveries and keys were freed; with $1 there may be more
+-- params: $1 how many of each kind at most int
 -- index: webhook_keys_pkey, webhook_retries_order_idx; both are empty without destinations with strict order
-SELECT postrider.sweep_keys();
+SELECT postrider.sweep_keys($1);
 
 -- name: RetrySweep   rows: 1: how many retries were made due or removed
 -- params: none

@@ -4225,8 +4225,9 @@ COMMENT ON FUNCTION postrider.release_keys(integer[], text[], uuid[]) IS
 
 -- Heals what no transaction should leave, and what a change of the option does: called once a minute. Looks through all lines
 -- without their lock, which every claim of ordered events waits for: millions of blocked ones take seconds to read. What is
--- found is looked at again behind the lock, which nearly always nobody has to take.
-CREATE FUNCTION postrider.sweep_keys() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+-- found is looked at again behind the lock, which nearly always nobody has to take; of each kind so many at most, so that
+-- nobody waits for it long. Whoever gets as many calls it again.
+CREATE FUNCTION postrider.sweep_keys(most integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     strays             integer[];
     line_destinations  integer[];
@@ -4237,6 +4238,9 @@ DECLARE
     swept              integer := 0;
     part               integer;
 BEGIN
+    IF NOT coalesce(most BETWEEN 1 AND 100000, false) THEN
+        RAISE EXCEPTION 'a batch has 1 to 100000 rows, not %', most USING ERRCODE = '22023';
+    END IF;
     IF NOT EXISTS (SELECT FROM postrider.webhook_keys)
         AND NOT EXISTS (SELECT FROM postrider.webhook_retries WHERE ordering_key IS NOT NULL) THEN
         RETURN 0;
@@ -4254,24 +4258,30 @@ BEGIN
         WHERE r.ordering_key IS NOT NULL
           AND NOT EXISTS (SELECT FROM postrider.webhook_keys AS k
                           WHERE k.destination_id = r.destination_id AND k.ordering_key = r.ordering_key)
+        LIMIT most
     ) AS w;
     -- Heads of which nothing is left: neither claimed nor waiting nor dead. A minute old, because a claim may be new, or of a
     -- clock that has gone back since.
     SELECT array_agg(k.destination_id), array_agg(k.ordering_key), array_agg(k.head)
-    INTO spent_destinations, spent_keys, spent_heads
-    FROM postrider.webhook_keys AS k
-    WHERE k.headed_at NOT BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp() + interval '1 minute'
-      AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = k.head AND r.destination_id = k.destination_id)
-      AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = k.head AND l.destination_id = k.destination_id)
-      AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE k.head = ANY (c.event_ids));
+    INTO spent_destinations, spent_keys, spent_heads FROM (
+        SELECT s.* FROM postrider.webhook_keys AS s
+        WHERE s.headed_at NOT BETWEEN clock_timestamp() - interval '1 minute' AND clock_timestamp() + interval '1 minute'
+          AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = s.head AND r.destination_id = s.destination_id)
+          AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = s.head AND l.destination_id = s.destination_id)
+          AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE s.head = ANY (c.event_ids))
+        LIMIT most
+    ) AS k;
     IF num_nonnulls(strays, line_keys, spent_keys) = 0 THEN
         RETURN 0;
     END IF;
     PERFORM pg_catalog.pg_advisory_xact_lock(7746, 1);
-    UPDATE postrider.webhook_retries AS r SET due_at = clock_timestamp(), ordering_key = NULL
-    WHERE r.destination_id = ANY (strays) AND r.ordering_key IS NOT NULL
-      AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
-                      WHERE d.id = r.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
+    UPDATE postrider.webhook_retries AS t SET due_at = clock_timestamp(), ordering_key = NULL
+    WHERE t.ctid = ANY (ARRAY(
+        SELECT r.ctid FROM postrider.webhook_retries AS r
+        WHERE r.destination_id = ANY (strays) AND r.ordering_key IS NOT NULL
+          AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                          WHERE d.id = r.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL)
+        LIMIT most FOR UPDATE OF r));
     GET DIAGNOSTICS swept = ROW_COUNT;
     -- A line without a head gets its first as the head.
     WITH first AS MATERIALIZED (
@@ -4290,10 +4300,13 @@ BEGIN
     FROM first AS f WHERE r.event_id = f.event_id AND r.destination_id = f.destination_id;
     GET DIAGNOSTICS part = ROW_COUNT;
     swept := swept + part;
-    DELETE FROM postrider.webhook_keys AS k
-    WHERE k.destination_id = ANY (strays)
-      AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
-                      WHERE d.id = k.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL);
+    DELETE FROM postrider.webhook_keys AS t
+    WHERE t.ctid = ANY (ARRAY(
+        SELECT k.ctid FROM postrider.webhook_keys AS k
+        WHERE k.destination_id = ANY (strays)
+          AND NOT EXISTS (SELECT FROM postrider.webhook_destinations AS d
+                          WHERE d.id = k.destination_id AND d.options @> '{"order": true}' AND d.deleted_at IS NULL)
+        LIMIT most));
     GET DIAGNOSTICS part = ROW_COUNT;
     -- Only what is a head still, and of which nothing has come since.
     SELECT array_agg(s.destination_id), array_agg(s.ordering_key), array_agg(s.head)
@@ -4301,11 +4314,12 @@ BEGIN
     FROM unnest(spent_destinations, spent_keys, spent_heads) AS s (destination_id, ordering_key, head)
     WHERE NOT EXISTS (SELECT FROM postrider.webhook_retries AS r WHERE r.event_id = s.head AND r.destination_id = s.destination_id)
       AND NOT EXISTS (SELECT FROM postrider.webhook_claims AS c WHERE s.head = ANY (c.event_ids));
-    RETURN swept + part + coalesce(postrider.release_keys(spent_destinations, spent_keys, spent_heads), 0);
+    PERFORM postrider.release_keys(spent_destinations, spent_keys, spent_heads);
+    RETURN swept + part + coalesce(cardinality(spent_heads), 0);
 END
 $$;
-COMMENT ON FUNCTION postrider.sweep_keys() IS
-    'Frees what waits behind nothing: of destinations that keep no order any more, and of heads that are gone. How many deliveries and keys.';
+COMMENT ON FUNCTION postrider.sweep_keys(integer) IS
+    'Frees what waits behind nothing: of destinations that keep no order any more, and of heads that are gone. How many deliveries and keys; with as many as were asked for there may be more.';
 
 -- What workers put back for a destination as they knew it: parked while it was being made active, or to be tried again while
 -- it was being deleted. The trigger of that change did not see these rows, and nobody would look at them again.
@@ -4519,7 +4533,7 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION postrider.order_key(text), postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(),
+REVOKE ALL ON FUNCTION postrider.order_key(text), postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(integer),
     postrider.sweep_retries(), postrider.skip_key(uuid, text), postrider.webhook_order_switched(), postrider.dead_letter_marks(uuid, integer) FROM PUBLIC;
 
 DO $$
@@ -4553,7 +4567,7 @@ UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = 
 DROP TRIGGER webhook_order_switched ON postrider.webhook_destinations;
 DROP FUNCTION postrider.webhook_order_switched();
 DROP VIEW postrider.webhook_key_status;
-DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(), postrider.sweep_retries(), postrider.release_keys(integer[], text[], uuid[]),
+DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(integer), postrider.sweep_retries(), postrider.release_keys(integer[], text[], uuid[]),
     postrider.order_key(text), postrider.dead_letter_marks(uuid, integer);
 DROP TABLE postrider.webhook_keys, postrider.webhook_rates;
 DROP INDEX postrider.webhook_retries_order_idx, postrider.webhook_destinations_ordered_idx, postrider.webhook_secrets_expiry_idx;
@@ -9555,13 +9569,13 @@ WHERE s.schemaname = 'postrider' AND s.n_dead_tup > 20000 AND pg_catalog.pg_has_
 ORDER BY 1
 """#)
 
-    /// `KeySweep`; rows: 1: how many deliveries and keys were freed
-    /// - params: none
+    /// `KeySweep`; rows: 1: how many deliveries and keys were freed; with $1 there may be more
+    /// - params: $1 how many of each kind at most int
     /// - index: webhook_keys_pkey, webhook_retries_order_idx; both are empty without destinations with strict order
     static let keySweep = Statement(
         name: "KeySweep",
         sql: #"""
-SELECT postrider.sweep_keys()
+SELECT postrider.sweep_keys($1)
 """#)
 
     /// `RetrySweep`; rows: 1: how many retries were made due or removed

@@ -24,6 +24,8 @@ public enum MaintenanceStore {
 
     /// Rows of one batch; 2,000.
     static let batch: Int32 = 2_000
+    /// Rows of lines of ordering keys that are mended in one batch, of each kind; 10,000.
+    static let keysAtOnce: Int32 = 10_000
     /// Batches of one week in one round, so that a round ends; 50.
     static let batchesAtOnce = 50
 
@@ -67,8 +69,23 @@ public enum MaintenanceStore {
 
     /// Frees what no transaction should leave waiting.
     private static func sweep(_ round: inout Round, on connection: Connection) async throws {
-        try await count(&round, "order", "webhook_keys", Queries.keySweep, on: connection)
+        try await round.take("webhook_keys") { steps in
+            let rows = try await sweepKeys(on: connection)
+            if rows > 0 { steps.append(Step(task: "order", table: "webhook_keys", rows: rows)) }
+        }
         try await count(&round, "retries", "webhook_retries", Queries.retrySweep, on: connection)
+    }
+
+    /// Frees what waits in lines of ordering keys behind nothing; how many rows. Each batch is a transaction of its own, because
+    /// claims of ordered events wait for it.
+    private static func sweepKeys(on connection: Connection) async throws -> Int64 {
+        var swept: Int64 = 0
+        for _ in 0..<batchesAtOnce {
+            let rows = try await connection.query(Queries.keySweep, [.int4(keysAtOnce)])[0].int64(0)
+            swept += rows
+            if rows < Int64(keysAtOnce) { break }
+        }
+        return swept
     }
 
     /// Removes what is kept long enough.

@@ -88,6 +88,33 @@ import Testing
         }
     }
 
+    @Test func sweepMendsSoManyAtOnceUntilAllIsMended() async throws {
+        try await withRollback { db in
+            // Lines without a head: three of one event, and one of three events at a destination that keeps no order.
+            let ordered = try await db.endpoint("ordered", settings: #"options = '{"order": true}'"#)
+            let plain = try await db.endpoint("plain")
+            let ids = try await db.lines("SELECT postrider.emit('a.b', '{}') FROM generate_series(1, 6)")
+            try await db.run("TRUNCATE postrider.webhook_queue")
+            for (place, id) in ids.enumerated() {
+                try await db.run(
+                    """
+                    INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, ordering_key)
+                    VALUES ('\(id)', 'infinity', \(place < 3 ? ordered : plain), 1, '\(place < 3 ? "k\(place)" : "k")')
+                    """)
+            }
+            var batches: [Int] = []
+            while try await due(db).count < 6, batches.count < 9 {
+                let swept = try await db.line("SELECT postrider.sweep_keys(2)")
+                batches.append(try #require(Int(swept)))
+            }
+            #expect(batches.dropLast().allSatisfy { $0 >= 2 } && batches.count >= 2, "\(batches)")
+            while try await db.line("SELECT postrider.sweep_keys(2)") != "0" { batches.append(0) }
+            #expect(batches.count < 9, "\(batches)")
+            #expect(try await db.lines("SELECT ordering_key FROM postrider.webhook_keys ORDER BY 1") == ["k0", "k1", "k2"])
+            #expect(try await db.refusal("SELECT postrider.sweep_keys(0)").sqlState == "22023")
+        }
+    }
+
     /// Every claim of ordered events waits for that lock, and millions of lines take seconds to read.
     @Test func sweepTakesTheLockOnlyForWhatItChanges() async throws {
         try await withDatabase { db in
