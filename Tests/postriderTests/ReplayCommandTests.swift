@@ -230,6 +230,29 @@ import Testing
         #expect(try await past.count("postrider.webhook_retries") == 0)
     }
 
+    /// Trying again would not bring the attempts back.
+    @Test func backfillOfWhichAttemptsWentMeanwhileFailsForGood() async throws {
+        let past = try await Past()
+        _ = try await past.connection.script(
+            """
+            SELECT postrider.start_replay('{"what": "backfill", "endpoint": "billing"}', 20);
+            SELECT postrider.remember_removal('webhook_attempts', id) FROM postrider.webhook_event_log ORDER BY id DESC LIMIT 1
+            """, name: "order")
+        let reason = "retention removed the attempts of events before "
+        let driven = try past.run("replay", "resume", "1")
+        #expect(driven.status == 1 && driven.errors.contains("replay 1 failed: \(reason)"), "\(driven)")
+        #expect(!driven.errors.contains("postrider replay resume"))
+        let listed = try past.run("replay", "list")
+        #expect(listed.output.contains("failed") && listed.errors.contains("replay 1 failed: \(reason)"))
+        let shown = try Record(Array(past.run("replay", "show", "1").text.utf8))
+        #expect(shown["state"] == "failed" && shown["error"].hasPrefix(reason))
+        for command in ["resume", "cancel"] {
+            let again = try past.run("replay", command, "1")
+            #expect(again.status == 1 && again.errors.contains("replay 1 is failed already"), "\(again)")
+        }
+        #expect(try past.run("doctor").output.contains("ok    replays"))
+    }
+
     /// Nothing is taken back, and the help says so.
     @Test(arguments: ["pause", "cancel"])
     func whatIsScheduledIsSentAllTheSame(command: String) async throws {

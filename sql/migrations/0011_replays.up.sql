@@ -31,8 +31,10 @@ CREATE TABLE postrider.webhook_replays (
     due_to              timestamptz NOT NULL DEFAULT '-infinity',
     driven_at           timestamptz,
     ended_at            timestamptz,
+    error               text,
     CONSTRAINT webhook_replays_pkey PRIMARY KEY (id),
-    CONSTRAINT state_is_known CHECK (state IN ('running', 'paused', 'done', 'cancelled')),
+    CONSTRAINT state_is_known CHECK (state IN ('running', 'paused', 'done', 'cancelled', 'failed')),
+    CONSTRAINT what_failed_says_why CHECK ((state = 'failed') = (error IS NOT NULL)),
     CONSTRAINT what_is_known CHECK (what IN ('deliveries', 'dead_letters', 'backfill')),
     CONSTRAINT rate_is_between_1_a_minute_and_100000_a_second CHECK (per_second BETWEEN 0.016 AND 100000)
 );
@@ -40,7 +42,7 @@ COMMENT ON TABLE postrider.webhook_replays IS 'What operators send again: one ro
 COMMENT ON COLUMN postrider.webhook_replays.id IS 'The replay.';
 COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.';
 COMMENT ON COLUMN postrider.webhook_replays.created_by IS 'The login that ordered it.';
-COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end.';
+COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end. failed: it cannot, whoever tries.';
 COMMENT ON COLUMN postrider.webhook_replays.what IS
     'deliveries: that were attempted; of a delivery or event that is named also dead letters without attempts, and archived ones. dead_letters: that are not archived. backfill: events that one destination never got.';
 COMMENT ON COLUMN postrider.webhook_replays.criteria IS 'What was asked for, see postrider.replay_plan.';
@@ -56,7 +58,8 @@ COMMENT ON COLUMN postrider.webhook_replays.done_event_id IS 'Its place: everyth
 COMMENT ON COLUMN postrider.webhook_replays.done_destination_id IS 'Its place within that event; 2147483647 behind its last destination.';
 COMMENT ON COLUMN postrider.webhook_replays.due_to IS 'When the next delivery may become due: the last due time and 1/rate.';
 COMMENT ON COLUMN postrider.webhook_replays.driven_at IS 'When a driver last took a batch; long ago and running: nobody drives it.';
-COMMENT ON COLUMN postrider.webhook_replays.ended_at IS 'When it was done or cancelled.';
+COMMENT ON COLUMN postrider.webhook_replays.ended_at IS 'When it was done, cancelled or failed.';
+COMMENT ON COLUMN postrider.webhook_replays.error IS 'Why it failed.';
 
 -- What is to be sent ----------------------------------------------------------------------------------------------------
 
@@ -386,6 +389,8 @@ DECLARE
     last_id uuid;
     looked  bigint := 0;
     c       record;
+    fault   text;
+    advice  text;
 BEGIN
     IF NOT coalesce(most BETWEEN 1 AND 10000, false) THEN
         RAISE EXCEPTION 'a batch has 1 to 10000 deliveries, not %', most USING ERRCODE = 'invalid_parameter_value';
@@ -419,11 +424,19 @@ BEGIN
     IF wait_ms > 0 OR room <= 0 THEN
         RETURN;
     END IF;
-    -- Attempts may have gone since it began, while it was paused or slow.
+    -- Attempts may have gone since it began, while it was paused or slow. They do not come back: it has ended.
     IF r.what = 'backfill' AND NOT r.criteria ? 'event' THEN
         rest := r;
         rest.from_id := r.done_event_id;
-        PERFORM postrider.check_backfill(rest);
+        BEGIN
+            PERFORM postrider.check_backfill(rest);
+        EXCEPTION WHEN invalid_parameter_value THEN
+            GET STACKED DIAGNOSTICS fault = MESSAGE_TEXT, advice = PG_EXCEPTION_HINT;
+            UPDATE postrider.webhook_replays AS p
+            SET state = 'failed', error = fault || '. ' || advice, ended_at = clock_timestamp() WHERE p.id = replay;
+            state := 'failed';
+            RETURN;
+        END;
     END IF;
     IF r.what = 'dead_letters' THEN
         SELECT l.event_id INTO last_id FROM postrider.webhook_dead_letters AS l

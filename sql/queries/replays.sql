@@ -40,6 +40,7 @@ SELECT (jsonb_build_object('id', r.id, 'state', r.state, 'what', r.what, 'endpoi
     'rate', r.per_second, 'planned', r.planned, 'scheduled', r.scheduled, 'without_payload', r.without_payload,
     'filtered', r.filtered, 'done_event_id', r.done_event_id, 'done_to', postrider.event_id_time(r.done_event_id),
     'created_at', r.created_at, 'created_by', r.created_by, 'driven_at', r.driven_at, 'ended_at', r.ended_at,
+    'error', r.error,
     'filter', CASE WHEN r.what = 'backfill' THEN (d.options -> 'filter')::text END,
     -- A driver asks at least once a second.
     'is_driven', r.state = 'running' AND coalesce(r.driven_at, r.created_at) > clock_timestamp() - interval '30 seconds'))::text
@@ -54,7 +55,7 @@ LIMIT ($1::jsonb ->> 'limit')::bigint;
 -- index: webhook_replays_pkey
 -- What has ended stays as it is.
 UPDATE postrider.webhook_replays AS r
-SET state = CASE WHEN b.state IN ('done', 'cancelled') THEN b.state ELSE $1::jsonb ->> 'state' END,
+SET state = CASE WHEN b.state IN ('done', 'cancelled', 'failed') THEN b.state ELSE $1::jsonb ->> 'state' END,
     per_second = coalesce(($1::jsonb ->> 'rate')::float8, r.per_second),
     ended_at = CASE WHEN b.state IN ('running', 'paused') AND $1::jsonb ->> 'state' = 'cancelled' THEN clock_timestamp()
                     ELSE r.ended_at END

@@ -13,7 +13,7 @@ public enum ReplayStore {
     public struct Step: Sendable, Equatable {
         /// Deliveries that the batch scheduled.
         public let scheduled: Int
-        /// running, paused, done or cancelled.
+        /// running, paused, done, cancelled or failed.
         public let state: String
         /// How long to wait before the next batch; zero when it may come at once.
         public let wait: Duration

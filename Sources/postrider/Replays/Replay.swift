@@ -128,7 +128,7 @@ struct Replay: AsyncParsableCommand {
         inactive, more of what it has scheduled waits for the endpoint, and is sent all the same.
         """
 
-    /// Prints replays.
+    /// Prints replays, and why those failed that did.
     static func show(_ records: [Record], json: Bool) {
         if json { return Session.show(records, [], json: true) }
         var table = Table(headings: [
@@ -146,6 +146,9 @@ struct Replay: AsyncParsableCommand {
             ]
         }
         for line in table.lines() { print(line) }
+        for record in records where record["state"] == "failed" {
+            Session.remark("replay \(record["id"]) failed: \(record["error"])")
+        }
     }
 
     /// One replay.

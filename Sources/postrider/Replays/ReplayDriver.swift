@@ -17,8 +17,8 @@ struct ReplayDriver {
 
     /// Drives, showing how far it is, and tells how it ended.
     ///
-    /// - Throws: `ExitCode` 130 or 143 after a signal, when the replay is paused; ``CommandFailure`` when somebody else
-    ///   paused or cancelled it; `PostgresError`: it can be resumed then.
+    /// - Throws: `ExitCode` 130 or 143 after a signal, when the replay is paused; ``CommandFailure`` when it failed, or
+    ///   somebody else paused or cancelled it; `PostgresError`: it can be resumed then.
     func drive(json: Bool) async throws {
         let interruption = Interruption()
         // Trapped from before the first batch, so that Ctrl-C always pauses.
@@ -39,6 +39,7 @@ struct ReplayDriver {
             Session.remark("paused; to go on: postrider replay resume \(id)")
             throw ExitCode(signal == .sigint ? 130 : 143)
         }
+        if state == "failed" { throw CommandFailure.failed("replay \(id) failed: \(record["error"])") }
         guard state == "done" else { throw CommandFailure.failed("replay \(id) was \(state) by somebody else") }
     }
 

@@ -84,7 +84,14 @@ import Testing
                 """
                 SELECT postrider.remember_removal('webhook_attempts', id) FROM postrider.webhook_event_log ORDER BY id DESC LIMIT 1
                 """)
-            #expect(try await db.refusal(next).message.hasPrefix("retention removed the attempts of events before "))
+            let failed = "failed|retention removed the attempts of events before "
+            let state = "SELECT state, error, ended_at IS NOT NULL FROM postrider.webhook_replays WHERE id = \(id)"
+            #expect(try await db.line(next) == "failed")
+            let ended = try await db.line(state)
+            #expect(ended.hasPrefix(failed) && ended.hasSuffix(" A single event can be named.|t"), "\(ended)")
+            // For good, whoever drives it.
+            #expect(try await db.line("SELECT scheduled, replay_state FROM postrider.replay_batch(\(id), 10)") == "0|failed")
+            #expect(try await db.line(state) == ended)
             #expect(try await db.refusal(long).sqlState == "22023")
         }
     }
