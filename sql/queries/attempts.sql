@@ -17,9 +17,9 @@ SELECT set_config('synchronous_commit', 'on', true);
 -- params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
 --         $4 attempt numbers smallint[], $5 statuses smallint[], $6 durations in µs int[], $7 ages in µs int[],
 --         $8 response bodies text[] with nulls
--- index: none: append only
+-- index: webhook_workers_pkey, once for all of them
 -- Not fenced: the receiver did get the request, whoever holds the claim now. But of a worker that is dead nobody waits to hear what
--- was answered: the person of the event may have been erased meanwhile.
+-- was answered: the person of the event may have been erased meanwhile. Who dies while this runs is waited for by erasures.
 INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us, attempt_number,
                                         outcome, status_code, response_body)
 SELECT f.event_id, clock_timestamp() - f.age * interval '1 microsecond', $1, f.destination_id, f.duration, f.number,

@@ -5912,6 +5912,8 @@ COMMENT ON COLUMN postrider.webhook_erasures.finished_at IS 'Since when no paylo
 -- * Retries go next. A claim that is just taking one is waited for.
 -- * Then what workers hold, or may hold by now, is looked for in one snapshot, in which an event stands in at least one of
 --   the three tables. Such an event may be sent still, and its answer be recorded: it is looked at again.
+-- * A worker that was declared dead while it recorded may write an answer yet: while it does, everything is looked at again.
+--   Who begins later knows of its death.
 -- * What an attempt says comes last: a claim that is gone by then was recorded before.
 CREATE FUNCTION postrider.erase_events(ids uuid[], new_user_id text,
     OUT events bigint, OUT attempts bigint, OUT dropped bigint, OUT again_id uuid) LANGUAGE plpgsql VOLATILE AS $$
@@ -5938,6 +5940,11 @@ BEGIN
             UNION ALL SELECT unnest(c.event_ids) FROM postrider.webhook_claims AS c
             UNION ALL SELECT r.event_id FROM postrider.webhook_retries AS r WHERE r.event_id = ANY (ids)
         ) AS u WHERE u.id = ANY (ids) ORDER BY u.id LIMIT 1);
+    IF EXISTS (SELECT FROM pg_locks AS k JOIN postrider.webhook_workers AS w ON (w.id & 2147483647)::oid = k.objid
+               WHERE k.locktype = 'advisory' AND k.classid = 7744 AND k.objsubid = 2 AND NOT w.alive
+                 AND k.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())) THEN
+        again_id := ids[1];
+    END IF;
     UPDATE postrider.webhook_attempts AS a SET response_body = NULL, error_message = NULL
     WHERE a.event_id = ANY (ids) AND a.failure IS DISTINCT FROM 'erased'
       AND num_nonnulls(a.response_body, a.error_message) > 0;
@@ -8711,9 +8718,9 @@ SELECT set_config('synchronous_commit', 'on', true)
     /// - params: $1 worker bigint, then one element for each attempt: $2 events uuid[], $3 destinations int[],
     ///   $4 attempt numbers smallint[], $5 statuses smallint[], $6 durations in µs int[], $7 ages in µs int[],
     ///   $8 response bodies text[] with nulls
-    /// - index: none: append only
+    /// - index: webhook_workers_pkey, once for all of them
     /// - Not fenced: the receiver did get the request, whoever holds the claim now. But of a worker that is dead nobody waits to hear what
-    /// - was answered: the person of the event may have been erased meanwhile.
+    /// - was answered: the person of the event may have been erased meanwhile. Who dies while this runs is waited for by erasures.
     static let attemptRecordDelivered = Statement(
         name: "AttemptRecordDelivered",
         sql: #"""

@@ -235,6 +235,29 @@ import Testing
         }
     }
 
+    /// Another worker has told of the event by then.
+    @Test func workerThatDiedWhileItRecordedIsWaitedFor() async throws {
+        try await withDatabase { db in
+            let endpoint = try await db.endpoint()
+            let worker = try await db.worker()
+            try await db.run("SELECT postrider.emit('a.b', '{\"x\": 1}', user_id => 'ann')")
+            let claim = try #require(try await db.claim(worker))
+            #expect(try await db.line("SELECT events, finished FROM postrider.forget_user('ann')") == "1|f")
+            let hung = try await db.connect()
+            try await hung.run("BEGIN")
+            var settlement = Settlement()
+            settlement.deliver(claim.ids[0], endpoint, body: "hello Ann")
+            try await hung.pipeline(settlement.steps(worker: worker, number: TestDatabase.settlementNumber(), now: 0))
+            try await db.run(
+                "UPDATE postrider.webhook_workers SET alive = false WHERE id = \(worker); DELETE FROM postrider.webhook_claims")
+            #expect(try await db.line("SELECT state FROM postrider.erase_batch(1)") == "waits")
+            try await hung.run("COMMIT")
+            #expect(try await db.line("SELECT state FROM postrider.erase_batch(1)") == "finished")
+            #expect(try await db.count("postrider.webhook_attempts") == 1)
+            #expect(try await db.count("postrider.webhook_attempts WHERE response_body IS NOT NULL") == 0)
+        }
+    }
+
     @Test func replayInFlightIsWaitedForAndDropped() async throws {
         try await withDatabase { db in
             try await db.endpoint()
