@@ -438,6 +438,8 @@ CREATE TABLE postrider.webhook_tallies (
     failed         bigint  NOT NULL
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX webhook_tallies_destination_idx ON postrider.webhook_tallies (destination_id);
+-- Without a primary key: a publication of all tables would have Postgres refuse every fold. Costs nothing without one.
+ALTER TABLE postrider.webhook_tallies REPLICA IDENTITY FULL;
 COMMENT ON TABLE postrider.webhook_tallies IS 'Parts of the success and failure counts of destinations; their sum is the count.';
 COMMENT ON COLUMN postrider.webhook_tallies.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_tallies.succeeded IS 'Attempts that delivered.';
@@ -485,7 +487,10 @@ BEGIN
         END IF;
     END IF;
     IF postrider.doorbell_is_needed() THEN
-        PERFORM pg_catalog.pg_notify('postrider_wake', '');
+        -- Postgres refuses to PREPARE a transaction that has notified: whoever wants to says so.
+        IF pg_catalog.current_setting('postrider.doorbell', true) IS DISTINCT FROM 'off' THEN
+            PERFORM pg_catalog.pg_notify('postrider_wake', '');
+        END IF;
     END IF;
     RETURN NULL;
 END
@@ -527,6 +532,11 @@ BEGIN
     -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
     -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
     EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
+    -- Attempts have no primary key. In a publication of all tables Postgres would refuse to remove them, and to erase what a
+    -- person's say; and partitions do not inherit this.
+    IF parent = 'webhook_attempts' THEN
+        EXECUTE format('ALTER TABLE postrider.%I REPLICA IDENTITY FULL', parent || '_' || suffix);
+    END IF;
     IF parent = 'webhook_event_log' AND suffix = 'later' THEN
         CREATE TRIGGER refuse_ids_ahead BEFORE INSERT ON postrider.webhook_event_log_later
             FOR EACH ROW EXECUTE FUNCTION postrider.refuse_ids_ahead();

@@ -13,7 +13,9 @@ WITH said AS MATERIALIZED (
 ), there AS MATERIALIZED (
     -- A row that was deleted meanwhile has no breaker, and what failed at another URL says nothing of this one. A row that
     -- somebody changes or has locked is left for later: it may have another URL then, and to wait would hold up all others.
-    SELECT d.id FROM said JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url
+    -- Of one that is marked as deleted nobody would ever take the row away.
+    SELECT d.id FROM said
+    JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url AND d.deleted_at IS NULL
     FOR SHARE OF d SKIP LOCKED
 ), known AS MATERIALIZED (
     SELECT b.destination_id AS id FROM there JOIN postrider.webhook_breakers AS b ON b.destination_id = there.id
@@ -50,7 +52,7 @@ WITH said AS MATERIALIZED (
 SELECT d.id, told.destination_id IS NOT NULL,
        coalesce(d.is_active AND d.disable_after_s > 0
                     AND told.failing_since < clock_timestamp() - d.disable_after_s * interval '1 second', false)
-FROM said JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url
+FROM said JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url AND d.deleted_at IS NULL
 LEFT JOIN told ON told.destination_id = d.id;
 
 -- name: BreakerDisable   rows: one for each destination that was made inactive

@@ -448,6 +448,8 @@ CREATE TABLE postrider.webhook_tallies (
     failed         bigint  NOT NULL
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX webhook_tallies_destination_idx ON postrider.webhook_tallies (destination_id);
+-- Without a primary key: a publication of all tables would have Postgres refuse every fold. Costs nothing without one.
+ALTER TABLE postrider.webhook_tallies REPLICA IDENTITY FULL;
 COMMENT ON TABLE postrider.webhook_tallies IS 'Parts of the success and failure counts of destinations; their sum is the count.';
 COMMENT ON COLUMN postrider.webhook_tallies.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_tallies.succeeded IS 'Attempts that delivered.';
@@ -495,7 +497,10 @@ BEGIN
         END IF;
     END IF;
     IF postrider.doorbell_is_needed() THEN
-        PERFORM pg_catalog.pg_notify('postrider_wake', '');
+        -- Postgres refuses to PREPARE a transaction that has notified: whoever wants to says so.
+        IF pg_catalog.current_setting('postrider.doorbell', true) IS DISTINCT FROM 'off' THEN
+            PERFORM pg_catalog.pg_notify('postrider_wake', '');
+        END IF;
     END IF;
     RETURN NULL;
 END
@@ -537,6 +542,11 @@ BEGIN
     -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
     -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
     EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
+    -- Attempts have no primary key. In a publication of all tables Postgres would refuse to remove them, and to erase what a
+    -- person's say; and partitions do not inherit this.
+    IF parent = 'webhook_attempts' THEN
+        EXECUTE format('ALTER TABLE postrider.%I REPLICA IDENTITY FULL', parent || '_' || suffix);
+    END IF;
     IF parent = 'webhook_event_log' AND suffix = 'later' THEN
         CREATE TRIGGER refuse_ids_ahead BEFORE INSERT ON postrider.webhook_event_log_later
             FOR EACH ROW EXECUTE FUNCTION postrider.refuse_ids_ahead();
@@ -1491,6 +1501,8 @@ CREATE TABLE postrider.webhook_denied_columns (
     CONSTRAINT column_has_a_name CHECK (column_name <> ''),
     CONSTRAINT path_is_of_names CHECK (array_position(path, NULL) IS NULL)
 );
+-- No primary key, because target may be null: a publication of all tables would have Postgres refuse allow_column.
+ALTER TABLE postrider.webhook_denied_columns REPLICA IDENTITY FULL;
 COMMENT ON TABLE postrider.webhook_denied_columns IS
     'What attachments never send. Written by deny_column and allow_column, which rebuild attachments; a row written here by hand counts from the next attach or refresh_attachments on.';
 COMMENT ON COLUMN postrider.webhook_denied_columns.target IS 'The table, its partitions and the tables that inherit from it included; null for every table.';
@@ -1609,7 +1621,8 @@ COMMENT ON FUNCTION postrider.attachment_marker(postrider.webhook_attachments) I
     'Part of attach: beginning of identifiers that collide with no column of the table.';
 
 -- The FROM clause, in which NEW and OLD have the columns of the table. A row that the operation does not have is one of
--- nulls, which the planner folds away.
+-- nulls, which the planner folds away. It stands there only when an expression names it: its type is written by the name of
+-- the table, so a table that is renamed fails the statements of its producers until it is refreshed.
 -- UPDATE: both transition tables are filled side by side, also when a row moves to another partition, so the nth old row
 -- belongs to the nth new one. The primary key would not do: it may be what changed.
 CREATE FUNCTION postrider.attachment_rows(a postrider.webhook_attachments, operation text) RETURNS text
@@ -1620,13 +1633,16 @@ DECLARE
                        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = a.target);
     no_row  text := format('(SELECT (NULL::%s).*)', table_ref);
     old_row text := CASE WHEN postrider.attachment_uses_old(a) THEN format(' CROSS JOIN %s AS old', no_row) ELSE '' END;
+    new_row text := CASE WHEN concat_ws(' ', a.event_type_expression, a.condition, a.organization_id, a.user_id, a.record_id,
+                                        a.ordering_key, a.priority) ~* '\mnew\M'
+                         THEN format(' CROSS JOIN %s AS new', no_row) ELSE '' END;
     result  text;
     side    text;
 BEGIN
     result := CASE operation
         WHEN 'insert' THEN 'new_rows AS new' || old_row
-        WHEN 'delete' THEN format('old_rows AS old CROSS JOIN %s AS new', no_row)
-        WHEN 'truncate' THEN format('%1$s AS new CROSS JOIN %1$s AS old', no_row)
+        WHEN 'delete' THEN 'old_rows AS old' || new_row
+        WHEN 'truncate' THEN format('(SELECT) AS %I', marker) || new_row || old_row
         WHEN 'update' THEN CASE WHEN old_row = '' THEN 'new_rows AS new'
             ELSE format('(SELECT row_number() OVER () AS %1$I, r.* FROM new_rows AS r) AS new'
                         ' JOIN (SELECT row_number() OVER () AS %1$I, r.* FROM old_rows AS r) AS old'
@@ -2122,6 +2138,7 @@ CREATE FUNCTION postrider.refresh_attachments(target regclass DEFAULT NULL) RETU
 #variable_conflict use_variable
 DECLARE
     a         postrider.webhook_attachments;
+    successor regclass;
     refreshed integer := 0;
 BEGIN
     -- As in attach: before any table.
@@ -2129,6 +2146,18 @@ BEGIN
     FOR a IN SELECT t.* FROM postrider.webhook_attachments AS t WHERE target IS NULL OR t.target = target ORDER BY t.id LOOP
         refreshed := refreshed + 1;
         IF NOT EXISTS (SELECT FROM pg_class WHERE oid = a.target) THEN
+            -- Dropped and made again, by a restore that may have brought the triggers along. Only where it has the owner of
+            -- before, who wrote the expressions or let them be written.
+            SELECT c.oid INTO successor FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            JOIN pg_proc AS p ON p.proowner = c.relowner AND p.pronamespace = 'postrider_attached'::regnamespace
+                             AND p.proname = format('webhook_%s', a.id)
+            WHERE format('%I.%I', n.nspname, c.relname) = a.table_name AND c.relkind IN ('r', 'p')
+              AND NOT EXISTS (SELECT FROM postrider.webhook_attachments AS t WHERE t.target = c.oid AND t.name = a.name);
+            IF FOUND THEN
+                PERFORM postrider.attach(successor, a.event_type, a.operations, a.condition, a.event_type_expression, a.columns,
+                    a.except_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority, a.event_source,
+                    a.include_old, a.name);
+            END IF;
             PERFORM postrider.detach(a.target, a.name);
             CONTINUE;
         END IF;
@@ -2161,7 +2190,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION postrider.refresh_attachments(regclass) IS
-    'Brings triggers up to date after tables changed: new partitions, renamed or dropped columns, renamed or dropped tables. For one table, or for all when null; gives how many attachments it looked at.';
+    'Brings triggers up to date after tables changed: new partitions, renamed or dropped columns, renamed or dropped tables; attaches the table that has name and owner of one that was dropped. For one table, or for all when null; gives how many attachments it looked at.';
 
 -- Denying columns -------------------------------------------------------------------------------------------------------
 
@@ -2265,6 +2294,9 @@ WITH live AS (
     FROM postrider.webhook_attachments AS a
     LEFT JOIN pg_catalog.pg_class AS c ON c.oid = a.target
     LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+), names AS (
+    SELECT format('%I.%I', n.nspname, c.relname) AS name
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v')
 ), wanted AS (
     SELECT a.id, r.relation, o.operation
     FROM live AS a
@@ -2272,10 +2304,19 @@ WITH live AS (
     CROSS JOIN LATERAL unnest(a.operations || CASE WHEN 'delete' = ANY (a.operations) THEN '{truncate}'::text[] END) AS o (operation)
     WHERE a.exists AND (o.operation <> 'truncate' OR r.relation = a.target OR NOT 'truncate' = ANY (a.operations))
 ), found AS (
-    SELECT id, NULL::regclass AS relation, NULL::text AS operation, 'the table was dropped' AS problem, NULL::text AS cure
+    SELECT id, NULL::regclass AS relation, NULL::text AS operation,
+           'the table was dropped' || CASE WHEN table_name IN (SELECT name FROM names) THEN '; another one has its name' ELSE '' END
+               AS problem, NULL::text AS cure
     FROM live WHERE NOT exists
     UNION ALL
-    SELECT id, target, NULL, 'the table was renamed; events still carry the old name', NULL
+    SELECT id, target, NULL,
+           CASE WHEN table_name IN (SELECT name FROM names)
+                    THEN 'the table was renamed; events still carry the old name, and what has it now is not attached by this'
+                -- A row of nulls, where an expression names it: attachment_rows.
+                WHEN (SELECT strpos(p.prosrc, format('(NULL::%s)', table_name)) > 0 FROM pg_catalog.pg_proc AS p
+                      WHERE p.pronamespace = 'postrider_attached'::regnamespace AND p.proname = format('webhook_%s', id))
+                    THEN 'statements that should make events fail: the table was renamed'
+                ELSE 'the table was renamed; events still carry the old name' END, NULL
     FROM live WHERE current_name <> table_name
     UNION ALL
     SELECT a.id, a.target, NULL, 'statements that should make events fail: ' || t.fault, NULL
@@ -8860,7 +8901,9 @@ WITH said AS MATERIALIZED (
 ), there AS MATERIALIZED (
     -- A row that was deleted meanwhile has no breaker, and what failed at another URL says nothing of this one. A row that
     -- somebody changes or has locked is left for later: it may have another URL then, and to wait would hold up all others.
-    SELECT d.id FROM said JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url
+    -- Of one that is marked as deleted nobody would ever take the row away.
+    SELECT d.id FROM said
+    JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url AND d.deleted_at IS NULL
     FOR SHARE OF d SKIP LOCKED
 ), known AS MATERIALIZED (
     SELECT b.destination_id AS id FROM there JOIN postrider.webhook_breakers AS b ON b.destination_id = there.id
@@ -8897,7 +8940,7 @@ WITH said AS MATERIALIZED (
 SELECT d.id, told.destination_id IS NOT NULL,
        coalesce(d.is_active AND d.disable_after_s > 0
                     AND told.failing_since < clock_timestamp() - d.disable_after_s * interval '1 second', false)
-FROM said JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url
+FROM said JOIN postrider.webhook_destinations AS d ON d.id = said.id AND d.url = said.url AND d.deleted_at IS NULL
 LEFT JOIN told ON told.destination_id = d.id
 """#)
 

@@ -52,7 +52,9 @@ public enum MaintenanceStore {
         guard try await !connection.query(Queries.upkeepBegin, [.float8(rest)]).isEmpty else { return [] }
         var round = Round()
         try await sweep(&round, on: connection)
-        try await round.take("partitions") { _ in try await WorkerStore.maintain(on: connection) }
+        try await round.take("partitions") { _ in try await WorkerStore.ensurePartitions(on: connection) }
+        try await round.take("webhook_tallies") { _ in try await WorkerStore.foldTallies(on: connection) }
+        try await round.take("webhook_workers") { _ in try await WorkerStore.prune(on: connection) }
         try await retain(&round, on: connection)
         try await round.take("webhook_erasures") { steps in
             let rows = try await erase(on: connection)

@@ -149,17 +149,28 @@ public enum WorkerStore {
     /// How many such statements a round has at most; 50.
     static let mostFolds = 50
 
-    /// What any one worker does for all from time to time: makes partitions ahead, folds tallies, forgets workers that
-    /// died a week ago.
+    /// Folds tallies together (`TallyFold`). Any one worker does it for all from time to time, as the next two.
     ///
-    /// - Throws: `PostgresError`; a lock that is busy is one.
-    public static func maintain(on connection: Connection) async throws {
+    /// - Throws: `PostgresError`.
+    public static func foldTallies(on connection: Connection) async throws {
         // A worker adds a row for each destination of a settlement, up to 200 a second each.
         for _ in 0..<mostFolds {
             let folded = try await connection.query(Queries.tallyFold, [.int4(foldedAtOnce)])[0].int64(0)
             if folded < Int64(foldedAtOnce) { break }
         }
+    }
+
+    /// Forgets workers that died a week ago (`WorkerPrune`).
+    ///
+    /// - Throws: `PostgresError`.
+    public static func prune(on connection: Connection) async throws {
         _ = try await connection.query(Queries.workerPrune)
+    }
+
+    /// Makes partitions ahead (`PartitionsEnsure`), unless another session is at it.
+    ///
+    /// - Throws: `PostgresError`; a lock that is busy is one.
+    public static func ensurePartitions(on connection: Connection) async throws {
         _ = try await connection.query(Queries.partitionsEnsure)
     }
 }

@@ -75,6 +75,16 @@ import Testing
         }
     }
 
+    /// What was in flight when an endpoint was deleted may fail after that: nobody would ever remove the row.
+    @Test func deletedDestinationGetsNoRow() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            try await db.run("DELETE FROM postrider.webhook_endpoints WHERE destination_id = \(id)")
+            #expect(try await held(db, [id]) == [])
+            #expect(try await db.count("postrider.webhook_breakers") == 0)
+        }
+    }
+
     @Test func oneWorkerGetsTheProbe() async throws {
         try await withRollback { db in
             let id = try await db.endpoint()

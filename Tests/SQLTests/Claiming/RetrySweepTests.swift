@@ -90,7 +90,7 @@ import Testing
                 INSERT INTO postrider.webhook_tallies (destination_id, succeeded, failed)
                 SELECT n % 25000, 2, 1 FROM generate_series(1, 50001) AS n
                 """)
-            try await WorkerStore.maintain(on: db.connection)
+            try await WorkerStore.foldTallies(on: db.connection)
             #expect(
                 try await db.line("SELECT count(*), count(DISTINCT destination_id), sum(succeeded), sum(failed) FROM postrider.webhook_tallies")
                     == "25000|25000|100002|50001")

@@ -220,7 +220,7 @@ import Testing
             let counts = "SELECT name, success_count, failure_count FROM postrider.webhook_endpoints ORDER BY name"
             #expect(try await db.count("postrider.webhook_tallies") == 6)
             #expect(try await db.lines(counts) == ["first|6|3", "second|0|3"])
-            try await WorkerStore.maintain(on: db.connection)
+            try await WorkerStore.foldTallies(on: db.connection)
             #expect(try await db.count("postrider.webhook_tallies") == 2)
             #expect(try await db.lines(counts) == ["first|6|3", "second|0|3"])
         }

@@ -143,7 +143,7 @@ import Testing
                 UPDATE postrider.webhook_workers SET heartbeat_at = clock_timestamp() - interval '8 days'
                 WHERE id IN (\(holding), \(gone), \(alive))
                 """)
-            try await WorkerStore.maintain(on: db.connection)
+            try await WorkerStore.prune(on: db.connection)
             #expect(
                 try await db.lines("SELECT id FROM postrider.webhook_workers ORDER BY id")
                     == [holding, recent, alive].map(String.init))

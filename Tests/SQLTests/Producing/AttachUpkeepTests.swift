@@ -106,6 +106,82 @@ import Testing
         }
     }
 
+    @Test func renamedTableIsWrittenOnWhereNoExpressionNamesARowThatIsNotThere() async throws {
+        try await withRollback { db in
+            try await table(db, "'t.changed', '{insert,update,delete}', name => 'it'")
+            try await db.run("SELECT postrider.attach('t', 't.emptied', '{truncate}')")
+            try await db.run("ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (1); UPDATE u SET n = 2; DELETE FROM u; TRUNCATE u")
+            #expect(try await db.events("event_type") == ["t.changed", "t.changed", "t.changed", "t.emptied"])
+        }
+    }
+
+    /// A row of nulls is of the table's type, which is written by its name.
+    @Test(arguments: ["'{insert}', 'OLD.id IS NULL'", "'{delete}', 'NEW.id IS NULL'"])
+    func renamedTableOfSuchAnExpressionIsToldToFail(attachment: String) async throws {
+        try await withRollback { db in
+            try await table(db, "'t.changed', \(attachment), name => 'it'")
+            try await db.run("ALTER TABLE t RENAME TO u")
+            #expect(try await db.refusal("INSERT INTO u VALUES (1); DELETE FROM u").sqlState == "42704")
+            #expect(
+                try await db.lines(problems) == [
+                    "statements that should make events fail: the table was renamed|SELECT postrider.refresh_attachments('public.u');"
+                ])
+            try await db.run("SELECT postrider.refresh_attachments('public.u'); INSERT INTO u VALUES (1); DELETE FROM u")
+            #expect(try await db.events("table_name") == ["public.u"])
+            #expect(try await db.lines(problems) == [])
+        }
+    }
+
+    @Test func tableThatTookTheNameOfAnotherIsReported() async throws {
+        try await withRollback { db in
+            try await table(db, "'t.created'")
+            try await db.run("ALTER TABLE t RENAME TO old; CREATE TABLE t (LIKE old INCLUDING ALL)")
+            let found = try await db.lines(problems)
+            #expect(found.count == 1 && found[0].contains("what has it now is not attached by this"), "\(found)")
+        }
+    }
+
+    /// A restore of one table brings its triggers along, which call the function of the attachment that it had.
+    @Test(arguments: [false, true]) func tableThatWasMadeAgainIsAttachedByRefreshing(hasTriggers: Bool) async throws {
+        try await withDatabase { db in
+            try await table(db, "'t.changed', '{insert,delete}', except_columns => '{secret}', name => 'it'")
+            try await db.run("DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, v text, n int, secret text)")
+            if hasTriggers {
+                try await db.run(
+                    """
+                    CREATE TRIGGER webhook_1_insert AFTER INSERT ON t REFERENCING NEW TABLE AS new_rows
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider_attached.webhook_1();
+                    CREATE TRIGGER webhook_1_truncate BEFORE TRUNCATE ON t
+                        FOR EACH STATEMENT EXECUTE FUNCTION postrider.refuse_truncate()
+                    """)
+            }
+            #expect(
+                try await db.lines(problems)
+                    == ["the table was dropped; another one has its name|SELECT postrider.refresh_attachments();"])
+            #expect(try await db.line("SELECT postrider.refresh_attachments()") == "1")
+            #expect(try await db.lines(problems) == [])
+            #expect(try await db.lines("SELECT target, name FROM postrider.webhook_attachments") == ["t|it"])
+            #expect(try await db.count("pg_trigger WHERE tgrelid = 't'::regclass AND NOT tgisinternal") == 3)
+            try await db.run("INSERT INTO t VALUES (1, 'a', 2, 'b'); DELETE FROM t")
+            let event = #"t.changed|{"n": 2, "v": "a", "id": 1}"#
+            #expect(try await db.events("event_type, data") == [event, event])
+        }
+    }
+
+    /// Expressions run with the rights of the owner: they are not handed on to somebody else's table.
+    @Test func tableOfAnotherOwnerIsNotAttachedByRefreshing() async throws {
+        try await withRollback { db in
+            try await table(db, "'t.created'")
+            try await db.run(
+                """
+                CREATE ROLE test_next_owner; GRANT postrider_producer TO test_next_owner;
+                DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO test_next_owner
+                """)
+            try await db.run("SELECT postrider.refresh_attachments()")
+            #expect(try await db.count("postrider.webhook_attachments") == 0)
+        }
+    }
+
     @Test func droppedTableIsReportedAndCleanedUp() async throws {
         try await withRollback { db in
             try await table(db, "'t.created'")

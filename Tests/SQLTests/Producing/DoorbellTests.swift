@@ -81,6 +81,20 @@ import Testing
         }
     }
 
+    /// Postgres refuses to PREPARE a transaction that has notified.
+    @Test func isSilentForASessionThatSaysSo() async throws {
+        try await withDatabase { db in
+            let ears = try await Ears(db)
+            try await db.run("SET postrider.doorbell = off")
+            try await db.emit()
+            #expect(try await ears.rings() == 0)
+            try await db.run("RESET postrider.doorbell")
+            try await db.emit()
+            #expect(try await ears.rings() == 1)
+            #expect(try await db.count("postrider.webhook_queue") == 2)
+        }
+    }
+
     @Test func ringsOnceForATransaction() async throws {
         try await withDatabase { db in
             let ears = try await Ears(db)

@@ -161,7 +161,7 @@ import Testing
             #expect(error.sqlState == "55P03")
             // Nothing is locked where there is nothing to make, so upkeep goes on.
             #expect(try await db.line("SELECT postrider.ensure_partitions(8)") == "0")
-            try await WorkerStore.maintain(on: db.connection)
+            try await WorkerStore.ensurePartitions(on: db.connection)
             try await producer.run("COMMIT")
             #expect(try await db.line("SELECT postrider.ensure_partitions(20)") == "24")
         }
@@ -183,10 +183,10 @@ import Testing
             #expect(try await db.count(weeks) == 9)
             let busy = try await db.connect()
             try await busy.run("BEGIN; SELECT pg_advisory_xact_lock(7743, 1)")
-            try await WorkerStore.maintain(on: db.connection)
+            try await WorkerStore.ensurePartitions(on: db.connection)
             #expect(try await db.count(weeks) == 9, "somebody else is at it")
             try await busy.run("COMMIT")
-            try await WorkerStore.maintain(on: db.connection)
+            try await WorkerStore.ensurePartitions(on: db.connection)
             #expect(try await db.count(weeks) == 10)
         }
     }
