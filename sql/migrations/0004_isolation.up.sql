@@ -43,11 +43,14 @@ COMMENT ON COLUMN postrider.webhook_destinations.disable_after_s IS
 
 -- What was parked becomes due in the order of its events: what is due longest is claimed first, so each delivery is due
 -- since its event was made, by the milliseconds and the 4,096th parts of one in its id. The breaker starts afresh.
+-- Dead letters of a deleted one can be sent by nobody: left as they are they would keep their weeks for ever.
 CREATE OR REPLACE FUNCTION postrider.webhook_destination_switched() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM postrider.webhook_breakers WHERE destination_id = NEW.id;
     IF NEW.deleted_at IS NOT NULL THEN
         DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
+        UPDATE postrider.webhook_dead_letters SET archived_at = clock_timestamp()
+        WHERE destination_id = NEW.id AND archived_at IS NULL AND NOT is_critical;
     ELSE
         UPDATE postrider.webhook_retries SET due_at = postrider.event_id_time(event_id)
             + ('x' || substr(event_id::text, 16, 3))::bit(12)::integer / 4096.0 * interval '1 millisecond'

@@ -208,11 +208,13 @@ BEGIN
                      WHERE d.id = destination), false);
     replays := (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
                 WHERE a.event_id = event AND a.destination_id = destination AND a.outcome = 2);
-    archived_at := CASE WHEN replays >= 5 AND NOT is_critical THEN clock_timestamp() END;
+    -- What was in flight when its destination was deleted can be sent again by nobody.
+    archived_at := CASE WHEN NOT is_critical AND (replays >= 5 OR EXISTS (
+        SELECT FROM postrider.webhook_destinations AS d WHERE d.id = destination AND d.deleted_at IS NOT NULL)) THEN clock_timestamp() END;
 END
 $$;
 COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
-    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
+    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time or when its destination is deleted, unless it is critical, that it is archived.';
 
 CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

@@ -2446,11 +2446,14 @@ COMMENT ON COLUMN postrider.webhook_destinations.disable_after_s IS
 
 -- What was parked becomes due in the order of its events: what is due longest is claimed first, so each delivery is due
 -- since its event was made, by the milliseconds and the 4,096th parts of one in its id. The breaker starts afresh.
+-- Dead letters of a deleted one can be sent by nobody: left as they are they would keep their weeks for ever.
 CREATE OR REPLACE FUNCTION postrider.webhook_destination_switched() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM postrider.webhook_breakers WHERE destination_id = NEW.id;
     IF NEW.deleted_at IS NOT NULL THEN
         DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
+        UPDATE postrider.webhook_dead_letters SET archived_at = clock_timestamp()
+        WHERE destination_id = NEW.id AND archived_at IS NULL AND NOT is_critical;
     ELSE
         UPDATE postrider.webhook_retries SET due_at = postrider.event_id_time(event_id)
             + ('x' || substr(event_id::text, 16, 3))::bit(12)::integer / 4096.0 * interval '1 millisecond'
@@ -4407,11 +4410,13 @@ BEGIN
                      WHERE d.id = destination), false);
     replays := (SELECT count(DISTINCT a.attempt_number) FROM postrider.webhook_attempts AS a
                 WHERE a.event_id = event AND a.destination_id = destination AND a.outcome = 2);
-    archived_at := CASE WHEN replays >= 5 AND NOT is_critical THEN clock_timestamp() END;
+    -- What was in flight when its destination was deleted can be sent again by nobody.
+    archived_at := CASE WHEN NOT is_critical AND (replays >= 5 OR EXISTS (
+        SELECT FROM postrider.webhook_destinations AS d WHERE d.id = destination AND d.deleted_at IS NOT NULL)) THEN clock_timestamp() END;
 END
 $$;
 COMMENT ON FUNCTION postrider.dead_letter_marks(uuid, integer) IS
-    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time unless it is critical, that it is archived.';
+    'What a new dead letter is marked with: critical (high priority, or option critical of its destination), how often it was sent again in vain, and, after the fifth time or when its destination is deleted, unless it is critical, that it is archived.';
 
 CREATE FUNCTION postrider.skip_key(destination uuid, key text) RETURNS uuid LANGUAGE plpgsql VOLATILE AS $$
 DECLARE

@@ -37,6 +37,25 @@ import Testing
         }
     }
 
+    /// Nobody can send them any more, and as they were they would keep their events for ever.
+    @Test func deletingTheEndpointArchivesAllButCriticalOnes() async throws {
+        try await withRollback { db in
+            let (endpoint, other) = (try await db.endpoint("gone"), try await db.endpoint("other"))
+            let worker = try await db.worker()
+            let events = try await db.emit(3)
+            let critical = try await db.emit(1, priority: 0)[0]
+            for event in [events[0], critical] { try await die(event, 1, endpoint, worker, db) }
+            try await die(events[1], 1, other, worker, db)
+            try await db.run("DELETE FROM postrider.webhook_endpoints WHERE name = 'gone'")
+            // It was in flight meanwhile.
+            try await die(events[2], 1, endpoint, worker, db)
+            let open = try await db.lines(
+                "SELECT event_id FROM postrider.webhook_dead_letters WHERE archived_at IS NULL ORDER BY event_id")
+            #expect(open == [events[1], critical].map { "\($0)" })
+            #expect(try await db.count("postrider.webhook_dead_letters") == 4)
+        }
+    }
+
     @Test(arguments: [false, true]) func whatDiedAgainFiveTimesIsArchivedUnlessItIsCritical(isCritical: Bool) async throws {
         try await withRollback { db in
             let endpoint = try await db.endpoint()
