@@ -1016,6 +1016,13 @@ WITH live AS (
                 ELSE 'the table was renamed; events still carry the old name' END, NULL
     FROM live WHERE current_name <> table_name
     UNION ALL
+    -- What the new owner puts into the row, a cast of a type of its own for example, would run with the rights of the old one.
+    SELECT a.id, a.target, NULL, 'the table has another owner; its events are made with the rights of the one before', NULL
+    FROM live AS a
+    JOIN pg_catalog.pg_class AS c ON c.oid = a.target
+    JOIN pg_catalog.pg_proc AS p ON p.pronamespace = 'postrider_attached'::regnamespace AND p.proname = format('webhook_%s', a.id)
+    WHERE p.proowner <> c.relowner
+    UNION ALL
     SELECT a.id, a.target, NULL, 'statements that should make events fail: ' || t.fault, NULL
     FROM postrider.webhook_attachments AS a
     CROSS JOIN LATERAL (SELECT postrider.attachment_fault(a) AS fault) AS t

@@ -54,7 +54,9 @@ struct Explanation {
 
     /// Whether a replay would get anywhere.
     private var endpointNow: String {
-        if letter.isTrue("is_deleted") { return "is deleted: archive the dead letter" }
+        if letter.isTrue("is_deleted") {
+            return letter["archived_at"].isEmpty ? "is deleted: archive the dead letter" : "is deleted"
+        }
         if !letter.isTrue("is_active") {
             return "is inactive (\(letter["inactive_reason"])): what is sent to it waits until it is enabled"
         }

@@ -141,6 +141,21 @@ import Testing
         }
     }
 
+    @Test func tableThatHasAnotherOwnerIsReportedAndRefreshed() async throws {
+        try await withDatabase { db in
+            try await withRoles(db, 1) { roles in
+                try await table(db, "'t.created'")
+                try await db.run("GRANT postrider_producer TO \(roles[0]); ALTER TABLE t OWNER TO \(roles[0])")
+                #expect(
+                    try await db.lines(problems)
+                        == ["the table has another owner; its events are made with the rights of the one before|\(refresh)"])
+                try await db.run("\(refresh) INSERT INTO t VALUES (1)")
+                #expect(try await db.lines(problems) == [])
+                #expect(try await db.events("event_type") == ["t.created"])
+            }
+        }
+    }
+
     /// A restore of one table brings its triggers along, which call the function of the attachment that it had.
     @Test(arguments: [false, true]) func tableThatWasMadeAgainIsAttachedByRefreshing(hasTriggers: Bool) async throws {
         try await withDatabase { db in
