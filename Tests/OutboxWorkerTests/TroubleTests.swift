@@ -10,8 +10,8 @@ import Testing
         PostgresError(code: .server, message: "refused", sqlState: state)
     }
 
-    /// Read-only, disk full, too many connections, starting, serialization, I/O.
-    @Test(arguments: ["25006", "53100", "53300", "57P03", "40001", "58030"])
+    /// Read-only, disk full, too many connections, starting, serialization, I/O, no room for notifications.
+    @Test(arguments: ["25006", "53100", "53300", "57P03", "40001", "58030", "54000"])
     func troubleOfTheServerIsWaitedOutForEver(_ state: String) {
         var trouble = Trouble()
         let verdicts = (0..<1000).map { _ in trouble.isHopeless(refusal(state), patience: 5) }

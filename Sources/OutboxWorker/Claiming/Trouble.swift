@@ -4,7 +4,7 @@ internal import Postgres
 
 /// A time in which turns fail.
 ///
-/// Lost connections, deadlines and a server that is read-only, full or starting pass by themselves, and nothing is
+/// Lost connections, deadlines and a server that is read-only, full, out of ids or starting pass by themselves, and nothing is
 /// forgotten meanwhile: they are waited out, however long it takes. Only a statement that a working server refuses
 /// again and again cannot be waited out.
 struct Trouble: Sendable {
@@ -29,7 +29,9 @@ struct Trouble: Sendable {
 
     /// Whether waiting does not help.
     mutating func isHopeless(_ error: PostgresError, patience: Int) -> Bool {
-        guard !error.isPassing else {
+        // 54000 of statements that store rows of bounded size: the server has no transaction ids left, or no room for
+        // notifications.
+        guard !error.isPassing, error.sqlState != "54000" else {
             refusals = 0
             return false
         }
