@@ -143,16 +143,6 @@ public final class Connection: Sendable {
         return try await run(.script(sql), name, timeout)
     }
 
-    /// The value of a setting the server reports, such as `server_version`, `TimeZone` or `in_hot_standby`; nil when it
-    /// does not report it or the connection has ended (`PQparameterStatus`).
-    ///
-    /// - Parameter name: the setting.
-    public func parameterStatus(_ name: String) -> String? {
-        session.withLock { session in
-            session.handle.flatMap { PQparameterStatus($0, name) }.map { String(cString: $0) }
-        }
-    }
-
     /// True when the connection is idle outside of a transaction block, so that another user may have it.
     public var isIdle: Bool {
         session.withLock { session in
@@ -161,14 +151,7 @@ public final class Connection: Sendable {
         }
     }
 
-    /// Called with every notice, outside of all locks, on the reactor's thread or a querying task's; must not block.
-    /// Nil, the default, keeps the last hundred for ``takeNotices()``.
-    public var noticeHandler: (@Sendable (Notice) -> Void)? {
-        get { notices.handler }
-        set { notices.handler = newValue }
-    }
-
-    /// Takes the notices kept since the last call, oldest first, at most a hundred; empty with a `noticeHandler`.
+    /// Takes the notices of the server that came since the last call, oldest first; of more than a hundred the newest.
     public func takeNotices() -> [Notice] { notices.takeKept() }
 
     /// A stream of all notifications that arrive from now on; call it before ``listen(_:)`` to miss none.
@@ -264,11 +247,10 @@ extension Connection: SocketHandler {
         carryOut(effects)
     }
 
-    /// Answers callers, spreads notifications and notices, sets timers, sends cancel requests.
+    /// Answers callers, spreads notifications, sets timers, sends cancel requests.
     private func carryOut(_ effects: Effects) {
         if effects.hasEnded { openFlag.store(false, ordering: .releasing) }
-        // Before the answers: whoever awaits a query finds its notices and notifications delivered.
-        notices.deliver()
+        // Before the answers: whoever awaits a query finds its notifications delivered.
         if !effects.notifications.isEmpty { hub.send(effects.notifications) }
         for answer in effects.answers { answer.continuation.resume(returning: answer.outcome) }
         for watcher in effects.watchers { watcher.resume() }

@@ -65,16 +65,6 @@ struct Field {
         return load(as: Int64.self)
     }
 
-    /// An interval in microseconds, its days counted as 24 hours.
-    func interval(_ column: Int) throws -> Int64 {
-        guard isBinary, type == TypeOID.interval, bytes.count == 16 else { throw mismatch(column, "interval") }
-        guard load(12, as: Int32.self) == 0 else { throw row.failure(column, "is an interval with months") }
-        let (days, overflow) = Int64(load(8, as: Int32.self)).multipliedReportingOverflow(by: 86_400_000_000)
-        let (sum, beyond) = load(as: Int64.self).addingReportingOverflow(days)
-        guard !overflow, !beyond else { throw row.failure(column, "is an interval too long") }
-        return sum
-    }
-
     /// The UTF-8 bytes of a text, json or jsonb value, an enum's label, or any value that arrived as text.
     func characters(_ column: Int) throws -> UnsafeRawBufferPointer {
         if !isBinary || TypeOID.isTextual(type) { return bytes }

@@ -1,17 +1,12 @@
-// Collects a connection's notices while libpq runs and hands them on afterwards. Owned by Connection.
+// Keeps what a connection's server says beside its answers. Owned by Connection.
 
 internal import CLibPQ
 internal import Synchronization
 
-/// The notices of one connection.
-///
-/// libpq reports a notice in the middle of a call that is made under the connection's lock. The callback must not run
-/// there (it may well ask the connection something), so notices wait here until the lock is free.
+/// The notices of one connection. libpq reports them while the connection's lock is held, so nobody is called from here.
 final class NoticeBox: Sendable {
     private struct State {
         var kept: [Notice] = []
-        var undelivered: [Notice] = []
-        var handler: (@Sendable (Notice) -> Void)?
         var lastFatal: PostgresError?
     }
 
@@ -19,12 +14,6 @@ final class NoticeBox: Sendable {
 
     /// The number of notices kept for ``takeKept()``; older ones are dropped.
     static let capacity = 100
-
-    /// The callback, nil to keep notices instead.
-    var handler: (@Sendable (Notice) -> Void)? {
-        get { state.withLock { $0.handler } }
-        set { state.withLock { $0.handler = newValue } }
-    }
 
     /// The server's last words before it ended the connection, nil when it said nothing.
     var lastFatal: PostgresError? { state.withLock { $0.lastFatal } }
@@ -40,22 +29,6 @@ final class NoticeBox: Sendable {
     /// Makes libpq report to this box (`PQsetNoticeReceiver`). The box must outlive the connection.
     func attach(to handle: OpaquePointer) {
         _ = PQsetNoticeReceiver(handle, Self.receive, Unmanaged.passUnretained(self).toOpaque())
-    }
-
-    /// Gives what has arrived to the callback, or keeps it. Call it without holding the connection's lock.
-    func deliver() {
-        let (handler, notices) = state.withLock { state in
-            let notices = state.undelivered
-            if notices.isEmpty { return (state.handler, notices) }
-            state.undelivered = []
-            if state.handler == nil {
-                state.kept.append(contentsOf: notices)
-                state.kept.removeFirst(max(0, state.kept.count - Self.capacity))
-            }
-            return (state.handler, notices)
-        }
-        guard let handler else { return }
-        notices.forEach(handler)
     }
 
     /// Called by libpq with a notice, or with a fatal error that arrives while no query runs.
@@ -76,8 +49,8 @@ final class NoticeBox: Sendable {
             if severity == "FATAL" || severity == "PANIC" {
                 state.lastFatal = PostgresError(code: .connectionLost, message: message, sqlState: notice.sqlState)
             }
-            state.undelivered.append(notice)
-            state.undelivered.removeFirst(max(0, state.undelivered.count - Self.capacity))
+            state.kept.append(notice)
+            state.kept.removeFirst(max(0, state.kept.count - Self.capacity))
         }
     }
 }

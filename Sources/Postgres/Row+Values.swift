@@ -58,14 +58,6 @@ extension Row {
         try withField(column) { try $0.timestamp(column) }
     }
 
-    /// An interval without months, in microseconds; its days count 24 hours.
-    ///
-    /// - Parameter column: the column's position.
-    /// - Throws: ``PostgresError`` of code `decoding` for another type, NULL or no such column.
-    public func interval(_ column: Int) throws -> Int64 {
-        try withField(column) { try $0.interval(column) }
-    }
-
     /// The bytes of a bytea, or the UTF-8 bytes of a textual value.
     ///
     /// - Parameter column: the column's position.

@@ -23,16 +23,6 @@ public struct Row: Sendable {
         PQgetisnull(rows.result, index, try position(column)) == 1
     }
 
-    /// Lends the bytes of a value as the server sent them, in the binary form of its type (text for `script` rows).
-    ///
-    /// - Parameters:
-    ///   - column: the column's position.
-    ///   - body: reads the bytes; the pointer must not outlive the call.
-    /// - Throws: ``PostgresError`` when there is no such column or it is NULL; whatever `body` throws.
-    public func withBytes<Result>(_ column: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
-        try withField(column) { try body($0.bytes) }
-    }
-
     /// The value as text: exact for rows of a `script` and for character types; integers, booleans and uuids are
     /// written as Postgres does. Nil for NULL, for a column that does not exist, and for other binary types.
     ///

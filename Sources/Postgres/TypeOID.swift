@@ -28,13 +28,11 @@ enum TypeOID {
     static let jsonb: UInt32 = 3802
 
     static let boolArray: UInt32 = 1000
-    static let byteaArray: UInt32 = 1001
     static let int2Array: UInt32 = 1005
     static let int4Array: UInt32 = 1007
     static let textArray: UInt32 = 1009
     static let int8Array: UInt32 = 1016
     static let float8Array: UInt32 = 1022
-    static let timestamptzArray: UInt32 = 1185
     static let uuidArray: UInt32 = 2951
 
     /// The first id that is not built in: enums, domains over nothing, extension types such as citext.

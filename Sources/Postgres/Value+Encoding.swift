@@ -15,14 +15,12 @@ extension Value.Content {
         case .uuid: TypeOID.uuid
         case .timestamptz: TypeOID.timestamptz
         case .int2s, .optionalInt2s: TypeOID.int2Array
-        case .int4s, .optionalInt4s: TypeOID.int4Array
+        case .int4s: TypeOID.int4Array
         case .int8s, .optionalInt8s: TypeOID.int8Array
-        case .float8s, .optionalFloat8s: TypeOID.float8Array
-        case .bools, .optionalBools: TypeOID.boolArray
+        case .float8s: TypeOID.float8Array
+        case .bools: TypeOID.boolArray
         case .texts, .optionalTexts, .utf8s, .optionalUTF8s: TypeOID.textArray
-        case .uuids, .optionalUUIDs: TypeOID.uuidArray
-        case .timestamps, .optionalTimestamps: TypeOID.timestamptzArray
-        case .byteas, .optionalByteas: TypeOID.byteaArray
+        case .uuids: TypeOID.uuidArray
         }
     }
 
@@ -52,23 +50,15 @@ extension Value.Content {
         case .int2s(let values): values.binaryArraySize
         case .optionalInt2s(let values): values.binaryArraySize
         case .int4s(let values): values.binaryArraySize
-        case .optionalInt4s(let values): values.binaryArraySize
         case .int8s(let values): values.binaryArraySize
         case .optionalInt8s(let values): values.binaryArraySize
         case .float8s(let values): values.binaryArraySize
-        case .optionalFloat8s(let values): values.binaryArraySize
         case .bools(let values): values.binaryArraySize
-        case .optionalBools(let values): values.binaryArraySize
         case .texts(let values): values.binaryArraySize
         case .optionalTexts(let values): values.binaryArraySize
         case .utf8s(let values): values.binaryArraySize
         case .optionalUTF8s(let values): values.binaryArraySize
         case .uuids(let values): values.binaryArraySize
-        case .optionalUUIDs(let values): values.binaryArraySize
-        case .timestamps(let values): values.binaryArraySize
-        case .optionalTimestamps(let values): values.binaryArraySize
-        case .byteas(let values): values.binaryArraySize
-        case .optionalByteas(let values): values.binaryArraySize
         }
     }
 
@@ -93,23 +83,15 @@ extension Value.Content {
         case .int2s(let values): values.writeArray(of: TypeOID.int2, to: &writer)
         case .optionalInt2s(let values): values.writeArray(of: TypeOID.int2, to: &writer)
         case .int4s(let values): values.writeArray(of: TypeOID.int4, to: &writer)
-        case .optionalInt4s(let values): values.writeArray(of: TypeOID.int4, to: &writer)
         case .int8s(let values): values.writeArray(of: TypeOID.int8, to: &writer)
         case .optionalInt8s(let values): values.writeArray(of: TypeOID.int8, to: &writer)
         case .float8s(let values): values.writeArray(of: TypeOID.float8, to: &writer)
-        case .optionalFloat8s(let values): values.writeArray(of: TypeOID.float8, to: &writer)
         case .bools(let values): values.writeArray(of: TypeOID.bool, to: &writer)
-        case .optionalBools(let values): values.writeArray(of: TypeOID.bool, to: &writer)
         case .texts(let values): values.writeArray(of: TypeOID.text, to: &writer)
         case .optionalTexts(let values): values.writeArray(of: TypeOID.text, to: &writer)
         case .utf8s(let values): values.writeArray(of: TypeOID.text, to: &writer)
         case .optionalUTF8s(let values): values.writeArray(of: TypeOID.text, to: &writer)
         case .uuids(let values): values.writeArray(of: TypeOID.uuid, to: &writer)
-        case .optionalUUIDs(let values): values.writeArray(of: TypeOID.uuid, to: &writer)
-        case .timestamps(let values): values.writeArray(of: TypeOID.timestamptz, to: &writer)
-        case .optionalTimestamps(let values): values.writeArray(of: TypeOID.timestamptz, to: &writer)
-        case .byteas(let values): values.writeArray(of: TypeOID.bytea, to: &writer)
-        case .optionalByteas(let values): values.writeArray(of: TypeOID.bytea, to: &writer)
         }
     }
 }

@@ -44,20 +44,14 @@ public struct Value: Sendable {
     public static func int2s(_ values: [Int16?]) -> Value { Value(.optionalInt2s(values)) }
     /// An `integer[]`.
     public static func int4s(_ values: [Int32]) -> Value { Value(.int4s(values)) }
-    /// An `integer[]` in which nil becomes NULL.
-    public static func int4s(_ values: [Int32?]) -> Value { Value(.optionalInt4s(values)) }
     /// A `bigint[]`.
     public static func int8s(_ values: [Int64]) -> Value { Value(.int8s(values)) }
     /// A `bigint[]` in which nil becomes NULL.
     public static func int8s(_ values: [Int64?]) -> Value { Value(.optionalInt8s(values)) }
     /// A `double precision[]`.
     public static func float8s(_ values: [Double]) -> Value { Value(.float8s(values)) }
-    /// A `double precision[]` in which nil becomes NULL.
-    public static func float8s(_ values: [Double?]) -> Value { Value(.optionalFloat8s(values)) }
     /// A `boolean[]`.
     public static func bools(_ values: [Bool]) -> Value { Value(.bools(values)) }
-    /// A `boolean[]` in which nil becomes NULL.
-    public static func bools(_ values: [Bool?]) -> Value { Value(.optionalBools(values)) }
     /// A `text[]`.
     public static func texts(_ values: [String]) -> Value { Value(.texts(values)) }
     /// A `text[]` in which nil becomes NULL.
@@ -68,16 +62,6 @@ public struct Value: Sendable {
     public static func utf8s(_ values: [[UInt8]?]) -> Value { Value(.optionalUTF8s(values)) }
     /// A `uuid[]`.
     public static func uuids(_ values: [UUIDBytes]) -> Value { Value(.uuids(values)) }
-    /// A `uuid[]` in which nil becomes NULL.
-    public static func uuids(_ values: [UUIDBytes?]) -> Value { Value(.optionalUUIDs(values)) }
-    /// A `timestamptz[]` from microseconds since 2000-01-01 00:00 UTC.
-    public static func timestamps(_ values: [Int64]) -> Value { Value(.timestamps(values)) }
-    /// A `timestamptz[]` from microseconds since 2000-01-01 00:00 UTC, in which nil becomes NULL.
-    public static func timestamps(_ values: [Int64?]) -> Value { Value(.optionalTimestamps(values)) }
-    /// A `bytea[]`.
-    public static func byteas(_ values: [[UInt8]]) -> Value { Value(.byteas(values)) }
-    /// A `bytea[]` in which nil becomes NULL.
-    public static func byteas(_ values: [[UInt8]?]) -> Value { Value(.optionalByteas(values)) }
 }
 
 extension Value {
@@ -99,23 +83,15 @@ extension Value {
         case int2s([Int16])
         case optionalInt2s([Int16?])
         case int4s([Int32])
-        case optionalInt4s([Int32?])
         case int8s([Int64])
         case optionalInt8s([Int64?])
         case float8s([Double])
-        case optionalFloat8s([Double?])
         case bools([Bool])
-        case optionalBools([Bool?])
         case texts([String])
         case optionalTexts([String?])
         case utf8s([[UInt8]])
         case optionalUTF8s([[UInt8]?])
         case uuids([UUIDBytes])
-        case optionalUUIDs([UUIDBytes?])
-        case timestamps([Int64])
-        case optionalTimestamps([Int64?])
-        case byteas([[UInt8]])
-        case optionalByteas([[UInt8]?])
     }
 
     /// Calls the closure with every text this value holds, up to a length in bytes; error messages are searched for

@@ -97,16 +97,16 @@ import Testing
 
     /// One event is given up; those behind it need not follow.
     @Test func aFinalAnswerPausesItsDestinationToo() throws {
-        let verdict = try judge(answered(429, retryAfter: .seconds(90)), final: .clientErrors)
+        let verdict = try judge(answered(429, retryAfter: .seconds(90)), final: FinalStatuses("4xx"))
         #expect(verdict.action == .dead(.final))
         #expect(verdict.pausesDestination == .seconds(90))
         let long = try judge(answered(503, retryAfter: .seconds(100_000)), final: FinalStatuses("5xx"))
         #expect(long.pausesDestination == .seconds(86_400))
-        #expect(try judge(answered(404, retryAfter: .seconds(90)), final: .clientErrors).pausesDestination == nil)
+        #expect(try judge(answered(404, retryAfter: .seconds(90)), final: FinalStatuses("4xx")).pausesDestination == nil)
     }
 
     @Test func goneDisablesTheDestinationAndParksItsDeliveries() throws {
-        for final in [FinalStatuses.none, .clientErrors] {
+        for final in try [FinalStatuses.none, FinalStatuses("4xx")] {
             let verdict = try judge(answered(410), attempt: 6, final: final)
             #expect(verdict.action == .park)
             #expect(verdict.failure == .gone)
@@ -122,11 +122,11 @@ import Testing
     }
 
     @Test func finalStatusesAreASetting() throws {
-        #expect(try judge(answered(404), final: .clientErrors).action == .dead(.final))
-        #expect(try judge(answered(429), final: .clientErrors).action == .dead(.final))
+        #expect(try judge(answered(404), final: FinalStatuses("4xx")).action == .dead(.final))
+        #expect(try judge(answered(429), final: FinalStatuses("4xx")).action == .dead(.final))
         #expect(try judge(answered(429), final: FinalStatuses("4xx,!429")).action == .retry(after: .seconds(30)))
-        #expect(try judge(answered(500), final: .clientErrors).action == .retry(after: .seconds(30)))
-        #expect(try judge(.failed(.timeout), final: .clientErrors).action == .retry(after: .seconds(30)))
+        #expect(try judge(answered(500), final: FinalStatuses("4xx")).action == .retry(after: .seconds(30)))
+        #expect(try judge(.failed(.timeout), final: FinalStatuses("4xx")).action == .retry(after: .seconds(30)))
         #expect(try judge(answered(501), final: FinalStatuses("501")).action == .dead(.final))
         #expect(try judge(answered(404), final: FinalStatuses("400-403, 405")).action == .retry(after: .seconds(30)))
         #expect(try judge(answered(402), final: FinalStatuses("400-403, 405")).action == .dead(.final))
@@ -146,7 +146,7 @@ import Testing
 
     @Test(arguments: inactive)
     func anInactiveWorkflowIsRetriedWithoutBlame(_ body: String) throws {
-        for final in [FinalStatuses.none, .clientErrors] {
+        for final in try [FinalStatuses.none, FinalStatuses("4xx")] {
             let verdict = try judge(answered(404, body: body), final: final)
             #expect(verdict == Verdict(action: .retry(after: .seconds(30)), failure: .workflowInactive))
         }

@@ -45,12 +45,12 @@ import Testing
         let connection = try await connect()
         let id = try #require(UUIDBytes("01a1fc61-5643-7ab4-82fb-36796572a704"))
         let row = try await connection.query(
-            statement("SELECT $1::integer[], $2::bigint[], $3::text[], $4::uuid[], $5::smallint[], $6::text[] IS NULL"),
+            statement("SELECT $1::smallint[]::text, $2::bigint[], $3::text[], $4::uuid[], $5::smallint[], $6::text[] IS NULL"),
             [
-                .int4s([1, nil, -3]), .int8s([Int64]()), .texts(["", nil, "a,\"b\"{}"]), .uuids([id, id]), .int2s([9]),
+                .int2s([1, nil, -3]), .int8s([Int64]()), .texts(["", nil, "a,\"b\"{}"]), .uuids([id, id]), .int2s([9]),
                 .null,
             ])[0]
-        #expect(try row.optionalInt4s(0) == [1, nil, -3])
+        #expect(try row.string(0) == "{1,NULL,-3}")
         #expect(try row.int8s(1).isEmpty)
         #expect(try row.optionalStrings(2) == ["", nil, "a,\"b\"{}"])
         #expect(try row.uuids(3) == [id, id])

@@ -32,7 +32,6 @@ import Testing
         #expect(throws: PostgresError.self) { try row.uuid(0) }
         #expect(throws: PostgresError.self) { try row.bytes(0) }
         #expect(throws: PostgresError.self) { try row.timestamp(0) }
-        #expect(throws: PostgresError.self) { try row.interval(0) }
         #expect(throws: PostgresError.self) { try row.int8s(1) }
         #expect(throws: PostgresError.self) { try row.uuids(1) }
         #expect(throws: PostgresError.self) { try row.strings(1) }

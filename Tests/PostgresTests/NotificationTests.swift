@@ -60,7 +60,6 @@ import Testing
         try await connection.listen(role)
         // A reported setting changes within a query, then the channel rings while the connection is idle.
         try await connection.run("SET application_name = 'renamed'")
-        #expect(connection.parameterStatus("application_name") == "renamed")
         try await speaker.run("SELECT pg_notify($1, '')", [.text(role)])
         #expect(try await within(.seconds(20)) { await stream.first { _ in true } }?.payload == "")
     }

@@ -9,7 +9,7 @@ import Testing
         let connection = try await connect()
         let id = try #require(UUIDBytes("0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"))
         let row = try await connection.row(
-            "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::text, $10, $11::text",
+            "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::text, $10::text, $11::text",
             [
                 .bool(true), .int2(.min), .int4(.max), .int8(.min), .float8(-1.5e300), .bytea([0, 1, 255]), .uuid(id),
                 .timestamptz(microsecondsSince2000: 1), .text("ä\u{10FFFF}"), .interval(microseconds: -5),
@@ -24,7 +24,7 @@ import Testing
         #expect(try row.uuid(6) == id)
         #expect(try row.timestamp(7) == 1)
         #expect(try row.string(8) == "ä\u{10FFFF}")
-        #expect(try row.interval(9) == -5)
+        #expect(try row.string(9) == "-00:00:00.000005")
         #expect(try row.string(10) == "bytes")
     }
 
@@ -50,19 +50,10 @@ import Testing
     @Test func nullComesBackAsNil() async throws {
         let connection = try await connect()
         let row = try await connection.row(
-            """
-            SELECT $1::int, $2::text, $3::uuid, $4::timestamptz, $5::bytea, $6::bool, $7::float8, $8::bigint,
-                   $9::interval
-            """, Array(repeating: .null, count: 9))
+            "SELECT $1::int, $2::text, $3::float8", Array(repeating: .null, count: 3))
         #expect(try row.intOrNil(0) == nil)
         #expect(try row.stringOrNil(1) == nil)
-        #expect(try row.uuidOrNil(2) == nil)
-        #expect(try row.timestampOrNil(3) == nil)
-        #expect(try row.bytesOrNil(4) == nil)
-        #expect(try row.boolOrNil(5) == nil)
-        #expect(try row.doubleOrNil(6) == nil)
-        #expect(try row.int64OrNil(7) == nil)
-        #expect(try row.intervalOrNil(8) == nil)
+        #expect(try row.doubleOrNil(2) == nil)
         #expect(try row.isNull(0))
         #expect(row.text(1) == nil)
     }
@@ -71,58 +62,43 @@ import Testing
         let connection = try await connect()
         let ids = [UUIDBytes(high: 1, low: 2), UUIDBytes(high: .max, low: 0)]
         let row = try await connection.row(
-            "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
+            "SELECT $1, $2, $3, $4::text, $5, $6, $7, $8",
             [
                 .int2s([1, -2] as [Int16]), .int4s([Int32.min]), .int8s([Int64.max, 0]), .float8s([0.5]),
-                .bools([true, false]), .texts(["", "a,b", "{\"\\}", "NULL"]), .uuids(ids),
-                .timestamps([5, -5] as [Int64]), .byteas([[], [0]] as [[UInt8]]), .utf8s([Array("ü".utf8)]),
+                .bools([true, false]), .texts(["", "a,b", "{\"\\}", "NULL"]), .uuids(ids), .utf8s([Array("ü".utf8)]),
             ])
         #expect(try row.int2s(0) == [1, -2])
         #expect(try row.int4s(1) == [.min])
         #expect(try row.int8s(2) == [.max, 0])
-        #expect(try row.int64s(2) == [.max, 0])
-        #expect(try row.float8s(3) == [0.5])
+        #expect(try row.string(3) == "{0.5}")
         #expect(try row.bools(4) == [true, false])
         #expect(try row.strings(5) == ["", "a,b", "{\"\\}", "NULL"])
         #expect(try row.uuids(6) == ids)
-        #expect(try row.timestamps(7) == [5, -5])
-        #expect(try row.byteas(8) == [[], [0]])
-        #expect(try row.strings(9) == ["ü"])
+        #expect(try row.strings(7) == ["ü"])
     }
 
     @Test func arraysWithNullElementsComeBackUnchanged() async throws {
         let connection = try await connect()
         let row = try await connection.row(
-            "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
-            [
-                .int2s([1, nil]), .int4s([nil, 2]), .int8s([nil]), .float8s([nil, 1]), .bools([nil, true]),
-                .texts([nil, "x"]), .uuids([UUIDBytes(high: 3, low: 4), nil]), .timestamps([nil, 9]),
-                .byteas([nil, [7]]), .utf8s([nil, [65]]),
-            ])
-        #expect(try row.optionalInt2s(0) == [1, nil])
-        #expect(try row.optionalInt4s(1) == [nil, 2])
-        #expect(try row.optionalInt8s(2) == [nil])
-        #expect(try row.optionalFloat8s(3) == [nil, 1])
-        #expect(try row.optionalBools(4) == [nil, true])
-        #expect(try row.optionalStrings(5) == [nil, "x"])
-        #expect(try row.optionalUUIDs(6) == [UUIDBytes(high: 3, low: 4), nil])
-        #expect(try row.optionalTimestamps(7) == [nil, 9])
-        #expect(try row.optionalByteas(8) == [nil, [7]])
-        #expect(try row.optionalStrings(9) == [nil, "A"])
+            "SELECT $1, $1::text, $2::text, $3, $4",
+            [.int2s([1, nil]), .int8s([nil, 2]), .texts([nil, "x"]), .utf8s([nil, [65]])])
+        #expect(try row.string(1) == "{1,NULL}")
+        #expect(try row.string(2) == "{NULL,2}")
+        #expect(try row.optionalStrings(3) == [nil, "x"])
+        #expect(try row.optionalStrings(4) == [nil, "A"])
         #expect(throws: PostgresError.self) { try row.int2s(0) }
     }
 
     @Test func emptyArraysStayEmpty() async throws {
         let connection = try await connect()
         let row = try await connection.row(
-            "SELECT $1, $2, $3, $4, cardinality($1), '{}'::uuid[]",
-            [.int8s([] as [Int64]), .texts([] as [String?]), .uuids([] as [UUIDBytes]), .byteas([] as [[UInt8]])])
+            "SELECT $1, $2, $3, cardinality($1), '{}'::uuid[]",
+            [.int8s([] as [Int64]), .texts([] as [String?]), .uuids([] as [UUIDBytes])])
         #expect(try row.int8s(0).isEmpty)
         #expect(try row.optionalStrings(1).isEmpty)
         #expect(try row.uuids(2).isEmpty)
-        #expect(try row.byteas(3).isEmpty)
-        #expect(try row.int(4) == 0)
-        #expect(try row.uuids(5).isEmpty)
+        #expect(try row.int(3) == 0)
+        #expect(try row.uuids(4).isEmpty)
     }
 
     @Test func serverReadsArraysAsMeant() async throws {
@@ -130,11 +106,11 @@ import Testing
         let row = try await connection.row(
             "SELECT $1::text, $2::text, array_to_json($3)::text, $4::jsonb[]::text",
             [
-                .int8s([1, nil, 3]), .bools([true, nil]), .texts(["q\"", nil, ""]),
+                .int8s([1, nil, 3]), .bools([true, false]), .texts(["q\"", nil, ""]),
                 .utf8s([Array("{\"a\":1}".utf8), nil]),
             ])
         #expect(try row.string(0) == "{1,NULL,3}")
-        #expect(try row.string(1) == "{t,NULL}")
+        #expect(try row.string(1) == "{t,f}")
         #expect(try row.string(2) == "[\"q\\\"\",null,\"\"]")
         #expect(try row.string(3) == "{\"{\\\"a\\\": 1}\",NULL}")
     }
@@ -191,19 +167,16 @@ import Testing
         }
     }
 
-    @Test func infinityAndDaysHaveTheirPlaces() async throws {
+    @Test func infinityHasItsPlace() async throws {
         let connection = try await connect()
         let row = try await connection.row(
             """
-            SELECT 'infinity'::timestamptz, '-infinity'::timestamptz, interval '1 day 1 second', interval '1 month',
-                   '2000-01-02'::timestamp, 1.5::real
+            SELECT 'infinity'::timestamptz, '-infinity'::timestamptz, '2000-01-02'::timestamp, 1.5::real
             """)
         #expect(try row.timestamp(0) == .max)
         #expect(try row.timestamp(1) == .min)
-        #expect(try row.interval(2) == 86_401_000_000)
-        #expect(throws: PostgresError.self) { try row.interval(3) }
-        #expect(try row.timestamp(4) == 86_400_000_000)
-        #expect(try row.double(5) == 1.5)
+        #expect(try row.timestamp(2) == 86_400_000_000)
+        #expect(try row.double(3) == 1.5)
     }
 
     @Test func tenMegabytesGoBothWays() async throws {
@@ -212,7 +185,7 @@ import Testing
         let bytes = [UInt8](repeating: 0xa5, count: 10 << 20)
         let row = try await connection.row("SELECT $1::text, $2::bytea", [.text(text), .bytea(bytes)])
         #expect(try row.string(0) == text)
-        #expect(try row.withBytes(1) { isEqual($0, bytes) })
+        #expect(try isEqual(row.bytes(1), bytes))
     }
 
     @Test func manyBigStepsInOnePipelineDoNotBlockEachOther() async throws {
@@ -223,13 +196,12 @@ import Testing
         let results = try await connection.pipeline(steps)
         #expect(results.count == 12)
         for (index, rows) in results.enumerated() {
-            #expect(try rows.one().withBytes(0) { isEqual($0, [UInt8](repeating: UInt8(index), count: 4 << 20)) })
+            #expect(try isEqual(rows.one().bytes(0), [UInt8](repeating: UInt8(index), count: 4 << 20)))
         }
     }
 }
 
 /// Compared by the C library: a loop of an unoptimised test takes seconds for megabytes, in which no other test goes on.
-private func isEqual(_ bytes: UnsafeRawBufferPointer, _ other: [UInt8]) -> Bool {
-    guard bytes.count == other.count, let start = bytes.baseAddress else { return false }
-    return memcmp(start, other, other.count) == 0
+private func isEqual(_ bytes: [UInt8], _ other: [UInt8]) -> Bool {
+    bytes.count == other.count && memcmp(bytes, other, other.count) == 0
 }

@@ -12,16 +12,12 @@ public struct FinalStatuses: Hashable, Sendable, CustomStringConvertible {
     public let description: String
 
     /// Nothing but 413 and 415 is final: the default.
-    public static let none = FinalStatuses()
+    public static let none = FinalStatuses(description: "")
 
-    /// Every 4xx is final, as bird has it; also 408 and 429.
-    public static let clientErrors = FinalStatuses(description: "4xx", range: 400...499)
-
-    private init(description: String = "", range: ClosedRange<Int>? = nil) {
+    private init(description: String) {
         self.description = description
         set(413...413, true)
         set(415...415, true)
-        if let range { set(range, true) }
     }
 
     /// Reads the written form; an empty text is the default.

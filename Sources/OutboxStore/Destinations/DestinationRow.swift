@@ -52,7 +52,7 @@ struct DestinationRow {
         delays = Delays(
             base: .milliseconds(try row.int64(13)), factor: try row.double(14),
             longest: .milliseconds(try row.int64(15)), jitter: try row.double(16),
-            explicit: try row.isNull(17) ? nil : row.int64s(17))
+            explicit: try row.isNull(17) ? nil : row.int8s(17))
         timeout = .milliseconds(try row.int(18))
         finalStatuses = try row.string(19)
         maxConcurrency = try row.int(20)
