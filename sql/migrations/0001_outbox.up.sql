@@ -208,6 +208,14 @@ COMMENT ON COLUMN postrider.webhook_claims.attempt_numbers IS 'For retries: the 
 COMMENT ON COLUMN postrider.webhook_claims.are_replays IS 'For retries: whether an operator asked for each of them; null for first fan-outs.';
 COMMENT ON COLUMN postrider.webhook_claims.rescues IS 'How many workers died holding it.';
 
+-- A payload that is large as stored is left out of a claim and loaded by itself, so that a batch fits into memory. So is one
+-- that was pressed together and is large: an array takes it as it is without that, and costs no printing. Most are neither.
+CREATE FUNCTION postrider.claimed_payload(data jsonb) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN
+    CASE WHEN pg_column_size(data) <= 16384
+              AND (pg_column_compression(data) IS NULL OR pg_column_size(ARRAY[data]) <= 65536) THEN data::text END;
+COMMENT ON FUNCTION postrider.claimed_payload(jsonb) IS
+    'Part of claiming: a payload as text; null for one of more than 16 KiB as stored, or than 64 KiB before it was compressed.';
+
 -- Attempts ------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE postrider.webhook_attempts (

@@ -85,7 +85,9 @@ BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE', 'webhook_dead_letters');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (is_active, inactive_reason, updated_at, headers)', 'webhook_destinations');
     PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'ensure_partitions', 'begin_settlement', 'breaker_wait',
-        'holds_credential');
+        'claimed_payload', 'holds_credential');
+    -- Replays read events as claims do.
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'claimed_payload');
     FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
         PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'shown_headers', 'holds_credential');
     END LOOP;

@@ -222,6 +222,14 @@ delivery, event, endpoint (id or name): ids; since, until: times of the event, o
 type (a type or pattern), organization_id, user_id, status (success, failed), failure (a class), critical (true: those alone; of dead_letters); rate: deliveries a second, default 100.
 All of them must hold. A delivery is named without event and endpoint, a delivery or an event without times.';
 
+CREATE FUNCTION postrider.replay_wants(criteria jsonb, event_type text, organization_id text, user_id text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE RETURN
+    (criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[criteria ->> 'type'], event_type))
+    AND (criteria ->> 'organization_id' IS NULL OR organization_id = criteria ->> 'organization_id')
+    AND (criteria ->> 'user_id' IS NULL OR user_id = criteria ->> 'user_id');
+COMMENT ON FUNCTION postrider.replay_wants(jsonb, text, text, text) IS
+    'Part of replay_candidates: whether an event of this type, organization and person is among what a replay is to send; null for no.';
+
 -- Candidates are read in one snapshot, and an event moves between queue, claims, attempts, retries and dead letters within
 -- a transaction, so it is found in at least one place. One function with four statements, each with a plan of its own.
 -- The planner's guess of what has not been analyzed must not make it read a week: no sequential scans. Those that there must
@@ -247,9 +255,7 @@ BEGIN
               ORDER BY k.destination_id, CASE WHEN k.outcome IS NULL THEN 1 WHEN k.outcome = 3 THEN 2 ELSE 0 END,
                        k.attempted_at DESC) AS p,
              LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = r.from_id OFFSET 0) AS e
-        WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
-          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
-          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+        WHERE postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
           AND (r.criteria ->> 'status' IS NULL
                OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
@@ -273,9 +279,7 @@ BEGIN
                 AND (r.destination_id IS NULL OR a.destination_id = r.destination_id)
               ORDER BY a.event_id, a.destination_id, a.outcome = 3, a.attempted_at DESC) AS p,
              LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = p.event_id OFFSET 0) AS e
-        WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
-          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
-          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+        WHERE postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
           AND (r.criteria ->> 'status' IS NULL
                -- What a transform dropped (outcome 4) did not fail.
@@ -302,9 +306,7 @@ BEGIN
           AND (r.destination_id IS NULL OR l.destination_id = r.destination_id)
           AND l.archived_at IS NULL
           AND (l.is_critical OR NOT coalesce((r.criteria ->> 'critical')::boolean, false))
-          AND (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
-          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
-          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND (r.criteria ->> 'failure' IS NULL OR l.failure = r.criteria ->> 'failure')
           AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = l.destination_id AND d.deleted_at IS NULL)
         ORDER BY l.event_id, l.destination_id
@@ -322,9 +324,7 @@ BEGIN
           AND postrider.matches(d.event_types, e.event_type)
           AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
           AND (d.user_id IS NULL OR e.user_id = d.user_id)
-          AND (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
-          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
-          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND NOT EXISTS (SELECT FROM postrider.webhook_attempts AS a WHERE a.event_id = e.id AND a.destination_id = d.id)
           AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t WHERE t.event_id = e.id AND t.destination_id = d.id)
           AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = e.id AND l.destination_id = d.id)
@@ -585,7 +585,7 @@ BEGIN
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_backfill', 'check_replay', 'count_replay',
         'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan', 'replay_schedule',
-        'replay_wait', 'start_replay');
+        'replay_wait', 'replay_wants', 'start_replay');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, UPDATE (is_critical, archived_at), DELETE'
     WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';
 END

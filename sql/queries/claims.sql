@@ -34,11 +34,8 @@ WITH picked AS MATERIALIZED (
     HAVING count(*) > 0
     RETURNING id, event_ids
 )
--- A payload that is large as stored is left out here and loaded one by one, so that a batch fits into memory. So is one that
--- was pressed together and is large: an array takes it as it is without that, and costs no printing. Most payloads are neither.
 SELECT claim.id, u.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
-       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384
-           AND (pg_column_compression(e.data) IS NULL OR pg_column_size(ARRAY[e.data]) <= 65536) THEN e.data::text END
+       e.ordering_key, postrider.claimed_payload(e.data)
 FROM claim, LATERAL unnest(claim.event_ids) WITH ORDINALITY AS u (id, place)
      -- OFFSET 0 forbids every other join than one probe of the key for each event. A plan that was kept from when the
      -- log was empty and analyzed hashed the log: 200,000 rows read for each claim (measured). Only the weeks between the
@@ -164,8 +161,7 @@ WITH picked AS MATERIALIZED (
     RETURNING id, event_ids, destination_ids, attempt_numbers, are_replays
 )
 SELECT claim.id, u.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
-       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384
-           AND (pg_column_compression(e.data) IS NULL OR pg_column_size(ARRAY[e.data]) <= 65536) THEN e.data::text END,
+       e.ordering_key, postrider.claimed_payload(e.data),
        u.destination_id, u.attempt_number, u.is_replay
 FROM claim,
      LATERAL unnest(claim.event_ids, claim.destination_ids, claim.attempt_numbers, claim.are_replays)
@@ -287,8 +283,7 @@ WHERE worker_id = $1 AND NOT id = ANY ($2) AND claimed_at <= clock_timestamp() -
 -- params: $1 events uuid[]
 -- index: webhook_event_log_pkey
 SELECT e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
-       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384
-           AND (pg_column_compression(e.data) IS NULL OR pg_column_size(ARRAY[e.data]) <= 65536) THEN e.data::text END
+       e.ordering_key, postrider.claimed_payload(e.data)
 FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, place),
      LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
 ORDER BY u.place;

@@ -218,6 +218,14 @@ COMMENT ON COLUMN postrider.webhook_claims.attempt_numbers IS 'For retries: the 
 COMMENT ON COLUMN postrider.webhook_claims.are_replays IS 'For retries: whether an operator asked for each of them; null for first fan-outs.';
 COMMENT ON COLUMN postrider.webhook_claims.rescues IS 'How many workers died holding it.';
 
+-- A payload that is large as stored is left out of a claim and loaded by itself, so that a batch fits into memory. So is one
+-- that was pressed together and is large: an array takes it as it is without that, and costs no printing. Most are neither.
+CREATE FUNCTION postrider.claimed_payload(data jsonb) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN
+    CASE WHEN pg_column_size(data) <= 16384
+              AND (pg_column_compression(data) IS NULL OR pg_column_size(ARRAY[data]) <= 65536) THEN data::text END;
+COMMENT ON FUNCTION postrider.claimed_payload(jsonb) IS
+    'Part of claiming: a payload as text; null for one of more than 16 KiB as stored, or than 64 KiB before it was compressed.';
+
 -- Attempts ------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE postrider.webhook_attempts (
@@ -2924,7 +2932,9 @@ BEGIN
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, UPDATE', 'webhook_dead_letters');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (is_active, inactive_reason, updated_at, headers)', 'webhook_destinations');
     PERFORM postrider.add_grants('worker', 'function', 'EXECUTE', 'ensure_partitions', 'begin_settlement', 'breaker_wait',
-        'holds_credential');
+        'claimed_payload', 'holds_credential');
+    -- Replays read events as claims do.
+    PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'claimed_payload');
     FOREACH role_name IN ARRAY ARRAY['auditor', 'admin'] LOOP
         PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'shown_headers', 'holds_credential');
     END LOOP;
@@ -4890,6 +4900,14 @@ delivery, event, endpoint (id or name): ids; since, until: times of the event, o
 type (a type or pattern), organization_id, user_id, status (success, failed), failure (a class), critical (true: those alone; of dead_letters); rate: deliveries a second, default 100.
 All of them must hold. A delivery is named without event and endpoint, a delivery or an event without times.';
 
+CREATE FUNCTION postrider.replay_wants(criteria jsonb, event_type text, organization_id text, user_id text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE RETURN
+    (criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[criteria ->> 'type'], event_type))
+    AND (criteria ->> 'organization_id' IS NULL OR organization_id = criteria ->> 'organization_id')
+    AND (criteria ->> 'user_id' IS NULL OR user_id = criteria ->> 'user_id');
+COMMENT ON FUNCTION postrider.replay_wants(jsonb, text, text, text) IS
+    'Part of replay_candidates: whether an event of this type, organization and person is among what a replay is to send; null for no.';
+
 -- Candidates are read in one snapshot, and an event moves between queue, claims, attempts, retries and dead letters within
 -- a transaction, so it is found in at least one place. One function with four statements, each with a plan of its own.
 -- The planner's guess of what has not been analyzed must not make it read a week: no sequential scans. Those that there must
@@ -4915,9 +4933,7 @@ BEGIN
               ORDER BY k.destination_id, CASE WHEN k.outcome IS NULL THEN 1 WHEN k.outcome = 3 THEN 2 ELSE 0 END,
                        k.attempted_at DESC) AS p,
              LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = r.from_id OFFSET 0) AS e
-        WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
-          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
-          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+        WHERE postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
           AND (r.criteria ->> 'status' IS NULL
                OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
@@ -4941,9 +4957,7 @@ BEGIN
                 AND (r.destination_id IS NULL OR a.destination_id = r.destination_id)
               ORDER BY a.event_id, a.destination_id, a.outcome = 3, a.attempted_at DESC) AS p,
              LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = p.event_id OFFSET 0) AS e
-        WHERE (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
-          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
-          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+        WHERE postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND (r.criteria ->> 'failure' IS NULL OR p.failure = r.criteria ->> 'failure')
           AND (r.criteria ->> 'status' IS NULL
                -- What a transform dropped (outcome 4) did not fail.
@@ -4970,9 +4984,7 @@ BEGIN
           AND (r.destination_id IS NULL OR l.destination_id = r.destination_id)
           AND l.archived_at IS NULL
           AND (l.is_critical OR NOT coalesce((r.criteria ->> 'critical')::boolean, false))
-          AND (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
-          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
-          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND (r.criteria ->> 'failure' IS NULL OR l.failure = r.criteria ->> 'failure')
           AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = l.destination_id AND d.deleted_at IS NULL)
         ORDER BY l.event_id, l.destination_id
@@ -4990,9 +5002,7 @@ BEGIN
           AND postrider.matches(d.event_types, e.event_type)
           AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
           AND (d.user_id IS NULL OR e.user_id = d.user_id)
-          AND (r.criteria ->> 'type' IS NULL OR postrider.matches(ARRAY[r.criteria ->> 'type'], e.event_type))
-          AND (r.criteria ->> 'organization_id' IS NULL OR e.organization_id = r.criteria ->> 'organization_id')
-          AND (r.criteria ->> 'user_id' IS NULL OR e.user_id = r.criteria ->> 'user_id')
+          AND postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND NOT EXISTS (SELECT FROM postrider.webhook_attempts AS a WHERE a.event_id = e.id AND a.destination_id = d.id)
           AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t WHERE t.event_id = e.id AND t.destination_id = d.id)
           AND NOT EXISTS (SELECT FROM postrider.webhook_dead_letters AS l WHERE l.event_id = e.id AND l.destination_id = d.id)
@@ -5253,7 +5263,7 @@ BEGIN
     PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT, UPDATE', 'webhook_replays');
     PERFORM postrider.add_grants('admin', 'function', 'EXECUTE', 'check_backfill', 'check_replay', 'count_replay',
         'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan', 'replay_schedule',
-        'replay_wait', 'start_replay');
+        'replay_wait', 'replay_wants', 'start_replay');
     UPDATE postrider.webhook_grants AS g SET privileges = 'SELECT, INSERT, UPDATE (is_critical, archived_at), DELETE'
     WHERE g.role_name = 'postrider_admin' AND g.object = 'webhook_dead_letters';
 END
@@ -5269,13 +5279,14 @@ DROP FUNCTION postrider.uncounted_attempts(uuid, integer),
     postrider.replay_schedule(bigint, uuid[], integer[], smallint[], integer, integer, uuid, integer, boolean),
     postrider.replay_next(bigint, integer), postrider.replay_wait(postrider.webhook_replays),
     postrider.start_replay(jsonb, bigint), postrider.count_replay(jsonb),
-    postrider.replay_candidates(postrider.webhook_replays, uuid, bigint), postrider.replay_plan(jsonb),
-    postrider.check_backfill(postrider.webhook_replays), postrider.check_replay(jsonb), postrider.find_delivery(uuid), postrider.replay_destination(text);
+    postrider.replay_candidates(postrider.webhook_replays, uuid, bigint), postrider.replay_wants(jsonb, text, text, text),
+    postrider.replay_plan(jsonb), postrider.check_backfill(postrider.webhook_replays), postrider.check_replay(jsonb),
+    postrider.find_delivery(uuid), postrider.replay_destination(text);
 UPDATE postrider.webhook_grants SET privileges = 'SELECT, INSERT, DELETE'
 WHERE role_name = 'postrider_admin' AND object = 'webhook_dead_letters';
 DELETE FROM postrider.webhook_grants WHERE object IN ('webhook_replays', 'uncounted_attempts', 'check_backfill', 'check_replay',
     'count_replay', 'find_delivery', 'replay_batch', 'replay_candidates', 'replay_destination', 'replay_next', 'replay_plan',
-    'replay_schedule', 'replay_wait', 'start_replay');
+    'replay_schedule', 'replay_wait', 'replay_wants', 'start_replay');
 DROP TABLE postrider.webhook_replays;
 SELECT postrider.grant_roles();
 
@@ -9060,11 +9071,8 @@ WITH picked AS MATERIALIZED (
     HAVING count(*) > 0
     RETURNING id, event_ids
 )
--- A payload that is large as stored is left out here and loaded one by one, so that a batch fits into memory. So is one that
--- was pressed together and is large: an array takes it as it is without that, and costs no printing. Most payloads are neither.
 SELECT claim.id, u.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
-       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384
-           AND (pg_column_compression(e.data) IS NULL OR pg_column_size(ARRAY[e.data]) <= 65536) THEN e.data::text END
+       e.ordering_key, postrider.claimed_payload(e.data)
 FROM claim, LATERAL unnest(claim.event_ids) WITH ORDINALITY AS u (id, place)
      -- OFFSET 0 forbids every other join than one probe of the key for each event. A plan that was kept from when the
      -- log was empty and analyzed hashed the log: 200,000 rows read for each claim (measured). Only the weeks between the
@@ -9218,8 +9226,7 @@ WITH picked AS MATERIALIZED (
     RETURNING id, event_ids, destination_ids, attempt_numbers, are_replays
 )
 SELECT claim.id, u.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
-       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384
-           AND (pg_column_compression(e.data) IS NULL OR pg_column_size(ARRAY[e.data]) <= 65536) THEN e.data::text END,
+       e.ordering_key, postrider.claimed_payload(e.data),
        u.destination_id, u.attempt_number, u.is_replay
 FROM claim,
      LATERAL unnest(claim.event_ids, claim.destination_ids, claim.attempt_numbers, claim.are_replays)
@@ -9373,8 +9380,7 @@ WHERE worker_id = $1 AND NOT id = ANY ($2) AND claimed_at <= clock_timestamp() -
         name: "EventLoad",
         sql: #"""
 SELECT e.id, e.created_at, e.priority, e.event_type, e.organization_id, e.user_id, e.record_id,
-       e.ordering_key, CASE WHEN pg_column_size(e.data) <= 16384
-           AND (pg_column_compression(e.data) IS NULL OR pg_column_size(ARRAY[e.data]) <= 65536) THEN e.data::text END
+       e.ordering_key, postrider.claimed_payload(e.data)
 FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, place),
      LATERAL (SELECT * FROM postrider.webhook_event_log AS l WHERE l.id = u.id OFFSET 0) AS e
 ORDER BY u.place
