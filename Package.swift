@@ -84,8 +84,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "OutboxWorkerTests",
-            dependencies: ["Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres"],
-            swiftSettings: settings),
+            dependencies: [
+                "Outbox", "OutboxStore", "OutboxWorker", "HTTPExchange", "Postgres",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
         .testTarget(
             name: "Scenarios",
             dependencies: [

@@ -1,5 +1,6 @@
 // What is waited out, what is told, and how long the waits are.
 
+import Logging
 import Postgres
 import Testing
 
@@ -59,5 +60,27 @@ import Testing
             pauses.append(trouble.pause)
         }
         #expect(pauses == [0, 20, 40, 80, 160, 250, 250].map { .milliseconds($0) })
+    }
+
+    @Test func whatFailsInARoundIsLeftToTheNext() async throws {
+        let logger = Logger(label: "rounds", factory: { _ in SwiftLogNoOpLogHandler() })
+        let error = refusal("53100")
+        var trouble = Trouble()
+        try await trouble.attempt("round failed", logger) { throw error }
+        let known = trouble.isNews(error)
+        #expect(!known)
+        try await trouble.attempt("round failed", logger) {}
+        let isOver = trouble.isNews(error)
+        #expect(isOver)
+    }
+
+    @Test func cancelledRoundsEnd() async {
+        let task = Task {
+            var trouble = Trouble()
+            withUnsafeCurrentTask { $0?.cancel() }
+            let logger = Logger(label: "rounds", factory: { _ in SwiftLogNoOpLogHandler() })
+            try await trouble.attempt("round failed", logger) { throw PostgresError(code: .cancelled, message: "cancelled") }
+        }
+        await #expect(throws: CancellationError.self) { try await task.value }
     }
 }

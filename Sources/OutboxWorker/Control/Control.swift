@@ -143,28 +143,20 @@ struct Control: Sendable {
             // While suspects are taken one at a time, the next should not wait for long.
             let wait = isSuspicious ? 0.05 : Double.random(in: 0.8...1.2)
             try await ConnectionThread.sleep(for: .seconds(wait))
-            isSuspicious = await sweep(&trouble)
+            isSuspicious = false
+            // Not while this worker itself may have been cut off.
+            guard context.fence.isOpen else { continue }
+            try await trouble.attempt("sweep failed", context.logger) { isSuspicious = try await sweep() }
         }
     }
 
     /// One sweep; true when it took a claim that workers may have died of.
-    private func sweep(_ trouble: inout Trouble) async -> Bool {
-        do {
-            // Not while this worker itself may have been cut off.
-            guard context.fence.isOpen else { return false }
-            let (claims, _) = try await context.takeIn { connection in
-                try await RescueStore.seizeOrphans(
-                    worker: context.worker, most: Self.claimsAtOnce, on: connection)
-            }
-            try await context.acceptForgotten(olderThan: .seconds(5))
-            _ = trouble.end()
-            return claims.contains { $0.rescues > 2 }
-        } catch {
-            // A worker that stops breaks off what it asks; that is no news.
-            guard !Task.isCancelled else { return false }
-            if trouble.isNews(error) { context.logger.warning("sweep failed", metadata: ["error": "\(error)"]) }
-            return false
+    private func sweep() async throws -> Bool {
+        let (claims, _) = try await context.takeIn { connection in
+            try await RescueStore.seizeOrphans(worker: context.worker, most: Self.claimsAtOnce, on: connection)
         }
+        try await context.acceptForgotten(olderThan: .seconds(5))
+        return claims.contains { $0.rescues > 2 }
     }
 
     // MARK: Notifications and the doorbell

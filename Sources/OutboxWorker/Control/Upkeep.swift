@@ -24,23 +24,8 @@ struct Upkeep: Sendable {
             wait = Self.interval * Double.random(in: 0.9...1.1)
             guard context.fence.isOpen else { continue }
             // Each by itself: a step that fails in every round must not keep payloads from being sealed.
-            try await attempt("upkeep failed", &tending) { try await tend() }
-            try await attempt("payloads not sealed", &sealing) { try await seal() }
-        }
-    }
-
-    /// What fails is told and tried again with the next round.
-    private func attempt(
-        _ failed: Logger.Message, _ trouble: inout Trouble, _ body: () async throws -> Void
-    ) async throws {
-        do {
-            try await body()
-            _ = trouble.end()
-        } catch let error as SealingError {
-            context.logger.error(failed, metadata: ["error": "\(error)"])
-        } catch let error as PostgresError {
-            try Task.checkCancellation()
-            if trouble.isNews(error) { context.logger.warning(failed, metadata: ["error": "\(error)"]) }
+            try await tending.attempt("upkeep failed", context.logger) { try await tend() }
+            try await sealing.attempt("payloads not sealed", context.logger) { try await seal() }
         }
     }
 
@@ -54,7 +39,11 @@ struct Upkeep: Sendable {
 
     private func seal() async throws {
         guard let keys = context.settings.secretKeys else { return }
-        let sealed = try await context.links.upkeep { try await PayloadStore.seal(with: keys, on: $0) }
-        if sealed > 0 { context.logger.info("payloads sealed", metadata: ["payloads": "\(sealed)"]) }
+        do {
+            let sealed = try await context.links.upkeep { try await PayloadStore.seal(with: keys, on: $0) }
+            if sealed > 0 { context.logger.info("payloads sealed", metadata: ["payloads": "\(sealed)"]) }
+        } catch let error as SealingError {
+            context.logger.error("payloads not sealed", metadata: ["error": "\(error)"])
+        }
     }
 }

@@ -29,15 +29,7 @@ struct BreakerKeeper: Sendable {
         var trouble = Trouble()
         while true {
             try await ConnectionThread.sleep(for: Self.interval * Double.random(in: 0.9...1.1))
-            do {
-                try await round()
-                _ = trouble.end()
-            } catch let error as PostgresError {
-                try Task.checkCancellation()
-                if trouble.isNews(error) {
-                    context.logger.warning("breakers not exchanged", metadata: ["error": "\(error)"])
-                }
-            }
+            try await trouble.attempt("breakers not exchanged", context.logger) { try await round() }
         }
     }
 
