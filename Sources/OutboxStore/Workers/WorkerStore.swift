@@ -28,7 +28,7 @@ public enum WorkerStore {
     ///
     /// - Throws: `PostgresError`.
     public static func isPooled(_ connection: Connection) async throws -> Bool {
-        let rows = try await connection.query(Queries.sessionNature)
+        let rows = try await connection.query(Queries.sessionNature.plannedAnew)
         return Int32(try rows[0].int(0)) != connection.processID
     }
 
@@ -45,7 +45,7 @@ public enum WorkerStore {
         let channel = "postrider_probe_\(UInt64.random(in: 0 ... .max))"
         let notifications = ear.notifications()
         try await ear.listen(channel)
-        _ = try await mouth.query(Queries.probeNotify, [.text(channel)])
+        _ = try await mouth.query(Queries.probeNotify.plannedAnew, [.text(channel)])
         return await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 for await one in notifications where one.channel == channel { return true }

@@ -93,11 +93,8 @@ struct Finding {
 
 /// Whether a pooler stands between the program and the server.
 enum Pooling {
-    /// A server tells its process id when a connection begins; a pooler tells a number of its own.
     static func check(_ connection: Connection) async throws -> Finding {
-        let rows = try await connection.query(
-            Statement(name: "DoctorBackend", sql: "SELECT pg_backend_pid()", prepare: false))
-        guard try rows[0].int(0) != Int(connection.processID) else { return Finding(.ok, "connection", "direct") }
+        guard try await WorkerStore.isPooled(connection) else { return Finding(.ok, "connection", "direct") }
         return Finding(
             .warn, "connection", "through a pooler: session settings, prepared statements and locks may not hold",
             "DATABASE_URL or POSTRIDER_DIRECT_DATABASE_URL with a direct connection")
@@ -123,23 +120,7 @@ enum Hearing {
     private static func probe(_ settings: Settings) async throws -> Bool {
         let ear = try await Connection.open(settings.worker.directDatabase ?? settings.database)
         let mouth = try await Connection.open(settings.database)
-        let channel = "postrider_probe_\(UInt32.random(in: 0 ... .max))"
-        let notifications = ear.notifications()
-        try await ear.listen(channel)
-        _ = try await mouth.query(
-            Statement(name: "DoctorNotify", sql: "SELECT pg_notify($1, '')", prepare: false), [.text(channel)])
-        let isHeard = await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                for await one in notifications where one.channel == channel { return true }
-                return false
-            }
-            group.addTask {
-                try? await Task.sleep(for: .seconds(3))
-                return false
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? false
-        }
+        let isHeard = try await WorkerStore.isHeard(from: mouth, on: ear, within: .seconds(3))
         await ear.close()
         await mouth.close()
         return isHeard

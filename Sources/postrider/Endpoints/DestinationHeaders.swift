@@ -31,7 +31,7 @@ enum DestinationHeaders {
         let options = changes["options"] as? [String: JSONValue]
         guard changes["headers"] != nil || options?["auth"] != nil else { return }
         // A profile that stays and cannot be used is a fault of its own.
-        guard let profile = try? await session.profile(found["profile"]) else { return }
+        guard let profile = try await session.usableProfile(found["profile"]) else { return }
         try check(changes, of: found, for: profile)
     }
 

@@ -16,6 +16,13 @@ extension Session {
             throw CommandFailure.failed(error.description)
         }
     }
+
+    /// The profile of a name; nil for one that is not there or cannot be used.
+    ///
+    /// - Throws: `PostgresError`.
+    func usableProfile(_ name: String) async throws -> Profile? {
+        do { return try await profile(name) } catch is CommandFailure { return nil }
+    }
 }
 
 /// Finds a profile by what a user wrote: a name, or the path of a file with its JSON form.

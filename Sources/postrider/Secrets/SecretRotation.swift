@@ -24,7 +24,7 @@ extension DestinationKind {
 
     /// Tells when secrets that are there are read in another way from now on.
     static func remarkForm(of found: Record, _ new: Profile, _ session: Session) async throws {
-        guard !found["secret"].isEmpty, let old = try? await session.profile(found["profile"]) else { return }
+        guard !found["secret"].isEmpty, let old = try await session.usableProfile(found["profile"]) else { return }
         guard old.secretForm != new.secretForm else { return }
         Session.remark(
             "note: profile \(new.name) reads secrets in another form than \(old.name): rotate-secret. "
