@@ -28,7 +28,7 @@ final class WorkCycle: Sendable {
     static let shortestDeadline = Duration.seconds(3)
     static let longestDeadline = Duration.seconds(30)
 
-    private let context: LifeContext
+    let context: LifeContext
     private let signal: Signal
     private let isStopping = Atomic(false)
     private let rings = Atomic(0)
@@ -305,92 +305,5 @@ final class WorkCycle: Sendable {
         for destination in released { turn.agenda.release(destination: destination, at: now) }
         let disabled = context.dispatcher.takeDisabled()
         if !disabled.isEmpty { context.disable(disabled) }
-    }
-
-    private func didClaim(
-        _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool,
-        _ connection: Connection
-    ) async throws {
-        let now = MonotonicTime.now()
-        var claimed = try read(plan, &turn, results, askedAt: askedAt, keepsOrder: keepsOrder, now)
-        // Before anything is waited for: to the sweep, a claim that nobody holds is one whose answer was lost.
-        claimed.retries = adopted(claimed.retries)
-        claimed.events = adopted(claimed.events)
-        let deadline = turn.deadline
-        do {
-            let due = try await complete(claimed.retries, &turn.retrySpan, now, within: deadline, connection)
-            let waiting = try await complete(claimed.events, &turn.span, now, within: deadline, connection)
-            turn.succeed(after: MonotonicTime.now() - askedAt)
-            if plan.events > 0 {
-                let taken = (waiting?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
-                turn.lowWater.looked(taken, from: askedAt, to: now)
-            }
-            let claims = [due, waiting].compactMap { $0 }
-            guard !claims.isEmpty else { return }
-            Failpoint.afterClaim.pass()
-            turn.claimedAt = now
-            if let version = claimed.version { try await context.routingKeeper.ensure(version: version) }
-            // What waits in line is in no claim of retries.
-            for claim in claims { context.accept(claim, settled: claimed.enrolled) }
-        } catch {
-            // None is in memory: the question after a turn that failed must find them.
-            if let claim = claimed.retries { context.dispatcher.abandon(claim: claim.id) }
-            if let claim = claimed.events { context.dispatcher.abandon(claim: claim.id) }
-            throw error
-        }
-    }
-
-    private func read(
-        _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool, _ now: Int64
-    ) throws -> Claimed {
-        var results = results
-        var claimed = Claimed()
-        if !plan.retries.isEmpty, let rows = results.popFirst() {
-            claimed.retries = try ClaimStore.readClaim(rows, isRetry: true)
-            noteRetries(claimed.retries, asked: plan.retries, &turn.agenda, now)
-        }
-        if plan.looksAtRetries, let rows = results.popFirst() {
-            let locked = context.dispatcher.locked
-            turn.agenda.replace(
-                with: try ClaimStore.readPeek(rows).filter { !locked.contains($0.destination) }, at: now)
-        }
-        if !plan.rates.isEmpty, let rows = results.popFirst() { context.dispatcher.grant(try RateStore.read(rows)) }
-        if plan.relaysBell, let rows = results.popFirst() {
-            turn.pacer.relayed(isRelieved: try WorkerStore.readRelay(rows), at: now)
-        }
-        if plan.events > 0, let rows = results.popFirst() {
-            turn.pacer.claimed(rows.count, wanted: plan.events, at: now, took: now - askedAt)
-            claimed.events = try ClaimStore.readClaim(rows, isRetry: false)
-            if keepsOrder, let rows = results.popFirst() { claimed.enrolled = try ClaimStore.readEnrolled(rows) }
-        }
-        if claimed.retries != nil || claimed.events != nil, let rows = results.popFirst() {
-            claimed.version = try rows[0].int64(0)
-        }
-        return claimed
-    }
-
-    /// The claim, unless somebody has found it before its answer came: who adopts a claim accepts it too.
-    private func adopted(_ claim: PartialClaim?) -> PartialClaim? {
-        guard let claim, context.dispatcher.adopt(claim: claim.id) else { return nil }
-        return claim
-    }
-
-    /// Reads what was not read along with a claim.
-    private func complete(
-        _ claim: PartialClaim?, _ span: inout ReadSpan, _ now: Int64, within deadline: Duration,
-        _ connection: Connection
-    ) async throws -> Claim? {
-        guard let claim else { return nil }
-        let whole = try await ClaimStore.complete(claim, on: connection, timeout: deadline)
-        span.claimed(whole.work.lazy.map(\.event.id), at: now)
-        return whole
-    }
-
-    private func noteRetries(
-        _ claim: PartialClaim?, asked: [(id: Int32, most: Int32)], _ agenda: inout RetryAgenda, _ now: Int64
-    ) {
-        var counts: [Int32: Int] = [:]
-        for target in claim?.targets ?? [] { counts[target.destination, default: 0] += 1 }
-        for (id, most) in asked { agenda.claimed(counts[id] ?? 0, of: Int(most), destination: id, at: now) }
     }
 }
