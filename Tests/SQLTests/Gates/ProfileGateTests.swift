@@ -99,18 +99,7 @@ import Testing
                 let error = try await db.refusal(insert(column, value))
                 #expect("\(error)".contains(fault), "\(column) \(value): \(error)")
             }
-            try await db.run(
-                """
-                ALTER TABLE postrider.webhook_profiles DISABLE TRIGGER webhook_profile_gate;
-                DO $$
-                DECLARE name text;
-                BEGIN
-                    FOR name IN SELECT conname FROM pg_constraint
-                                WHERE conrelid = 'postrider.webhook_profiles'::regclass AND contype = 'c' LOOP
-                        EXECUTE format('ALTER TABLE postrider.webhook_profiles DROP CONSTRAINT %I', name);
-                    END LOOP;
-                END $$
-                """)
+            try await db.openGates(of: "webhook_profiles", ["webhook_profile_gate"])
             for (column, value, _) in Self.faults where value != "'stripe'" {
                 try await db.run("DELETE FROM postrider.webhook_profiles; \(insert(column, value))")
                 let text = try await document(db)

@@ -33,18 +33,20 @@ extension TestDatabase {
         return id
     }
 
-    /// Lets rows into webhook_destinations that no check would: as a restore, a replica or a superuser can.
-    func openGates() async throws {
+    /// Lets rows into a table that no check would: as a restore, a replica or a superuser can.
+    func openGates(
+        of table: String = "webhook_destinations",
+        _ gates: [String] = ["webhook_destination_gate", "webhook_destination_profile_gate"]
+    ) async throws {
+        for gate in gates { try await run("ALTER TABLE postrider.\(table) DISABLE TRIGGER \(gate)") }
         try await run(
             """
-            ALTER TABLE postrider.webhook_destinations DISABLE TRIGGER webhook_destination_gate;
-            ALTER TABLE postrider.webhook_destinations DISABLE TRIGGER webhook_destination_profile_gate;
             DO $$
             DECLARE name text;
             BEGIN
                 FOR name IN SELECT conname FROM pg_constraint
-                            WHERE conrelid = 'postrider.webhook_destinations'::regclass AND contype = 'c' LOOP
-                    EXECUTE format('ALTER TABLE postrider.webhook_destinations DROP CONSTRAINT %I', name);
+                            WHERE conrelid = 'postrider.\(table)'::regclass AND contype = 'c' LOOP
+                    EXECUTE format('ALTER TABLE postrider.\(table) DROP CONSTRAINT %I', name);
                 END LOOP;
             END $$
             """)

@@ -11,12 +11,6 @@ import Testing
 
 extension Scenarios {
     @Suite struct DatabaseTroubleScenarios {
-        private func insert(_ outpost: Outpost, _ count: Int) async throws {
-            try await outpost.sql(
-                "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, \(count)) AS i"
-            )
-        }
-
         @Test func attemptsWhoseCommitWasNotAnsweredAreRecordedOnce() async throws {
             let outpost = try await Outpost()
             let relay = try Relay(to: outpost.url)
@@ -30,7 +24,7 @@ extension Scenarios {
             } _: {
                 for round in 1...8 {
                     let place = receiver.received.count
-                    try await insert(outpost, 60)
+                    try await outpost.insert(60)
                     try await receiver.wait(for: place + 10)
                     relay.loseAnswers(true)
                     let sofar = relay.answersLost
@@ -90,7 +84,7 @@ extension Scenarios {
             // All of them take longer than the setting to come into force.
             try await outpost.endpoint(receiver.url(), settings: "max_concurrency = 3")
             try await outpost.withWorkers {
-                try await insert(outpost, 300)
+                try await outpost.insert(300)
                 try await receiver.wait(for: 50)
                 try await outpost.sql("ALTER SYSTEM SET default_transaction_read_only = on")
                 try await outpost.sql("SELECT pg_reload_conf()")
@@ -99,7 +93,7 @@ extension Scenarios {
                     try await outpost.count("postrider.webhook_workers WHERE lease_until < clock_timestamp() - interval '1 second'") == 1
                 }
                 try await outpost.sql("BEGIN READ WRITE")
-                try await insert(outpost, 100)
+                try await outpost.insert(100)
                 try await outpost.sql("COMMIT")
                 #expect(
                     try await outpost.count("postrider.webhook_attempts") < 300, "refused: more was answered than is recorded")
@@ -124,7 +118,7 @@ extension Scenarios {
             try await disk.fill()
             try await outpost.withWorkers {
                 // Each answer is kept, 3 kB, so that no page has room for them all.
-                try await insert(outpost, 600)
+                try await outpost.insert(600)
                 try await receiver.wait(for: 600)
                 let refused = "(SELECT xact_rollback AS n FROM pg_stat_database WHERE datname = current_database()) AS s"
                 let before = try await outpost.sql("SELECT n FROM \(refused)")[0].int(0)

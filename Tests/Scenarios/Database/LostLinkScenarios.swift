@@ -8,12 +8,6 @@ import Testing
 
 extension Scenarios {
     @Suite struct LostLinkScenarios {
-        private func insert(_ outpost: Outpost, _ count: Int) async throws {
-            try await outpost.sql(
-                "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, \(count)) AS i"
-            )
-        }
-
         /// Each of the worker's sessions, again and again, whatever it is doing.
         @Test func everyConnectionMayBeTerminated() async throws {
             let outpost = try await Outpost()
@@ -26,7 +20,7 @@ extension Scenarios {
             } _: {
                 for _ in 1...15 {
                     let place = receiver.received.count
-                    try await insert(outpost, 100)
+                    try await outpost.insert(100)
                     try await receiver.wait(for: place + 10)
                     try await eventually("work and control to be connected") {
                         try await outpost.count(
@@ -198,7 +192,7 @@ extension Scenarios {
             } _: {
                 try await other.script(
                     "BEGIN; LOCK TABLE postrider.webhook_attempts IN SHARE ROW EXCLUSIVE MODE", name: "lock")
-                try await insert(outpost, 10)
+                try await outpost.insert(10)
                 try await receiver.wait(for: 10)
                 try await eventually("the recording to wait") { try await waiting() != nil }
                 let first = try await waiting()

@@ -10,12 +10,6 @@ extension Scenarios {
     @Suite struct PoolerScenarios {
         private static let isInstalled = Pooler.isInstalled
 
-        private func insert(_ outpost: Outpost, _ count: Int) async throws {
-            try await outpost.sql(
-                "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, \(count)) AS i"
-            )
-        }
-
         /// Everything that was sent is recorded once, and nothing is left in sessions that others use.
         private func check(_ outpost: Outpost, _ pooler: Pooler, _ receiver: Receiver, events: Int) async throws {
             #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == events)
@@ -54,7 +48,7 @@ extension Scenarios {
                     try await producer.query(Statement(name: "emit", sql: "SELECT postrider.emit('p.p', '{}')", prepare: false))
                 }
                 await producer.close()
-                try await insert(outpost, 500)
+                try await outpost.insert(500)
                 try await receiver.wait(for: 520)
                 #expect(
                     try await outpost.count("pg_stat_activity WHERE datname = current_database() AND application_name = 'pooled'") > 0,
@@ -76,7 +70,7 @@ extension Scenarios {
             try await eventually("two workers") { try await outpost.count("postrider.webhook_workers WHERE alive") == 2 }
             #expect(try await outpost.count("postrider.webhook_workers WHERE has_lock") == 0, "no lock in a shared session")
             #expect(try await outpost.count(Self.workerLocks) == 0)
-            try await insert(outpost, 2000)
+            try await outpost.insert(2000)
             try await eventually("work in the victim's hands") { try await outpost.claims(of: victim) > 0 }
             kill(victim.id, SIGSTOP)
             let held = try await outpost.claims(of: victim)

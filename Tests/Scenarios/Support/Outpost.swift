@@ -67,6 +67,13 @@ struct Outpost: Sendable {
         return ids
     }
 
+    /// Inserts events of type n.n in one statement.
+    func insert(_ count: Int) async throws {
+        try await sql(
+            "INSERT INTO postrider.webhook_events (event_type, data) SELECT 'n.n', jsonb_build_object('n', i) FROM generate_series(1, \(count)) AS i"
+        )
+    }
+
     /// Waits until nothing waits, is in flight or is going to be retried.
     func settled(within limit: Duration = .seconds(60)) async throws {
         try await eventually("everything to be settled", within: limit) {
