@@ -33,7 +33,7 @@ struct Redialer: Sendable {
     /// - Parameter open: one attempt.
     /// - Throws: `CancellationError`; what `open` throws if it is no `PostgresError`.
     func dial(_ open: @escaping @Sendable () async throws -> Connection) async throws -> Connection {
-        var lastKind: String?
+        var trouble = Trouble()
         return try await withThrowingTaskGroup(of: Event.self) { group in
             defer { group.cancelAll() }
             var wait = Self.waits.first
@@ -60,7 +60,7 @@ struct Redialer: Sendable {
                 case .opened(let connection): return connection
                 case .refused(let error):
                     attempts -= 1
-                    tell(error, &lastKind)
+                    tell(error, &trouble)
                     guard attempts == 0 else { continue }
                     rest(wait * Double.random(in: 0.5...1))
                     wait = min(wait * 2, Self.waits.longest)
@@ -75,10 +75,8 @@ struct Redialer: Sendable {
     }
 
     /// One line for each kind of failure, not for each attempt.
-    private func tell(_ error: PostgresError, _ lastKind: inout String?) {
-        let kind = error.sqlState ?? error.code.rawValue
-        defer { lastKind = kind }
-        guard kind != lastKind else { return }
+    private func tell(_ error: PostgresError, _ trouble: inout Trouble) {
+        guard trouble.isNews(error) else { return }
         logger.warning("no connection to Postgres", metadata: ["use": "\(use)", "error": "\(error)"])
     }
 }
