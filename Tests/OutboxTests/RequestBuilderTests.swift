@@ -68,6 +68,7 @@ import Testing
         let first = try request(1, 1_767_225_600)
         let second = try request(2, 1_767_225_630)
         #expect(first.body == second.body)
+        #expect(first.headers.count == second.headers.count)
         let changed = zip(first.headers, second.headers).filter { $0 != $1 }.map { $0.0.lowercased() }
         #expect(changed.allSatisfy { $0.contains("timestamp") || $0.contains("signature") })
         #expect(try request(3, 1_767_225_600) == first)

@@ -56,6 +56,7 @@ import Testing
         #expect(read.count > 20)
         for folder in ["Outbox", "HTTPExchange", "OutboxStore", "OutboxWorker"] {
             let files = try Shell.files(in: "Sources/\(folder)", suffix: ".swift")
+            #expect(!files.isEmpty, "\(folder)")
             for file in files {
                 #expect(try !String(contentsOf: file, encoding: .utf8).contains("import Foundation"), "\(file.path)")
             }
