@@ -65,12 +65,6 @@ public final class Exchanger: Sendable {
         }
     }
 
-    /// Ends the submitted requests with these tokens as `.cancelled`, unless they have finished; any thread.
-    public func cancel(_ tokens: [UInt64]) {
-        guard !tokens.isEmpty else { return }
-        _ = mailbox.post { $0.cancelledTokens.append(contentsOf: tokens) }
-    }
-
     /// Ends everything that was handed in before, performed requests included, as `.cancelled`; any thread.
     public func cancelAll() {
         _ = mailbox.post { $0.cancelAll() }

@@ -99,13 +99,10 @@ extension Loop {
             kind: entry.target.isProxied ? .proxy : .timeout, message: "the time ran out during the name lookup")
     }
 
-    /// Ends what the mail names one by one.
+    /// Ends what tasks awaited that are cancelled.
     func cancel(_ mail: Mail) {
-        let tokens = Set(mail.cancelledTokens)
         let replies = Set(mail.cancelledReplies)
-        cancel { job in
-            if let reply = job.reply { replies.contains(reply.id) } else { tokens.contains(job.request.token) }
-        }
+        cancel { job in job.reply.map { replies.contains($0.id) } ?? false }
     }
 
     /// Ends everything there is.

@@ -24,7 +24,6 @@ struct Mail: Sendable {
     var batches: [[Request]] = []
     var performed: [Job] = []
     var answers: [LookupAnswer] = []
-    var cancelledTokens: [UInt64] = []
     var cancelledReplies: [UInt64] = []
     private(set) var cancelsAll = false
     /// How many of the batches, and of the performed requests, came before everything was cancelled.
@@ -45,7 +44,7 @@ struct Mail: Sendable {
     }
 
     /// Whether anything is to be cancelled.
-    var cancels: Bool { cancelsAll || !cancelledTokens.isEmpty || !cancelledReplies.isEmpty }
+    var cancels: Bool { cancelsAll || !cancelledReplies.isEmpty }
 }
 
 /// The loop's letter box.
