@@ -59,15 +59,18 @@ import Testing
         }
     }
 
-    /// The longest setting there is becomes a sealed one; the next would not fit.
+    /// The longest setting there is becomes a sealed one; the next would not fit. One that grew too long by being sealed would
+    /// keep all others readable.
     @Test func settingThatCouldNotBeSealedIsRefused() async throws {
         try await withDatabase { db in
             let insert = "INSERT INTO postrider.webhook_settings (name, value) VALUES ('A', repeat('x', %))"
             let refusal = try await db.refusal(insert.replacing("%", with: "65537"))
             #expect(refusal.sqlState == "23514")
             try await db.run(insert.replacing("%", with: "65536"))
+            try await db.run("INSERT INTO postrider.webhook_settings (name, value) VALUES ('B', 'x')")
             let keys = try KeyRing(list: String(repeating: "k", count: 32) + ":" + String(repeating: "A", count: 43) + "=")
-            #expect(try await SecretStore.seal(.plain, with: keys, on: db.connection).sealed == 1)
+            #expect(try await SecretStore.seal(.plain, with: keys, on: db.connection).sealed == 2)
+            #expect(try await db.count("postrider.webhook_settings WHERE value LIKE 'sealed:%'") == 2)
         }
     }
 }

@@ -23,7 +23,6 @@ extension Scenarios {
             let load = try await stage.load(LoadPlan(eventsPerSecond: Form.pick(short: 150, long: 300)))
             defer { load.cancel() }
             var injected = 0
-            var held = 0
             for _ in 0..<rounds {
                 let lives = try await stage.lives(of: paused)
                 for (life, replica) in zip(lives, paused) {
@@ -35,7 +34,6 @@ extension Scenarios {
                         if !isHolding { replica.signal(SIGCONT) }
                         return isHolding
                     }
-                    held += 1
                 }
                 let names = lives.map(String.init).joined(separator: ",")
                 try await eventually("the paused to be declared dead and their claims to be taken over") {
@@ -55,13 +53,11 @@ extension Scenarios {
             let facts = try await Witness.zombieFacts(stage.outpost)
             bar.requireTruth(of: findings)
             bar.require(injected == rounds * zombies, "\(rounds * zombies) pauses that ended in another life")
-            bar.require(held == injected, "all held work when they were paused")
             bar.require(changes.isEmpty, "rows changed by the zombie: 0, not \(changes.joined(separator: ", "))")
             let found = changes.isEmpty ? "0" : changes.joined(separator: ", ")
             try bar.close(
                 findings, injections: injected,
-                result: "rows changed by a zombie: \(found); \(held) of \(injected) held work when they were paused; attempts they "
-                    + "recorded after their death, as facts: \(facts)")
+                result: "rows changed by a zombie: \(found); attempts they recorded after their death, as facts: \(facts)")
         }
     }
 }
