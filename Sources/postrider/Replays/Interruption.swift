@@ -1,10 +1,9 @@
 // Signals that end a long command in order. Used by commands that must leave something tidy behind.
 
-internal import Glibc
 internal import Synchronization
 internal import UnixSignals
 
-/// The first signal is noted and ends a rest; the second ends the process.
+/// The first signal is noted and ends a rest; a second one ends the process.
 final class Interruption: Sendable {
     private let state = Mutex<(signal: UnixSignal?, rest: Task<Void, Never>?)>((nil, nil))
 
@@ -13,9 +12,13 @@ final class Interruption: Sendable {
 
     /// Listens until cancelled.
     func obey(_ signals: UnixSignalsSequence) async {
+        var stops = StopSignals()
         for await signal in signals {
-            if self.signal != nil { exit(signal == .sigint ? 130 : 143) }
-            raise(signal)
+            switch stops.meaning() {
+            case .first: raise(signal)
+            case .echo: break
+            case .second: StopSignals.end(after: signal)
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 internal import ArgumentParser
 internal import FoundationEssentials
-internal import Glibc
 internal import Logging
 internal import OutboxStore
 internal import OutboxWorker
@@ -17,7 +16,7 @@ struct WorkerCommand: AsyncParsableCommand {
         abstract: "Claim events, deliver them, and record what became of them.",
         discussion: """
             Run as many as you like; they share the work. SIGTERM or Ctrl-C stops in order: what is in flight ends and \
-            is recorded, the rest is given back. A second signal ends the process at once.
+            is recorded, the rest is given back. A second signal, half a second later or more, ends the process at once.
             """)
 
     func run() async throws {
@@ -50,11 +49,13 @@ struct WorkerCommand: AsyncParsableCommand {
 
     /// The first signal stops in order, the second at once with the status that shells expect.
     private static func obey(_ signals: UnixSignalsSequence, _ group: ServiceGroup) async {
-        var isStopping = false
+        var stops = StopSignals()
         for await signal in signals {
-            if isStopping { Glibc.exit(signal == .sigint ? 130 : 143) }
-            isStopping = true
-            await group.triggerGracefulShutdown()
+            switch stops.meaning() {
+            case .first: await group.triggerGracefulShutdown()
+            case .echo: break
+            case .second: StopSignals.end(after: signal)
+            }
         }
     }
 
