@@ -322,7 +322,11 @@ func postrider(
         #expect(text.contains(#""loud" is none of trace, debug"#))
     }
 
-    @Test(arguments: [("-----BEGIN CERTIFICATE-----\n", true), ("no certificate", false), ("", false)])
+    @Test(arguments: [
+        ("-----BEGIN CERTIFICATE-----\n", true), ("no certificate", false), ("", false), ("-----BEGIN PRIVATE KEY-----\n", false),
+        // OpenSSL would ask for its password on the terminal, at the first request.
+        ("-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nx\n-----END CERTIFICATE-----\n", false),
+    ])
     func fileOfAuthoritiesMustBePEM(text: String, isRight: Bool) async throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("authorities-\(UUID()).pem")
         try Data(text.utf8).write(to: file)

@@ -83,7 +83,7 @@ public struct TLSIdentity: Sendable, CustomReflectable {
     ) throws(SettingFault) {
         // Each file once: one that is replaced meanwhile must not give the certificate of one and the key of another.
         var files: [String: String] = [:]
-        func read(_ source: IdentityOption.Source?, _ kind: String) throws(SettingFault) -> String? {
+        func read(_ source: IdentityOption.Source?, _ kind: PEMText.Kind) throws(SettingFault) -> String? {
             guard let source else { return nil }
             let text: String
             switch source {
@@ -96,20 +96,12 @@ public struct TLSIdentity: Sendable, CustomReflectable {
                 text = if let known = files[name] { known } else { try book.grants.readFile(name) }
                 files[name] = text
             }
-            guard text.firstRange(of: "-----BEGIN ") != nil, text.firstRange(of: " \(kind)-----") != nil else {
-                throw SettingFault("option tls: what should be a \(kind.lowercased()) is not one in PEM")
-            }
-            // OpenSSL would ask for the password on the terminal, and all exchanges would wait for it. A certificate can be
-            // encrypted too (RFC 1421 § 4.6.1.1).
-            guard text.firstRange(of: "ENCRYPTED") == nil else {
-                throw SettingFault(
-                    "option tls: a private key or certificate is encrypted: give it without a password")
-            }
+            if let fault = PEMText.fault(of: text, as: kind) { throw SettingFault("option tls: \(fault)") }
             return text
         }
-        certificate = try read(option.certificate, "CERTIFICATE")
-        key = try read(option.key, "PRIVATE KEY")
-        authority = try read(option.authority, "CERTIFICATE")
+        certificate = try read(option.certificate, .certificate)
+        key = try read(option.key, .privateKey)
+        authority = try read(option.authority, .certificate)
     }
 
     /// Keys are not shown.

@@ -96,9 +96,12 @@ struct SettingReader {
     /// The file of authorities. Without it every https request would fail, and deliveries would become dead letters.
     private mutating func authorities() -> String? {
         guard let path = text("POSTRIDER_CA_FILE") else { return nil }
-        let bytes = (try? FileContents.bytes(path, longest: Self.longestAuthorities)) ?? []
-        if !String(decoding: bytes, as: UTF8.self).contains("-----BEGIN ") {
-            fault("POSTRIDER_CA_FILE", "\(path) cannot be read as PEM")
+        guard let bytes = try? FileContents.bytes(path, longest: Self.longestAuthorities) else {
+            fault("POSTRIDER_CA_FILE", "\(path) cannot be read")
+            return nil
+        }
+        if let reason = PEMText.fault(of: String(decoding: bytes, as: UTF8.self), as: .certificate) {
+            fault("POSTRIDER_CA_FILE", "\(path): \(reason)")
         }
         return path
     }
