@@ -29,6 +29,9 @@ struct Postrider: AsyncParsableCommand {
     static func main() async {
         do {
             var command = try parseAsRoot()
+            // All hold the password of the database, many a secret too. A worker without keys can be looked into: it runs for
+            // long, and decides by itself.
+            if !(command is WorkerCommand) { try ProcessSecrecy.begin() }
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

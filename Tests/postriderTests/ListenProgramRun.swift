@@ -39,6 +39,9 @@ final class ProgramRun {
         return try #require(line.split(separator: "\n")[0].split(separator: ":").last.map(String.init))
     }
 
+    /// Its process id.
+    var id: Int32 { process.processIdentifier }
+
     /// Sends a signal.
     func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
 

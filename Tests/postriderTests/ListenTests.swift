@@ -82,6 +82,17 @@ import Testing
         #expect(try jsonLines(errors).last?["requests"] as? Int == 0)
     }
 
+    /// It holds the secrets of receivers.
+    @Test func itsMemoryIsNeverDumped() throws {
+        let run = try ProgramRun(["listen", "--port", "0"])
+        _ = try run.port()
+        let limits = try String(contentsOfFile: "/proc/\(run.id)/limits", encoding: .utf8)
+        let coreLimit = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max core file size") })
+        #expect(coreLimit.split(separator: " ").dropFirst(4).prefix(2) == ["0", "0"])
+        run.signal(SIGTERM)
+        #expect(run.finish().status == 0)
+    }
+
     @Test(arguments: [
         ["--answer", "abc"], ["--answer", "200:0"], ["--answer", "99"], ["--delay", "5"], ["--profile", "nobody"],
         ["--count", "0"], ["--headers"], ["--secret-env", "NOT_SET_ANYWHERE"], ["--status", "700"],

@@ -1,4 +1,5 @@
-// What a process that holds keys does so that they do not leave it by accident. Called by `postrider worker`.
+// What a process that holds secrets does so that they do not leave it by accident. Called at the start of every command, by
+// `postrider worker` once it has keys.
 
 internal import CProcess
 internal import Glibc
