@@ -101,6 +101,10 @@ func postrider(
         }
         #expect(try postrider(["emit", "bad type", "--data", "{}"], database: database).status == 1)
         #expect(try postrider(["emit", "a.b", "--data", "{"], database: database).status == 1)
+        for option in ["organization", "user", "record-id", "ordering-key"] {
+            let empty = try postrider(["emit", "a.b", "--data", "{}", "--\(option)", ""], database: database)
+            #expect(empty.status == 1 && empty.errors.contains("--\(option) must not be empty"), "\(empty)")
+        }
         #expect(try postrider(["events", "show", "7"], database: database).status == 1)
         #expect(try postrider(["endpoints", "show", "nobody"], database: database).status == 3)
         #expect(try postrider(["replay"], database: database).status == 64)

@@ -33,6 +33,13 @@ struct Emit: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // In SQL an empty text is a text like any other. Here it is a variable of a shell that is not set: all such events
+        // would be one another's predecessors.
+        for (option, text) in [
+            ("organization", organization), ("user", user), ("record-id", recordID), ("ordering-key", orderingKey),
+        ] where text == "" {
+            throw CommandFailure.failed("--\(option) must not be empty; leave it out for none")
+        }
         let payload = try Payload.read(data)
         try await Session.with { session in
             let records = try await session.run(
