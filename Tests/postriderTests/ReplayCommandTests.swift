@@ -72,6 +72,31 @@ import Testing
         }
     }
 
+    @Test func deletingAnEndpointTellsWhatIsGivenUp() async throws {
+        let past = try await Past()
+        let created = try past.run(
+            "n8n", "create", "--name", "flow", "--url", "https://n8n.example.com/webhook/a", "--events", "*")
+        #expect(created.status == 0)
+        _ = try await past.connection.script(
+            """
+            INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+            SELECT id, CASE WHEN data ->> 'n' = '1' THEN 'infinity' ELSE now() END, 1, 2
+            FROM postrider.webhook_event_log WHERE (data ->> 'n')::integer <= 3;
+            INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number)
+            SELECT e.id, now(), w.destination_id, 2
+            FROM postrider.n8n_workflows AS w, postrider.webhook_event_log AS e WHERE e.data ->> 'n' = '4';
+            UPDATE postrider.webhook_dead_letters SET archived_at = now() WHERE is_critical
+            """, name: "what waits")
+        let endpoint = try past.run("endpoints", "delete", "billing", "--json")
+        let record = try Record(Array(endpoint.text.utf8))
+        #expect(record["name"] == "billing" && record["given_up"] == "3" && record["dead_letters"] == "1", "\(endpoint)")
+        #expect(
+            endpoint.errors == "3 deliveries that waited are given up\n1 dead letter cannot be sent again any more\n")
+        let workflow = try past.run("n8n", "delete", "flow")
+        #expect(workflow.text == created.text && workflow.errors == "1 delivery that waited is given up\n", "\(workflow)")
+        #expect(try await past.count("postrider.webhook_retries") == 0)
+    }
+
     @Test func whatIsWrongIsToldAndNothingIsSent() async throws {
         let past = try await Past(events: 1)
         let unknown = "01900000-0000-7000-8000-000000000001"

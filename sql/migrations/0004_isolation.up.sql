@@ -45,10 +45,16 @@ COMMENT ON COLUMN postrider.webhook_destinations.disable_after_s IS
 -- since its event was made, by the milliseconds and the 4,096th parts of one in its id. The breaker starts afresh.
 -- Dead letters of a deleted one can be sent by nobody: left as they are they would keep their weeks for ever.
 CREATE OR REPLACE FUNCTION postrider.webhook_destination_switched() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    given_up bigint;
 BEGIN
     DELETE FROM postrider.webhook_breakers WHERE destination_id = NEW.id;
     IF NEW.deleted_at IS NOT NULL THEN
         DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
+        GET DIAGNOSTICS given_up = ROW_COUNT;
+        -- For whoever deletes and tells of it, until the transaction ends. Counted before or after it would be another
+        -- number: workers write retries meanwhile.
+        PERFORM set_config('postrider.given_up', given_up::text, true);
         UPDATE postrider.webhook_dead_letters SET archived_at = clock_timestamp()
         WHERE destination_id = NEW.id AND archived_at IS NULL AND NOT is_critical;
     ELSE

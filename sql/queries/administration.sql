@@ -115,15 +115,23 @@ RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_activ
 
 -- name: EndpointDelete   rows: 0..1
 -- params: $1 {"id": uuid} jsonb
--- index: webhook_destinations_public_id_key
-DELETE FROM postrider.webhook_endpoints WHERE id = ($1::jsonb ->> 'id')::uuid
-RETURNING jsonb_build_object('id', id, 'name', name)::text;
+-- index: webhook_destinations_public_id_key, webhook_dead_letters_destination_idx
+-- Retries that went with it are counted by webhook_destination_switched, whose trigger ran before RETURNING.
+DELETE FROM postrider.webhook_endpoints AS e WHERE e.id = ($1::jsonb ->> 'id')::uuid
+RETURNING jsonb_build_object('id', e.id, 'name', e.name,
+    'given_up', nullif(current_setting('postrider.given_up', true), '')::bigint,
+    'dead_letters', (SELECT count(*) FROM postrider.webhook_dead_letters AS l
+                     WHERE l.destination_id = e.destination_id AND l.archived_at IS NULL))::text;
 
 -- name: WorkflowDelete   rows: 0..1
 -- params: $1 {"id": uuid} jsonb
--- index: webhook_destinations_public_id_key
-DELETE FROM postrider.n8n_workflows WHERE id = ($1::jsonb ->> 'id')::uuid
-RETURNING jsonb_build_object('id', id, 'name', name)::text;
+-- index: webhook_destinations_public_id_key, webhook_dead_letters_destination_idx
+-- Retries that went with it are counted by webhook_destination_switched, whose trigger ran before RETURNING.
+DELETE FROM postrider.n8n_workflows AS e WHERE e.id = ($1::jsonb ->> 'id')::uuid
+RETURNING jsonb_build_object('id', e.id, 'name', e.name,
+    'given_up', nullif(current_setting('postrider.given_up', true), '')::bigint,
+    'dead_letters', (SELECT count(*) FROM postrider.webhook_dead_letters AS l
+                     WHERE l.destination_id = e.destination_id AND l.archived_at IS NULL))::text;
 
 -- name: SecretRotate   rows: 1, with the new secret
 -- params: $1 {"id": uuid, "secret": text or null, "overlap_ms": number} jsonb

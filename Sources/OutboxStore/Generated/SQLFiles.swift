@@ -2463,10 +2463,16 @@ COMMENT ON COLUMN postrider.webhook_destinations.disable_after_s IS
 -- since its event was made, by the milliseconds and the 4,096th parts of one in its id. The breaker starts afresh.
 -- Dead letters of a deleted one can be sent by nobody: left as they are they would keep their weeks for ever.
 CREATE OR REPLACE FUNCTION postrider.webhook_destination_switched() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    given_up bigint;
 BEGIN
     DELETE FROM postrider.webhook_breakers WHERE destination_id = NEW.id;
     IF NEW.deleted_at IS NOT NULL THEN
         DELETE FROM postrider.webhook_retries WHERE destination_id = NEW.id;
+        GET DIAGNOSTICS given_up = ROW_COUNT;
+        -- For whoever deletes and tells of it, until the transaction ends. Counted before or after it would be another
+        -- number: workers write retries meanwhile.
+        PERFORM set_config('postrider.given_up', given_up::text, true);
         UPDATE postrider.webhook_dead_letters SET archived_at = clock_timestamp()
         WHERE destination_id = NEW.id AND archived_at IS NULL AND NOT is_critical;
     ELSE
@@ -8200,22 +8206,30 @@ RETURNING jsonb_build_object('id', e.id, 'name', e.name, 'is_active', e.is_activ
 
     /// `EndpointDelete`; rows: 0..1
     /// - params: $1 {"id": uuid} jsonb
-    /// - index: webhook_destinations_public_id_key
+    /// - index: webhook_destinations_public_id_key, webhook_dead_letters_destination_idx
+    /// - Retries that went with it are counted by webhook_destination_switched, whose trigger ran before RETURNING.
     static let endpointDelete = Statement(
         name: "EndpointDelete",
         sql: #"""
-DELETE FROM postrider.webhook_endpoints WHERE id = ($1::jsonb ->> 'id')::uuid
-RETURNING jsonb_build_object('id', id, 'name', name)::text
+DELETE FROM postrider.webhook_endpoints AS e WHERE e.id = ($1::jsonb ->> 'id')::uuid
+RETURNING jsonb_build_object('id', e.id, 'name', e.name,
+    'given_up', nullif(current_setting('postrider.given_up', true), '')::bigint,
+    'dead_letters', (SELECT count(*) FROM postrider.webhook_dead_letters AS l
+                     WHERE l.destination_id = e.destination_id AND l.archived_at IS NULL))::text
 """#)
 
     /// `WorkflowDelete`; rows: 0..1
     /// - params: $1 {"id": uuid} jsonb
-    /// - index: webhook_destinations_public_id_key
+    /// - index: webhook_destinations_public_id_key, webhook_dead_letters_destination_idx
+    /// - Retries that went with it are counted by webhook_destination_switched, whose trigger ran before RETURNING.
     static let workflowDelete = Statement(
         name: "WorkflowDelete",
         sql: #"""
-DELETE FROM postrider.n8n_workflows WHERE id = ($1::jsonb ->> 'id')::uuid
-RETURNING jsonb_build_object('id', id, 'name', name)::text
+DELETE FROM postrider.n8n_workflows AS e WHERE e.id = ($1::jsonb ->> 'id')::uuid
+RETURNING jsonb_build_object('id', e.id, 'name', e.name,
+    'given_up', nullif(current_setting('postrider.given_up', true), '')::bigint,
+    'dead_letters', (SELECT count(*) FROM postrider.webhook_dead_letters AS l
+                     WHERE l.destination_id = e.destination_id AND l.archived_at IS NULL))::text
 """#)
 
     /// `SecretRotate`; rows: 1, with the new secret

@@ -1,6 +1,7 @@
 // The subcommands that `postrider endpoints` and `postrider n8n` have in common.
 
 internal import ArgumentParser
+internal import Outbox
 
 /// A group of commands for one kind of destination.
 protocol DestinationGroup {
@@ -65,15 +66,33 @@ struct EnableDestination<Group: DestinationGroup>: AsyncParsableCommand {
 struct DeleteDestination<Group: DestinationGroup>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
-            commandName: "delete", abstract: "Delete \(Group.kind.help.anyOne); what waits for it is given up.")
+            commandName: "delete", abstract: "Delete \(Group.kind.help.anyOne); what waits for it is given up.",
+            discussion: """
+                Tells how many deliveries were given up that waited for another attempt or for their turn, and how many dead \
+                letters cannot be sent again any more. What a worker holds at that moment may still be sent.
+                """)
     }
     @OptionGroup var chosen: ChosenDestination<Group>
+    @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await Session.with { session in
             let id = try await Group.kind.find(chosen.name, session)["id"]
-            for record in try await session.run(Group.kind.delete, ["id": id]) { print(record["id"]) }
+            for record in try await session.run(Group.kind.delete, ["id": id]) {
+                print(output.json ? record.text : record["id"])
+                Self.tellLoss(record)
+            }
         }
+    }
+
+    private static func tellLoss(_ record: Record) {
+        let waited = Int(record.number("given_up") ?? 0)
+        let dead = Int(record.number("dead_letters") ?? 0)
+        if waited > 0 {
+            let text = Plural.text(waited, "delivery that waited is", "deliveries that waited are")
+            Session.remark("\(text) given up")
+        }
+        if dead > 0 { Session.remark("\(Plural.text(dead, "dead letter")) cannot be sent again any more") }
     }
 }
 
