@@ -152,7 +152,7 @@ import Testing
         let environment = ["POSTRIDER_SECRET_KEYS": new]
         let rotated = try postrider(["keys", "rotate"], database: database, environment: environment)
         #expect(rotated.status == 1)
-        #expect(rotated.errors.contains("1 are sealed with key 'lost', which is not in POSTRIDER_SECRET_KEYS"))
+        #expect(rotated.errors.contains("1 is sealed with key 'lost', which is not in POSTRIDER_SECRET_KEYS"))
         // One that has expired still signs, and needs its key; one that expired behind a newer secret needs none.
         _ = try await connection.script("UPDATE postrider.webhook_secrets SET expires_at = now() WHERE destination_id = 1", name: "expire")
         #expect(try postrider(["keys", "rotate"], database: database, environment: environment).status == 1)
@@ -170,9 +170,9 @@ import Testing
         #expect(try create("a", [], database, keys: k1).status == 0)
         #expect(try create("b", [], database, keys: k2).status == 0)
         let cases: [(String?, String)] = [
-            (nil, "1 secrets are sealed with key 'k1', which is not in POSTRIDER_SECRET_KEYS; 1 secrets are sealed with key 'k2'"),
-            (k1, "1 secrets are sealed with key 'k2', which is not in POSTRIDER_SECRET_KEYS"),
-            ("\(k1),\(impostor)", "key 'k2' opens none of the 1 secrets sealed under its name: it is another key"),
+            (nil, "1 secret is sealed with key 'k1', which is not in POSTRIDER_SECRET_KEYS; 1 secret is sealed with key 'k2'"),
+            (k1, "1 secret is sealed with key 'k2', which is not in POSTRIDER_SECRET_KEYS"),
+            ("\(k1),\(impostor)", "key 'k2' opens nothing of what is sealed under its name (1 secret): it is another key"),
         ]
         for (keys, reason) in cases {
             var environment: [String: String] = [:]
@@ -198,12 +198,12 @@ import Testing
         }
         #expect(try doctor(nil).contains("ok    secrets: none"))
         #expect(try create("a", [], database, keys: nil).status == 0)
-        #expect(try doctor(nil).contains("warn  secrets: 1 stand readable in the database → postrider keys generate"))
-        #expect(try doctor(k1).contains("warn  secrets: 1 stand readable in the database → postrider keys rotate"))
+        #expect(try doctor(nil).contains("warn  secrets: 1 stands readable in the database → postrider keys generate"))
+        #expect(try doctor(k1).contains("warn  secrets: 1 stands readable in the database → postrider keys rotate"))
         #expect(try postrider(["keys", "rotate"], database: database, environment: ["POSTRIDER_SECRET_KEYS": k1]).status == 0)
         #expect(try doctor(k1).contains("ok    secrets: 1 sealed with key 'k1'"))
         #expect(try doctor("\(k2),\(k1)").contains("1 sealed with key 'k1' (keys rotate moves them to the first)"))
-        #expect(try doctor(k2).contains("warn  secrets: 1 are sealed with key 'k1', which is not among the keys here"))
+        #expect(try doctor(k2).contains("warn  secrets: 1 is sealed with key 'k1', which is not among the keys here"))
     }
 
     @Test func secretsThatLookSealedAreRefused() async throws {

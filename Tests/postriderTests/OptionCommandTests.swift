@@ -96,7 +96,7 @@ import Testing
         await connection.close()
         let listed = try postrider(["order", "list", "--blocked", "--json"], database: database)
         #expect(listed.text.contains(event) && listed.text.contains(#""state": "blocked""#), "\(listed)")
-        #expect(try postrider(["doctor"], database: database).output.contains("1 are blocked"))
+        #expect(try postrider(["doctor"], database: database).output.contains("1 is blocked"))
         #expect(try postrider(["order", "skip", "nobody", "k"], database: database).status == 3)
         #expect(try postrider(["order", "skip", "billing", "other"], database: database).status != 0)
         #expect(try postrider(["order", "skip", "billing", "k"], database: database).text == event)

@@ -43,14 +43,14 @@ import Testing
         #expect(try postrider(["profiles", "list", "--json"], database: database).text.split(separator: "\n").count == 12)
 
         let planned = try postrider(["profiles", "update", "own", "--prefix", "v1=", "--dry-run"], database: database)
-        #expect(planned.text == "1 destinations use profile own")
+        #expect(planned.text == "1 destination uses profile own")
         let changed = try postrider(["profiles", "update", "own", "--prefix", "v1=", "--purpose", ""], database: database)
-        #expect(changed.status == 0 && changed.errors.contains("1 destinations send in the new form"), "\(changed.errors)")
+        #expect(changed.status == 0 && changed.errors.contains("1 destination sends in the new form"), "\(changed.errors)")
         let shown = try Profile(parsing: Array(postrider(["profiles", "show", "own"], database: database).output.utf8))
         #expect(shown.signature?.prefix == "v1=" && shown.purpose == nil && shown.envelope == Self.envelope)
 
         let refused = try postrider(["profiles", "remove", "own"], database: database)
-        #expect(refused.status == 1 && refused.errors.contains("used by 1 destinations"))
+        #expect(refused.status == 1 && refused.errors.contains("used by 1 destination:"))
         let moved = try postrider(["endpoints", "update", "e", "--profile", "fenix"], database: database)
         #expect(moved.status == 0 && moved.errors.isEmpty, "\(moved.errors)")
         #expect(try postrider(["profiles", "remove", "own"], database: database).text == "own")

@@ -236,7 +236,7 @@ import Testing
             UPDATE postrider.webhook_replays SET driven_at = now() - interval '1 hour'
             """, name: "a driver that was killed")
         #expect(try past.run("replay", "list").output.contains("running, driven by nobody"))
-        #expect(try past.run("doctor").output.contains("warn  replays: 1 run and nobody drives them"))
+        #expect(try past.run("doctor").output.contains("warn  replays: 1 runs and nobody drives it"))
         #expect(try past.run("replay", "pause", "1").text == "replay 1 is paused: 5 of 20 deliveries scheduled")
         #expect(try past.run("doctor").output.contains("ok    replays"))
         let resumed = try past.run("replay", "resume", "1", "--rate", "500/s")
@@ -318,7 +318,7 @@ import Testing
         #expect(inactive.text == "3 deliveries would be sent, in about 1 s" && inactive.errors.contains("billing is inactive"))
 
         let archived = try past.run("dead-letters", "archive", "--endpoint", "billing", "--yes")
-        #expect(archived.text == "2 dead letters archived" && archived.errors.contains("1 critical ones are left alone"))
+        #expect(archived.text == "2 dead letters archived" && archived.errors.contains("1 critical one is left alone"))
         #expect(try past.run("dead-letters", "list", "--json").output.split(separator: "\n").count == 1)
         #expect(try past.run("dead-letters", "list", "--archived", "--json").output.split(separator: "\n").count == 2)
         #expect(try past.run("dead-letters", "replay", "--critical").text == "1 delivery scheduled")

@@ -5436,7 +5436,8 @@ BEGIN
         SELECT count(*) INTO users FROM postrider.webhook_destinations
         WHERE profile = OLD.name AND deleted_at IS NULL;
         IF users > 0 THEN
-            RAISE EXCEPTION 'profile % is used by % destinations', OLD.name, users
+            RAISE EXCEPTION 'profile % is used by % %', OLD.name, users,
+                CASE users WHEN 1 THEN 'destination' ELSE 'destinations' END
                 USING ERRCODE = 'object_in_use', HINT = 'Give them another profile first.';
         ELSIF TG_OP = 'DELETE' THEN
             RETURN OLD;

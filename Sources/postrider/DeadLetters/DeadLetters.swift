@@ -115,7 +115,10 @@ struct DeadLetters: AsyncParsableCommand {
                 let plan = try await archive(wanted, dryRun: true, session)
                 let planned = Int(plan.number("count") ?? 0)
                 let left = Int(plan.number("critical_left") ?? 0)
-                if left > 0 { Session.remark("\(left) critical ones are left alone: add --critical") }
+                if left > 0 {
+                    let text = Plural.text(left, "critical one is", "critical ones are")
+                    Session.remark("\(text) left alone: add --critical")
+                }
                 if let id, planned == 0 { throw CommandFailure.notFound("there is no dead letter \(id) to archive") }
                 if dryRun || planned == 0 { return tell(plan, planned, "would be archived") }
                 guard planned == 1 || yes || Session.confirms("Archive \(planned) dead letters?") else {
@@ -135,7 +138,7 @@ struct DeadLetters: AsyncParsableCommand {
         }
 
         private func tell(_ record: Record, _ count: Int, _ what: String) {
-            print(output.json ? record.text : "\(count) dead letter\(count == 1 ? "" : "s") \(what)")
+            print(output.json ? record.text : "\(Plural.text(count, "dead letter")) \(what)")
         }
     }
 }

@@ -15,7 +15,7 @@ struct Explanation {
             "delivery: \(letter["id"])",
             "event: \(event)\(organization)",
             "endpoint: \(letter["endpoint"])",
-            "dead since: \(letter["dead_at"]), after \(letter["attempts"]) attempts\(replays)",
+            "dead since: \(letter["dead_at"]), after \(attempts)\(replays)",
         ] + (letter.isTrue("is_critical") ? ["critical: yes, \(reason)"] : [])
             + (letter["archived_at"].isEmpty ? [] : ["archived: since \(letter["archived_at"])"]) + [
                 "what happened: \(letter["failure"]): \(meaning)",
@@ -37,9 +37,11 @@ struct Explanation {
 
     private var advice: String { failure?.advice ?? "Read the message of the last attempt." }
 
+    private var attempts: String { Plural.text(Int(letter.number("attempts") ?? 0), "attempt") }
+
     private var replays: String {
         let count = Int(letter.number("replays") ?? 0)
-        return count == 0 ? "" : "; sent again \(count) time\(count == 1 ? "" : "s") in vain"
+        return count == 0 ? "" : "; sent again \(Plural.text(count, "time")) in vain"
     }
 
     private var reason: String {
@@ -70,6 +72,6 @@ struct Explanation {
     private var lately: String {
         let (delivered, failed) = (letter.number("delivered_lately") ?? 0, letter.number("failed_lately") ?? 0)
         if delivered + failed == 0 { return "; of events of the last hour nothing was sent to it" }
-        return "; of events of the last hour \(Int(delivered)) attempts delivered, \(Int(failed)) failed"
+        return "; of events of the last hour \(Plural.text(Int(delivered), "attempt")) delivered, \(Int(failed)) failed"
     }
 }

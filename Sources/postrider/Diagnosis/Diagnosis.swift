@@ -69,9 +69,9 @@ struct Diagnosis {
         let weeks = Int(record.number("weeks_ahead") ?? 0)
         return weeks < 2
             ? Finding(
-                .warn, "partitions", "made \(weeks) weeks ahead",
+                .warn, "partitions", "made \(Plural.text(weeks, "week")) ahead",
                 "run a worker, or SELECT postrider.ensure_partitions()")
-            : Finding(.ok, "partitions", "made \(weeks) weeks ahead")
+            : Finding(.ok, "partitions", "made \(Plural.text(weeks, "week")) ahead")
     }
 
     /// What is to go must go: an age that nobody enforces is a promise broken in silence.
@@ -105,7 +105,8 @@ struct Diagnosis {
         return blocked == 0
             ? Finding(.ok, "ordering keys", "none is blocked")
             : Finding(
-                .warn, "ordering keys", "\(blocked) are blocked by a dead letter", "postrider order list --blocked")
+                .warn, "ordering keys", Plural.text(blocked, "is", "are") + " blocked by a dead letter",
+                "postrider order list --blocked")
     }
 
     private func deadLetters() -> Finding {
@@ -122,7 +123,8 @@ struct Diagnosis {
         let left = Int(record.number("replays_left") ?? 0)
         return left > 0
             ? Finding(
-                .warn, "replays", "\(left) run and nobody drives them", "postrider replay list, and replay resume")
+                .warn, "replays", Plural.text(left, "runs and nobody drives it", "run and nobody drives them"),
+                "postrider replay list, and replay resume")
             : Finding(.ok, "replays", "none is left half-way")
     }
 
@@ -149,7 +151,8 @@ struct Diagnosis {
         if prepared + slots > 0 {
             return Finding(
                 .warn, "snapshots",
-                "\(prepared) prepared transactions, \(slots) unused replication slots hold back vacuum",
+                "vacuum is held back by \(Plural.text(prepared, "prepared transaction")), "
+                    + Plural.text(slots, "unused replication slot"),
                 "sql/audits/14_xmin_holders.sql")
         }
         return record.isTrue("sees_sessions")
@@ -161,9 +164,13 @@ struct Diagnosis {
 
     private func plainHTTP() -> Finding {
         let count = Int(record.number("plain_http") ?? 0)
-        guard count > 0, !settings.worker.allowsHTTP else { return Finding(.ok, "plain http", "\(count) destinations") }
+        guard count > 0, !settings.worker.allowsHTTP else {
+            return Finding(.ok, "plain http", Plural.text(count, "destination"))
+        }
         return Finding(
-            .warn, "plain http", "\(count) active destinations have http URLs, which are refused",
+            .warn, "plain http",
+            Plural.text(count, "active destination has an http URL", "active destinations have http URLs")
+                + ": refused",
             "POSTRIDER_ALLOW_HTTP=true, or https URLs")
     }
 
@@ -251,7 +258,8 @@ struct Diagnosis {
             : missing.map {
                 Finding(
                     .warn, "payload keys",
-                    "\($0["payloads"]) payloads are sealed with key '\($0["name"])', which is not among the keys here",
+                    Plural.text(Int($0.number("payloads") ?? 0), "payload is", "payloads are")
+                        + " sealed with key '\($0["name"])', which is not among the keys here",
                     "POSTRIDER_SECRET_KEYS with that key, here and for every worker, while sealed-types keys names it")
             }
     }

@@ -100,11 +100,12 @@ struct Keys: AsyncParsableCommand {
             let faults = rest.filter { $0.secrets + $0.headers + $0.settings > 0 }.map { use in
                 let count = use.secrets + use.headers + use.settings
                 return switch use.key {
-                case nil: "\(count) stand readable still: run it again"
+                case nil: Plural.text(count, "stands", "stand") + " readable still: run it again"
                 case let name? where keys.contains(name):
-                    "\(count) do not open with key '\(name)': altered, copied, or another key"
+                    Plural.text(count, "does", "do") + " not open with key '\(name)': altered, copied, or another key"
                 case let name?:
-                    "\(count) are sealed with key '\(name)', which is not in POSTRIDER_SECRET_KEYS"
+                    Plural.text(count, "is", "are")
+                        + " sealed with key '\(name)', which is not in POSTRIDER_SECRET_KEYS"
                 }
             }
             if !faults.isEmpty { throw CommandFailure.failed(faults.joined(separator: "; ")) }

@@ -15,13 +15,14 @@ enum SecretFindings {
         if plain > 0 {
             findings.append(
                 Finding(
-                    .warn, "secrets", "\(plain) stand readable in the database",
+                    .warn, "secrets", Plural.text(plain, "stands", "stand") + " readable in the database",
                     ring == nil ? "postrider keys generate, POSTRIDER_SECRET_KEYS" : "postrider keys rotate"))
         }
         for (key, count) in missing {
             findings.append(
                 Finding(
-                    .warn, "secrets", "\(count) are sealed with key '\(key)', which is not among the keys here",
+                    .warn, "secrets",
+                    Plural.text(count, "is", "are") + " sealed with key '\(key)', which is not among the keys here",
                     "POSTRIDER_SECRET_KEYS with that key, here and for every worker"))
         }
         guard findings.isEmpty else { return findings }

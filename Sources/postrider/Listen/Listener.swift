@@ -2,6 +2,7 @@
 
 internal import FoundationEssentials
 internal import Glibc
+internal import Outbox
 internal import Synchronization
 
 /// Counts of what has arrived.
@@ -15,7 +16,7 @@ struct ListenTotals: Sendable, Equatable {
     var line: String {
         let words = ["ok", "bad", "none", "unchecked"].compactMap { word in signatures[word].map { "\(word) \($0)" } }
         let checked = words.isEmpty ? "" : "; signatures: \(words.joined(separator: ", "))"
-        return "\(requests) requests\(checked); repeated ids: \(repeats)"
+        return "\(Plural.text(requests, "request"))\(checked); repeated ids: \(repeats)"
     }
 
     /// The same as a JSON object.

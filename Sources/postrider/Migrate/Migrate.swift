@@ -1,6 +1,7 @@
 // `postrider migrate`.
 
 internal import ArgumentParser
+internal import Outbox
 internal import OutboxStore
 internal import Postgres
 
@@ -57,7 +58,8 @@ struct Migrate: AsyncParsableCommand {
                 }
                 if undone.contains(where: { $0.version == 1 }) { try await tellLoss(session) }
                 for migration in undone { Session.remark(Self.heading(of: migration)) }
-                guard undone.isEmpty || yes || Session.confirms("Undo \(undone.count) migrations?") else {
+                let what = Plural.text(undone.count, "migration")
+                guard undone.isEmpty || yes || Session.confirms("Undo \(what)?") else {
                     throw CommandFailure.failed("not undone: add --yes")
                 }
                 try await migrator.down(to: to) { print("undone \($0.version) \($0.name)") }
@@ -79,7 +81,10 @@ struct Migrate: AsyncParsableCommand {
                        (SELECT count(*) FROM postrider.webhook_destinations WHERE deleted_at IS NULL)
                 """, name: "MigrateLoss")
             guard let row = rows.last?.first else { return }
-            Session.remark("this removes \(row.text(0) ?? "?") events and \(row.text(1) ?? "?") destinations for good")
+            func count(_ column: Int, _ noun: String) -> String {
+                Plural.text(row.text(column).flatMap { Int($0) } ?? 0, noun)
+            }
+            Session.remark("this removes \(count(0, "event")) and \(count(1, "destination")) for good")
         }
     }
 

@@ -1,6 +1,7 @@
 // `postrider denied-columns`.
 
 internal import ArgumentParser
+internal import Outbox
 internal import OutboxStore
 
 /// Columns that attachments never send.
@@ -67,10 +68,14 @@ struct DeniedColumns: AsyncParsableCommand {
         }
     }
 
+    private static func rebuilt(_ record: Record) -> String {
+        Plural.text(Int(record.number("rebuilt") ?? 0), "attachment") + " rebuilt"
+    }
+
     private static func change(_ request: AdminRequest, _ options: Options, _ output: OutputOptions) async throws {
         try await Session.with { session in
             for record in try await session.run(request, options.document) {
-                print(output.json ? record.text : "\(record["rebuilt"]) attachments rebuilt")
+                print(output.json ? record.text : Self.rebuilt(record))
             }
         }
     }

@@ -1,6 +1,7 @@
 // `postrider forget-user`.
 
 internal import ArgumentParser
+internal import Outbox
 internal import OutboxStore
 internal import Postgres
 
@@ -33,7 +34,7 @@ struct ForgetUser: AsyncParsableCommand {
         try await Session.with { session in
             guard let plan = try await session.run(.forgetPlan, person).first else { return }
             if dryRun { return tell(plan, "would be") }
-            let question = "Erase the payloads of \(plan["events"]) events for good?"
+            let question = "Erase the payloads of \(Self.count(plan, "events", "event")) for good?"
             guard yes || Session.confirms(question) else { throw CommandFailure.failed("nothing erased: add --yes") }
             guard let begun = try await session.run(.forgetUser, person).first,
                 let erasure = begun.number("erasure_id").map(Int.init)
@@ -69,7 +70,8 @@ struct ForgetUser: AsyncParsableCommand {
         do {
             guard let batch = try await session.run(.erasureGoOn, ["erasure": erasure]).first else { return "" }
             if !batch["reached"].isEmpty {
-                Session.remark("looked back to \(batch["reached"]), \(batch["events"]) more events erased")
+                let erased = Self.count(batch, "events", "more event")
+                Session.remark("looked back to \(batch["reached"]), \(erased) erased")
             }
             return batch["state"]
         } catch let error as PostgresError where error.sqlState == "55P03" {
@@ -80,7 +82,13 @@ struct ForgetUser: AsyncParsableCommand {
     private func tell(_ record: Record, _ verb: String) {
         if output.json { return print(record.text) }
         let (erased, dropped) = verb.isEmpty ? ("erased", "dropped") : ("\(verb) erased", "\(verb) dropped")
-        print("\(record["events"]) payloads and the answers of \(record["attempts"]) attempts \(erased)")
-        print("\(record["dropped"]) deliveries \(dropped)")
+        let answers = Self.count(record, "attempts", "attempt")
+        print("\(Self.count(record, "events", "payload")) and the answers of \(answers) \(erased)")
+        print("\(Self.count(record, "dropped", "delivery", "deliveries")) \(dropped)")
+    }
+
+    /// A member with what it counts.
+    private static func count(_ record: Record, _ member: String, _ one: String, _ many: String? = nil) -> String {
+        Plural.text(Int(record.number(member) ?? 0), one, many)
     }
 }

@@ -119,9 +119,14 @@ extension Profiles {
                 let after = try options.profile(profile, before: before)
                 let known = try await session.run(.profileList).first { $0["name"] == profile }
                 let users = Int(known?.number("destinations") ?? 0)
-                if dryRun { return print("\(users) destinations use profile \(profile)") }
+                if dryRun {
+                    return print(Plural.text(users, "destination uses", "destinations use") + " profile \(profile)")
+                }
                 for record in try await session.run(.profileUpdate, after.document) { print(record["name"]) }
-                if users > 0 { Session.remark("\(users) destinations send in the new form from now on") }
+                if users > 0 {
+                    let text = Plural.text(users, "destination sends", "destinations send")
+                    Session.remark("\(text) in the new form from now on")
+                }
                 if users > 0, let before, before.secretForm != after.secretForm {
                     Session.remark(
                         "note: their secrets are read in another form too: rotate-secret for each. "

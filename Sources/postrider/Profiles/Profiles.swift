@@ -61,7 +61,7 @@ struct Profiles: AsyncParsableCommand {
                 let users = Int(known?.number("destinations") ?? 0)
                 guard users == 0 else {
                     throw CommandFailure.failed(
-                        "profile \(profile) is used by \(users) destinations: give them another one first")
+                        "profile \(profile) is used by \(Plural.text(users, "destination")): give another one first")
                 }
                 guard try await !session.run(.profileDelete, ["name": profile]).isEmpty else {
                     throw CommandFailure.notFound("there is no profile \(profile.debugDescription)")

@@ -179,6 +179,7 @@ struct Replay: AsyncParsableCommand {
         print(
             json
                 ? record.text
-                : "replay \(id) is \(state): \(record["scheduled"]) of \(record["planned"]) deliveries scheduled")
+                : "replay \(id) is \(state): \(record["scheduled"]) of "
+                    + "\(ReplayOrder.deliveries(Int(record.number("planned") ?? 0))) scheduled")
     }
 }

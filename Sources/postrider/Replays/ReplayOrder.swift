@@ -1,5 +1,6 @@
 // From criteria to a replay that runs: count, ask, store, drive. Used by the commands that begin one.
 
+internal import Outbox
 internal import OutboxStore
 
 /// What somebody wants sent again.
@@ -64,5 +65,5 @@ struct ReplayOrder {
     private func seconds(_ planned: Int) -> Double { Double(planned) / options.rate.perSecond }
 
     /// A count with its noun.
-    static func deliveries(_ count: Int) -> String { "\(count) \(count == 1 ? "delivery" : "deliveries")" }
+    static func deliveries(_ count: Int) -> String { Plural.text(count, "delivery", "deliveries") }
 }

@@ -1,6 +1,7 @@
 // What people are told of secrets whose date is near or past. Used by `doctor`, `endpoints list` and `n8n list`.
 
 internal import FoundationEssentials
+internal import Outbox
 
 /// Judges the dates of secrets. A secret signs on after its date, so that nothing goes out unsigned.
 enum SecretExpiry {
@@ -13,7 +14,8 @@ enum SecretExpiry {
         guard !near.isEmpty else {
             let text =
                 records.isEmpty
-                ? "no secret has a date" : "\(records.count) have a date, the next is \(records[0]["expires_at"])"
+                ? "no secret has a date"
+                : Plural.text(records.count, "has", "have") + " a date, the next is \(records[0]["expires_at"])"
             return [Finding(.ok, "secret expiry", text)]
         }
         var findings = near.prefix(10).map { record in

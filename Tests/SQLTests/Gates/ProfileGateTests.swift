@@ -116,7 +116,7 @@ import Testing
             try await db.run(endpoint("own"))
             #expect(try await db.refusal("UPDATE postrider.webhook_endpoints SET profile = 'none'").sqlState == "22023")
             let used = try await db.refusal("DELETE FROM postrider.webhook_profiles")
-            #expect(used.sqlState == "55006" && used.message == "profile own is used by 1 destinations")
+            #expect(used.sqlState == "55006" && used.message == "profile own is used by 1 destination")
             #expect(try await db.refusal("UPDATE postrider.webhook_profiles SET name = 'other'").sqlState == "55006")
             try await db.run("UPDATE postrider.webhook_profiles SET prefix = 'v1='")
             // A destination that was deleted uses none.
