@@ -68,6 +68,16 @@ extension Scenarios {
             try await deliverTheRest(outpost, answers)
         }
 
+        /// What is misspelled has its default.
+        @Test func namesThatAreNoSettingsStandInTheLog() async throws {
+            let outpost = try await Outpost()
+            let worker = try WorkerProcess(outpost, environment: ["POSTRIDER_SHUTDOWN_GRASE": "marker"])
+            try await eventually("the worker to start") { try hasSaid("worker started", worker) }
+            #expect(try hasSaid("POSTRIDER_SHUTDOWN_GRASE (POSTRIDER_SHUTDOWN_GRACE?)", worker))
+            #expect(try !hasSaid("marker", worker))
+            #expect(worker.stop() == 0)
+        }
+
         /// Sessions end and the server is there: what the worker holds is given back, and nobody has to rescue it.
         @Test func lostSessionsAreNoServerThatIsAway() async throws {
             let (worker, outpost, _, answers) = try await busyWorker(["POSTRIDER_SHUTDOWN_GRACE": "0s"])

@@ -373,6 +373,8 @@ func postrider(
         for setting in Setting.all {
             #expect(document.contains("| `\(setting.variable)` | \(setting.form) | \(setting.standard) |"))
         }
+        let listed = document.matches(of: /\n\| `([A-Z0-9_]+)` \|/).map { String($0.1) }
+        #expect(listed == Setting.all.map(\.variable))
     }
 
     @Test(arguments: [

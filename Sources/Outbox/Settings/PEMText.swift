@@ -14,8 +14,10 @@ public enum PEMText {
     public static func fault(of text: String, as kind: Kind) -> String? {
         // As bytes: a file of authorities has hundreds of thousands of them.
         let bytes = text.utf8
-        guard bytes.firstRange(of: "-----BEGIN ".utf8) != nil, bytes.firstRange(of: " \(kind.rawValue)-----".utf8) != nil
-        else { return "what should be a \(kind.rawValue.lowercased()) is not one in PEM" }
+        let (begin, end) = ("-----BEGIN ".utf8, " \(kind.rawValue)-----".utf8)
+        guard bytes.firstRange(of: begin) != nil, bytes.firstRange(of: end) != nil else {
+            return "what should be a \(kind.rawValue.lowercased()) is not one in PEM"
+        }
         // OpenSSL would ask for the password on the terminal, and all exchanges would wait for it. A certificate can be
         // encrypted too (RFC 1421 § 4.6.1.1).
         return bytes.firstRange(of: "ENCRYPTED".utf8) == nil

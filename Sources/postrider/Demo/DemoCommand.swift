@@ -27,7 +27,7 @@ struct DemoCommand: AsyncParsableCommand {
     func run() async throws {
         let log = DemoLog()
         let start = ContinuousClock.now
-        let stage = try await DemoStage(settings: Settings.load().database, log: log)
+        let stage = try await DemoStage(settings: Settings.loadForCommand().database, log: log)
         var ending = await play(on: stage)
         if keep, case .played(true) = ending {
             do {

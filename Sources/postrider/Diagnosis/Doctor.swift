@@ -13,7 +13,7 @@ struct Doctor: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let settings = try await Settings.load()
+        let settings = try await Settings.loadForCommand()
         var findings: [Finding] = []
         try await Session.with { session in
             let version = try await Migrator(connection: session.raw).applied().last?.version ?? 0
@@ -25,6 +25,7 @@ struct Doctor: AsyncParsableCommand {
                         version > wanted ? "a newer postrider" : "postrider migrate"))
             }
             findings.append(Finding(.ok, "schema", "version \(version), postrider \(Version.text)"))
+            findings.append(Self.names(settings))
             findings.append(try await Pooling.check(session.raw))
             findings.append(await Hearing.check(settings))
             do {
@@ -55,6 +56,16 @@ struct Doctor: AsyncParsableCommand {
         }
         for finding in findings { print(output.json ? finding.json : finding.line) }
         if findings.contains(where: { $0.level == .fail }) { throw ExitCode(1) }
+    }
+
+    /// Whether everything here that looks like a setting is one.
+    private static func names(_ settings: Settings) -> Finding {
+        let ignored = settings.ignoredNames
+        return ignored.isEmpty
+            ? Finding(.ok, "names of settings", "all are known")
+            : Finding(
+                .warn, "names of settings", "ignored: \(ignored.joined(separator: ", "))",
+                "docs/configuration.md lists all")
     }
 }
 

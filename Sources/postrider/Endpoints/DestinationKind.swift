@@ -125,7 +125,7 @@ struct DestinationKind: Sendable {
 
     /// Sends one signed request from this process, under the rules of workers.
     func test(_ name: String) async throws {
-        let settings = try await Settings.load()
+        let settings = try await Settings.loadForCommand()
         let (id, destination) = try await load(name, settings)
         let exchange = try await DestinationTest.send(to: destination, settings)
         print("\(noun) \(id): \(exchange.summary)")

@@ -59,7 +59,7 @@ struct Endpoints: AsyncParsableCommand, DestinationGroup {
         @OptionGroup var chosen: ChosenDestination<Endpoints>
 
         func run() async throws {
-            let destination = try await DestinationKind.endpoint.load(chosen.name, Settings.load()).destination
+            let destination = try await DestinationKind.endpoint.load(chosen.name, Settings.loadForCommand()).destination
             let keys = destination.secrets.compactMap(\.publicKeyText)
             guard !keys.isEmpty else { throw CommandFailure.notFound("the endpoint has no Ed25519 secret") }
             for key in keys { print(key) }

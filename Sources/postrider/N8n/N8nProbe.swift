@@ -26,7 +26,7 @@ struct N8nProbe: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try await Settings.load()
+        let settings = try await Settings.loadForCommand()
         let targets = try await Session.with { session in
             var records = try await session.run(.workflowList, ["id": workflow])
             if all { records = records.filter { $0.isTrue("is_active") } }

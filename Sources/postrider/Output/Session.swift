@@ -23,7 +23,7 @@ struct Session {
 
     /// Connects, runs, closes.
     static func with<Result>(_ body: (Session) async throws -> Result) async throws -> Result {
-        let settings = try await Settings.load()
+        let settings = try await Settings.loadForCommand()
         var database = settings.database
         database.sessionSettings = SessionSettings.own
         let connection = try await Connection.open(database)

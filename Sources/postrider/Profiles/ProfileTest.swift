@@ -53,7 +53,7 @@ extension Profiles {
         private func send(_ sample: ProfileSample) async throws -> DestinationTest? {
             guard let url else { return nil }
             _ = try DestinationKind.url(url)
-            return try await DestinationTest.send(sample.request, to: sample.destination, Settings.load())
+            return try await DestinationTest.send(sample.request, to: sample.destination, Settings.loadForCommand())
         }
     }
 }

@@ -7,26 +7,30 @@ internal import Outbox
 enum ConfigFile {
     /// The settings of a file: texts, numbers and truth values in objects within objects, the names of which make the key.
     ///
+    /// - Returns: the provider, and the keys that the file has, as ``Setting/key`` writes them.
     /// - Throws: ``CommandFailure`` when the file cannot be read, or holds something else.
-    static func provider(_ path: String) throws -> InMemoryProvider {
+    static func provider(_ path: String) throws -> (provider: InMemoryProvider, keys: [String]) {
         guard let members = try? JSONValue(parsing: FileContents.bytes(path)).members else {
             throw CommandFailure.failed("POSTRIDER_CONFIG_FILE: \(path) cannot be read as JSON")
         }
         var values: [AbsoluteConfigKey: ConfigValue] = [:]
-        try add(members, at: [], to: &values)
-        return InMemoryProvider(name: path, values: values)
+        var keys: [String] = []
+        try add(members, at: [], to: &values, &keys)
+        return (InMemoryProvider(name: path, values: values), keys)
     }
 
     private static func add(
-        _ members: [String: JSONValue], at place: [String], to values: inout [AbsoluteConfigKey: ConfigValue]
+        _ members: [String: JSONValue], at place: [String], to values: inout [AbsoluteConfigKey: ConfigValue],
+        _ keys: inout [String]
     ) throws {
         for (name, value) in members {
             let key = place + [name]
             switch value {
-            case .object(let members): try add(members, at: key, to: &values)
+            case .object(let members): try add(members, at: key, to: &values, &keys)
             case .string, .number, .bool:
                 // The value itself is nowhere told: which ones are secret, the settings know.
                 values[AbsoluteConfigKey(key)] = ConfigValue(.string(value.string ?? value.line), isSecret: true)
+                keys.append(key.joined(separator: "."))
             case .array, .null:
                 throw CommandFailure.failed(
                     "POSTRIDER_CONFIG_FILE: \(key.joined(separator: ".")) is neither text, number nor truth value")

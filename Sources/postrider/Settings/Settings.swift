@@ -5,6 +5,7 @@ internal import FoundationEssentials
 internal import Logging
 internal import OutboxWorker
 internal import Postgres
+internal import Synchronization
 
 /// The settings of this process, checked.
 struct Settings: Sendable {
@@ -12,6 +13,8 @@ struct Settings: Sendable {
     var logLevel = Logger.Level.info
     /// Variables that are exposed and not set: workers warn of them, other commands need them seldom.
     var unsetVariables: [String] = []
+    /// Variables and members of the file that look like settings and are none, each with the setting that may be meant.
+    var ignoredNames: [String] = []
 
     /// Where Postgres is.
     var database: ConnectionSettings { worker.database }
@@ -24,12 +27,30 @@ struct Settings: Sendable {
         var providers: [any ConfigProvider] = [
             EnvironmentVariablesProvider(environmentVariables: environment, secretsSpecifier: secrets)
         ]
+        var keys: [String] = []
         if let path = environment["POSTRIDER_CONFIG_FILE"], !path.isEmpty {
-            providers.append(try ConfigFile.provider(path))
+            let file = try ConfigFile.provider(path)
+            providers.append(file.provider)
+            keys = file.keys
         }
         var reader = SettingReader(ConfigReader(providers: providers), environment)
-        let settings = reader.settings()
+        var settings = reader.settings()
+        settings.ignoredNames = IgnoredNames.all(
+            environment: environment, keys: keys, exposed: settings.worker.grants.variables.keys)
         guard reader.faults.isEmpty else { throw CommandFailure.failed(reader.faults.joined(separator: "; ")) }
         return settings
     }
+
+    /// Reads them for a command, and tells on standard error, once in the life of the process, which names are ignored.
+    ///
+    /// - Throws: ``CommandFailure`` that names every setting that is wrong, at once.
+    static func loadForCommand() async throws -> Settings {
+        let settings = try await load()
+        if !settings.ignoredNames.isEmpty, !hasTold.exchange(true, ordering: .relaxed) {
+            Session.remark("note: no such settings, ignored: \(settings.ignoredNames.joined(separator: ", "))")
+        }
+        return settings
+    }
+
+    private static let hasTold = Atomic(false)
 }

@@ -25,6 +25,11 @@ struct WorkerCommand: AsyncParsableCommand {
         try await checkSchema(settings)
         var logger = Logger(label: "postrider", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = settings.logLevel
+        if !settings.ignoredNames.isEmpty {
+            logger.warning(
+                "there are no such settings, which are ignored",
+                metadata: ["names": "\(settings.ignoredNames.joined(separator: ", "))"])
+        }
         if !settings.unsetVariables.isEmpty {
             logger.warning(
                 "exposed variables are not set: destinations that name them wait",
