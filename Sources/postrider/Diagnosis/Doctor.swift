@@ -98,7 +98,7 @@ struct Finding {
 
     /// One line for machines.
     var json: String {
-        ["level": level.rawValue, "check": check, "text": text, "cure": cure ?? ""].json.line
+        Record(["level": level.rawValue, "check": check, "text": text, "cure": cure]).text
     }
 }
 

@@ -50,6 +50,7 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
     @Flag(help: "Events of all organizations again.") var allOrganizations = false
     @Flag(help: "Events of all users again.") var allUsers = false
     @Flag(help: "No request headers of its own any more.") var noHeaders = false
+    @OptionGroup var output: OutputOptions
 
     /// Adds the columns that were given.
     ///
@@ -75,15 +76,17 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
     /// Changes the destination and prints its id.
     ///
     /// - Parameter before: what is to be said about the destination as it is.
+    /// - Throws: `ValidationError` when nothing is to change.
     func update(
         _ columns: Document, before: (Record, Session) async throws -> Void = { _, _ in }
     ) async throws {
+        if columns.isEmpty { throw ValidationError("say what to change") }
         try await Session.with { session in
             let found = try await Group.kind.find(chosen.name, session)
             try await DestinationHeaders.check(columns, of: found, session)
             try await before(found, session)
             for record in try await SecretWriter(session).update(Group.kind.update, columns, of: found) {
-                print(record["id"])
+                print(output.json ? record.text : record["id"])
             }
         }
     }

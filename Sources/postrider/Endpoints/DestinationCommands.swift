@@ -32,9 +32,11 @@ struct ListDestinations<Group: DestinationGroup>: AsyncParsableCommand {
 /// `show`.
 struct ShowDestination<Group: DestinationGroup>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
-        CommandConfiguration(commandName: "show", abstract: "Show one \(Group.kind.help.one) as JSON.")
+        CommandConfiguration(
+            commandName: "show", abstract: "Show one \(Group.kind.help.one) as JSON, with --json or without.")
     }
     @OptionGroup var chosen: ChosenDestination<Group>
+    @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await Session.with { session in print(try await Group.kind.find(chosen.name, session).text) }
@@ -47,8 +49,9 @@ struct DisableDestination<Group: DestinationGroup>: AsyncParsableCommand {
         CommandConfiguration(commandName: "disable", abstract: "Send nothing more; deliveries wait.")
     }
     @OptionGroup var chosen: ChosenDestination<Group>
+    @OptionGroup var output: OutputOptions
 
-    func run() async throws { try await Group.kind.setActive(chosen.name, false) }
+    func run() async throws { try await Group.kind.setActive(chosen.name, false, json: output.json) }
 }
 
 /// `enable`.
@@ -58,8 +61,9 @@ struct EnableDestination<Group: DestinationGroup>: AsyncParsableCommand {
             commandName: "enable", abstract: "Send again: what waited, oldest first, beside new events.")
     }
     @OptionGroup var chosen: ChosenDestination<Group>
+    @OptionGroup var output: OutputOptions
 
-    func run() async throws { try await Group.kind.setActive(chosen.name, true) }
+    func run() async throws { try await Group.kind.setActive(chosen.name, true, json: output.json) }
 }
 
 /// `delete`.

@@ -115,11 +115,12 @@ struct DestinationKind: Sendable {
     }
 
     /// Switches a destination on or off.
-    func setActive(_ name: String, _ isActive: Bool) async throws {
+    func setActive(_ name: String, _ isActive: Bool, json: Bool) async throws {
         try await Session.with { session in
             let id = try await find(name, session)["id"]
-            _ = try await session.run(update, ["id": id, "is_active": isActive])
-            print(id)
+            for record in try await session.run(update, ["id": id, "is_active": isActive]) {
+                print(json ? record.text : record["id"])
+            }
         }
     }
 

@@ -11,7 +11,7 @@ struct Endpoints: AsyncParsableCommand, DestinationGroup {
             Create.self, ListDestinations<Self>.self, ShowDestination<Self>.self, Update.self,
             DisableDestination<Self>.self, EnableDestination<Self>.self, DeleteDestination<Self>.self,
             TestDestination<Self>.self, RotateSecret<Self>.self, PublicKey.self, Match.self,
-        ])
+        ], defaultSubcommand: ListDestinations<Self>.self)
     static let kind = DestinationKind.endpoint
 
     /// `postrider endpoints create`.
@@ -59,7 +59,8 @@ struct Endpoints: AsyncParsableCommand, DestinationGroup {
         @OptionGroup var chosen: ChosenDestination<Endpoints>
 
         func run() async throws {
-            let destination = try await DestinationKind.endpoint.load(chosen.name, Settings.loadForCommand()).destination
+            let settings = try await Settings.loadForCommand()
+            let destination = try await DestinationKind.endpoint.load(chosen.name, settings).destination
             let keys = destination.secrets.compactMap(\.publicKeyText)
             guard !keys.isEmpty else { throw CommandFailure.notFound("the endpoint has no Ed25519 secret") }
             for key in keys { print(key) }

@@ -7,7 +7,8 @@ internal import OutboxStore
 /// Ordering keys of destinations with strict order.
 struct Order: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show ordering keys that have work, and skip what blocks one.", subcommands: [List.self, Skip.self])
+        abstract: "Show ordering keys that have work, and skip what blocks one.", subcommands: [List.self, Skip.self],
+        defaultSubcommand: List.self)
 
     /// `postrider order list`.
     struct List: AsyncParsableCommand {
@@ -17,6 +18,8 @@ struct Order: AsyncParsableCommand {
         @Flag(help: "Only keys that a dead letter blocks.") var blocked = false
         @Option(help: "At most so many.") var limit = 100
         @OptionGroup var output: OutputOptions
+
+        func validate() throws { try ListOptions.check(limit: limit) }
 
         func run() async throws {
             try await Session.list(

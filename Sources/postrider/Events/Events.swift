@@ -8,7 +8,12 @@ struct ListOptions: ParsableArguments {
     @Option(help: "How far back: 90m, 24h, 7d.") var since = TimeArgument.day
     @Option(help: "At most so many.") var limit = 50
 
-    func validate() throws {
+    func validate() throws { try Self.check(limit: limit) }
+
+    /// Refuses a number of rows that is none.
+    ///
+    /// - Throws: `ValidationError`.
+    static func check(limit: Int) throws {
         if limit < 1 { throw ValidationError("--limit must be at least 1") }
     }
 }
@@ -26,7 +31,8 @@ enum DeliveryStatus: String, CaseIterable, ExpressibleByArgument {
 /// Events.
 struct Events: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List events, or show one with its deliveries and attempts.", subcommands: [List.self, Show.self])
+        abstract: "List events, or show one with its deliveries and attempts.", subcommands: [List.self, Show.self],
+        defaultSubcommand: List.self)
 
     /// `postrider events list`.
     struct List: AsyncParsableCommand {
@@ -79,7 +85,8 @@ struct Events: AsyncParsableCommand {
 /// Deliveries.
 struct Deliveries: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List deliveries, or show one with its attempts.", subcommands: [List.self, Show.self])
+        abstract: "List deliveries, or show one with its attempts.", subcommands: [List.self, Show.self],
+        defaultSubcommand: List.self)
 
     /// `postrider deliveries list`.
     struct List: AsyncParsableCommand {

@@ -48,23 +48,23 @@ struct ListenCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try plan()
-        // Without a database there is nobody to ask about other names.
-        if let profile, Profile.builtIn[profile] == nil, !ProfileLookup.isPath(profile), !Self.hasDatabase {
-            throw ValidationError(
-                "unknown profile \(profile.debugDescription); one that was added needs DATABASE_URL")
-        }
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
         if headers, !json { throw ValidationError("--headers needs --json") }
     }
 
     func run() async throws {
+        // Without a database there is nobody to ask about other names.
+        if let profile, Profile.builtIn[profile] == nil, !ProfileLookup.isPath(profile), !Self.hasDatabase {
+            throw CommandFailure.notFound(
+                "there is no profile \(profile.debugDescription); one that was added needs DATABASE_URL")
+        }
         let verifier: Verifier
         var expected: Profile?
         if let profile { expected = try await ProfileLookup.profile(profile) }
         do {
             verifier = try Verifier(profile: expected, secrets: secrets())
         } catch let error as SecretError {
-            throw ValidationError(error.description)
+            throw CommandFailure.failed(error.description)
         }
         let listener = Listener(verifier: verifier, plan: try plan(), limit: count, format: format())
         do {
@@ -152,14 +152,14 @@ struct ListenCommand: AsyncParsableCommand {
         var secrets: [String] = []
         for name in secretEnv {
             guard let text = environment[name], !text.isEmpty else {
-                throw ValidationError("environment variable \(name) is not set")
+                throw CommandFailure.failed("there is no environment variable \(name)")
             }
             secrets.append(text)
         }
         for path in secretFile {
             guard let text = FileContents.text(path),
                 let line = text.split(whereSeparator: \.isNewline).first
-            else { throw ValidationError("cannot read a secret from \(path)") }
+            else { throw CommandFailure.failed("cannot read a secret from \(path)") }
             secrets.append(String(line))
         }
         return secrets

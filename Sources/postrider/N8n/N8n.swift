@@ -10,7 +10,7 @@ struct N8n: AsyncParsableCommand, DestinationGroup {
             Create.self, ListDestinations<Self>.self, ShowDestination<Self>.self, Update.self,
             DisableDestination<Self>.self, EnableDestination<Self>.self, DeleteDestination<Self>.self,
             TestDestination<Self>.self, RotateSecret<Self>.self, N8nProbe.self, N8nImport.self,
-        ])
+        ], defaultSubcommand: ListDestinations<Self>.self)
     static let kind = DestinationKind.workflow
 
     /// `postrider n8n create`.

@@ -14,7 +14,7 @@ struct NamedSettings: AsyncParsableCommand {
             A destination with an organization uses that organization's settings and shared ones; one with neither \
             organization nor user uses those without organization. Values are sealed like secrets and never shown.
             """,
-        subcommands: [Set.self, List.self, Remove.self])
+        subcommands: [Set.self, List.self, Remove.self], defaultSubcommand: List.self)
 
     /// `postrider settings set`.
     struct Set: AsyncParsableCommand {
@@ -86,6 +86,7 @@ struct NamedSettings: AsyncParsableCommand {
             abstract: "Remove a setting; deliveries to destinations that name it wait until it is there again.")
         @Argument(help: "Its name.") var name: String
         @Option(help: "Whose it is.") var organization: String?
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in
@@ -94,7 +95,7 @@ struct NamedSettings: AsyncParsableCommand {
                 guard let record = removed.first else {
                     throw CommandFailure.notFound("there is no setting \(name.debugDescription)")
                 }
-                print(record["name"])
+                print(output.json ? record.text : record["name"])
             }
         }
     }

@@ -32,10 +32,13 @@ struct SealedTypes: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Seal payloads of a type, those of the past too; again: look at all of them again.")
         @Argument(help: "A type, or a pattern such as patient.*.") var pattern: String
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in
-                _ = try await session.run(.sealedTypeAdd, ["pattern": pattern])
+                for record in try await session.run(.sealedTypeAdd, ["pattern": pattern]) {
+                    print(output.json ? record.text : record["pattern"])
+                }
                 if session.keys == nil {
                     Session.remark("there are no keys here: workers without POSTRIDER_SECRET_KEYS seal nothing")
                 }
@@ -48,10 +51,13 @@ struct SealedTypes: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Seal no more payloads of a type; what is sealed stays so, and is opened to be sent.")
         @Argument(help: "The type or pattern, as it is listed.") var pattern: String
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in
-                _ = try await session.run(.sealedTypeRemove, ["pattern": pattern])
+                for record in try await session.run(.sealedTypeRemove, ["pattern": pattern]) {
+                    print(output.json ? record.text : record["pattern"])
+                }
             }
         }
     }

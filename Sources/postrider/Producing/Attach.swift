@@ -53,11 +53,13 @@ struct Detach: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "End attachments of a table: postrider.detach.")
     @Argument(help: "The table, with its schema.") var table: String
     @Option(help: "One of them; default all.") var name: String?
+    @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await Session.with { session in
-            let records = try await session.run(.attachmentDelete, ["table": table, "name": name])
-            print("\(records.first?["count"] ?? "0") detached")
+            for record in try await session.run(.attachmentDelete, ["table": table, "name": name]) {
+                print(output.json ? record.text : "\(record["count"]) detached")
+            }
         }
     }
 }

@@ -84,6 +84,7 @@ extension Profiles {
                 """)
         @Argument(help: "Name: a-z 0-9 _ -, the first a letter.") var profile: String
         @OptionGroup var options: ProfileOptions
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             let document = try options.profile(profile, before: nil).document
@@ -91,7 +92,9 @@ extension Profiles {
                 if try await ProfileStore.load(on: session.raw).names.contains(profile) {
                     throw CommandFailure.failed("there is a profile \(profile) already: profiles update changes it")
                 }
-                for record in try await session.run(.profileCreate, document) { print(record["name"]) }
+                for record in try await session.run(.profileCreate, document) {
+                    print(output.json ? record.text : record["name"])
+                }
             }
         }
     }
@@ -104,6 +107,7 @@ extension Profiles {
         @Argument(help: "Name.") var profile: String
         @OptionGroup var options: ProfileOptions
         @Flag(help: "Tell how many destinations use it, and change nothing.") var dryRun = false
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             if Profile.builtIn[profile] != nil {
@@ -120,9 +124,12 @@ extension Profiles {
                 let known = try await session.run(.profileList).first { $0["name"] == profile }
                 let users = Int(known?.number("destinations") ?? 0)
                 if dryRun {
+                    if output.json { return print(Record(["name": profile, "destinations": users]).text) }
                     return print(Plural.text(users, "destination uses", "destinations use") + " profile \(profile)")
                 }
-                for record in try await session.run(.profileUpdate, after.document) { print(record["name"]) }
+                for record in try await session.run(.profileUpdate, after.document) {
+                    print(output.json ? record.text : record["name"])
+                }
                 if users > 0 {
                     let text = Plural.text(users, "destination sends", "destinations send")
                     Session.remark("\(text) in the new form from now on")

@@ -16,7 +16,8 @@ struct Profiles: AsyncParsableCommand {
               postrider profiles add own --file own.json        workers use it from the next delivery on
               postrider endpoints update billing --profile own
             """,
-        subcommands: [List.self, Show.self, Add.self, Update.self, Remove.self, Test.self])
+        subcommands: [List.self, Show.self, Add.self, Update.self, Remove.self, Test.self],
+        defaultSubcommand: List.self)
 
     /// `postrider profiles list`.
     struct List: AsyncParsableCommand {
@@ -53,6 +54,7 @@ struct Profiles: AsyncParsableCommand {
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Remove a profile that no destination uses.")
         @Argument(help: "Name.") var profile: String
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             if Profile.builtIn[profile] != nil { throw CommandFailure.failed("\(profile) is built in") }
@@ -63,10 +65,10 @@ struct Profiles: AsyncParsableCommand {
                     throw CommandFailure.failed(
                         "profile \(profile) is used by \(Plural.text(users, "destination")): give another one first")
                 }
-                guard try await !session.run(.profileDelete, ["name": profile]).isEmpty else {
+                guard let record = try await session.run(.profileDelete, ["name": profile]).first else {
                     throw CommandFailure.notFound("there is no profile \(profile.debugDescription)")
                 }
-                print(profile)
+                print(output.json ? record.text : record["name"])
             }
         }
     }

@@ -59,6 +59,8 @@ struct Replay: AsyncParsableCommand {
         @Option(help: "At most so many.") var limit = 50
         @OptionGroup var output: OutputOptions
 
+        func validate() throws { try ListOptions.check(limit: limit) }
+
         func run() async throws {
             try await Session.with { session in
                 Replay.show(try await session.run(.replayList, ["limit": limit]), json: output.json)
@@ -68,8 +70,9 @@ struct Replay: AsyncParsableCommand {
 
     /// `postrider replay show`.
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show one replay as JSON.")
+        static let configuration = CommandConfiguration(abstract: "Show one replay as JSON, with --json or without.")
         @Argument(help: "The replay's id.") var id: Int64
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in print(try await Replay.find(id, session).text) }

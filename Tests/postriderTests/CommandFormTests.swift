@@ -1,0 +1,60 @@
+// What all commands have in common: groups that stand alone, --json, and what is missing or of the wrong form.
+
+import Foundation
+import TestSupport
+import Testing
+
+@testable import postrider
+
+@Suite struct CommandFormTests {
+    private static let nowhere = "postgres://nobody@127.0.0.1:1/none"
+
+    /// A list asks the database; help would not.
+    @Test(arguments: [
+        "endpoints", "n8n", "settings", "events", "deliveries", "dead-letters", "order", "profiles", "attachments", "denied-columns",
+        "sealed-types", "audit-log",
+    ])
+    func groupAloneLists(group: String) throws {
+        let result = try postrider([group, "--json"], database: Self.nowhere)
+        #expect(result.status == 4 && result.output.isEmpty, "\(result)")
+    }
+
+    @Test(arguments: ["keys", "filters", "transform"]) func groupWithoutListPrintsItsHelp(group: String) throws {
+        let result = try postrider([group], database: Self.nowhere)
+        #expect(result.status == 0 && result.output.contains("USAGE: ") && result.output.contains(group), "\(result)")
+    }
+
+    @Test(arguments: [
+        ["endpoints", "update", "x"], ["n8n", "update", "x"], ["replay", "list", "--limit", "0"], ["order", "list", "--limit=-1"],
+        ["events", "list", "--limit", "0"],
+    ])
+    func whatIsMissingIsToldBeforeTheDatabaseIsAsked(words: [String]) throws {
+        #expect(try postrider(words, database: Self.nowhere).status == 64)
+    }
+
+    @Test(arguments: [(["--profile", "nobody"], 3), (["--secret-env", "NOT_SET_ANYWHERE"], 1), (["--secret-file", "/nowhere"], 1)])
+    func listenEndsWithTheStatusOfOtherCommands(options: [String], status: Int32) throws {
+        let result = try postrider(["listen", "--port", "0"] + options, database: "")
+        #expect(result.status == status && result.errors.hasPrefix("postrider: "), "\(result)")
+    }
+
+    @Test func whatChangesSomethingTellsItAsJSONToo() async throws {
+        let database = try await TestCluster.freshDatabase()
+        func run(_ words: [String]) throws -> Record {
+            let result = try postrider(words + ["--json"], database: database)
+            #expect(result.status == 0, "\(words): \(result)")
+            return try Record(Array(result.text.utf8))
+        }
+        #expect(try postrider(["migrate"], database: database).status == 0)
+        let create = ["endpoints", "create", "--name", "e", "--url", "https://example.com/", "--events", "*"]
+        let id = try run(create)["id"]
+        for words in [["update", "e", "--timeout", "5s"], ["disable", "e"], ["enable", "e"], ["show", "e"], ["delete", "e"]] {
+            #expect(try run(["endpoints"] + words)["id"] == id, "\(words)")
+        }
+        let envelope = ["profiles", "add", "own", "--envelope", "{data}"]
+        for words in [envelope, ["profiles", "update", "own", "--purpose", "x"], ["profiles", "remove", "own"]] {
+            #expect(try run(words)["name"] == "own", "\(words)")
+        }
+        for word in ["add", "remove"] { #expect(try run(["sealed-types", word, "patient.*"])["pattern"] == "patient.*") }
+    }
+}
