@@ -293,6 +293,7 @@ private final class FakeN8n {
                 export, ["--events", "orders=order.created", "--json"] + (organization.map { ["--organization", $0] } ?? []))
             #expect(done.status == 0, "\(done.errors)")
             #expect(try Record(Array(done.text.utf8))["action"] == action, "\(done.output)")
+            #expect(done.text.contains(#""events":["order.created"]"#), "\(done.output)")
             let rows = try await town.connection.query(
                 Statement(name: "test", sql: "SELECT organization_id FROM postrider.webhook_destinations", prepare: false))
             #expect(try rows.map { try $0.stringOrNil(0) } == [stored])

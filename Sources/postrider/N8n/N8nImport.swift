@@ -89,20 +89,21 @@ struct N8nImport: AsyncParsableCommand {
     }
 
     private func show(_ steps: [N8nStep], _ skipped: [N8nSkip]) {
-        let headings = ["action", "name", "path", "events", "remark"]
-        let rows =
-            steps.map { [$0.action.rawValue, $0.name, $0.path, $0.events.joined(separator: ","), $0.remark] }
-            + skipped.map { [N8nStep.Action.skip.rawValue, $0.what, "", "", $0.why] }
+        let all = steps + skipped.map { N8nStep(action: .skip, name: $0.what, path: "", remark: $0.why) }
         if output.json {
-            for row in rows {
-                var line = JSONLine()
-                for (heading, cell) in zip(headings, row) { line.add(heading, cell) }
-                print(line.text)
+            for step in all {
+                let document: Document = [
+                    "action": step.action.rawValue, "name": step.name, "path": step.path, "events": step.events,
+                    "remark": step.remark,
+                ]
+                print(Record(document).text)
             }
             return
         }
-        var table = Table(headings: headings)
-        table.rows = rows
+        var table = Table(headings: ["action", "name", "path", "events", "remark"])
+        table.rows = all.map {
+            [$0.action.rawValue, $0.name, $0.path, $0.events.joined(separator: ","), $0.remark]
+        }
         for line in table.lines() { print(line) }
         if dryRun { Session.remark("nothing was changed: --dry-run") }
     }
