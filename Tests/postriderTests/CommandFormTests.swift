@@ -32,10 +32,10 @@ import Testing
         #expect(try postrider(words, database: Self.nowhere).status == 64)
     }
 
-    @Test(arguments: [(["--profile", "nobody"], 3), (["--secret-env", "NOT_SET_ANYWHERE"], 1), (["--secret-file", "/nowhere"], 1)])
-    func listenEndsWithTheStatusOfOtherCommands(options: [String], status: Int32) throws {
-        let result = try postrider(["listen", "--port", "0"] + options, database: "")
-        #expect(result.status == status && result.errors.hasPrefix("postrider: "), "\(result)")
+    @Test(arguments: [("--profile", "nobody", 3), ("--secret-env", "NOT_SET_ANYWHERE", 1), ("--secret-file", "/nowhere", 1)])
+    func listenEndsWithTheStatusOfOtherCommands(option: String, value: String, status: Int) throws {
+        let result = try postrider(["listen", "--port", "0", option, value], database: "")
+        #expect(Int(result.status) == status && result.errors.hasPrefix("postrider: "), "\(result)")
     }
 
     @Test func whatChangesSomethingTellsItAsJSONToo() async throws {

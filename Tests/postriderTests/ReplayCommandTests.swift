@@ -87,13 +87,17 @@ import Testing
             FROM postrider.n8n_workflows AS w, postrider.webhook_event_log AS e WHERE e.data ->> 'n' = '4';
             UPDATE postrider.webhook_dead_letters SET archived_at = now() WHERE is_critical
             """, name: "what waits")
+        let plan = try past.run("endpoints", "delete", "billing", "--dry-run", "--json")
+        #expect(plan.text.contains(#""given_up": 3"#) && plan.text.contains(#""dead_letters": 1"#), "\(plan)")
+        #expect(
+            plan.errors == "3 deliveries that wait would be given up\n1 dead letter could not be sent again any more\n")
         let endpoint = try past.run("endpoints", "delete", "billing", "--json")
         let record = try Record(Array(endpoint.text.utf8))
         #expect(record["name"] == "billing" && record["given_up"] == "3" && record["dead_letters"] == "1", "\(endpoint)")
         #expect(
-            endpoint.errors == "3 deliveries that waited are given up\n1 dead letter cannot be sent again any more\n")
+            endpoint.errors == "3 deliveries that wait are given up\n1 dead letter cannot be sent again any more\n")
         let workflow = try past.run("n8n", "delete", "flow")
-        #expect(workflow.text == created.text && workflow.errors == "1 delivery that waited is given up\n", "\(workflow)")
+        #expect(workflow.text == created.text && workflow.errors == "1 delivery that waits is given up\n", "\(workflow)")
         #expect(try await past.count("postrider.webhook_retries") == 0)
     }
 

@@ -133,6 +133,15 @@ RETURNING jsonb_build_object('id', e.id, 'name', e.name,
     'dead_letters', (SELECT count(*) FROM postrider.webhook_dead_letters AS l
                      WHERE l.destination_id = e.destination_id AND l.archived_at IS NULL))::text;
 
+-- name: DeletionPlan   rows: 0..1
+-- params: $1 {"id": uuid} jsonb
+-- index: webhook_destinations_public_id_key, webhook_retries_due_idx, webhook_dead_letters_destination_idx
+SELECT jsonb_build_object('id', d.public_id, 'name', d.name,
+    'given_up', (SELECT count(*) FROM postrider.webhook_retries AS r WHERE r.destination_id = d.id),
+    'dead_letters', (SELECT count(*) FROM postrider.webhook_dead_letters AS l
+                     WHERE l.destination_id = d.id AND l.archived_at IS NULL))::text
+FROM postrider.webhook_destinations AS d WHERE d.public_id = ($1::jsonb ->> 'id')::uuid AND d.deleted_at IS NULL;
+
 -- name: SecretRotate   rows: 1, with the new secret
 -- params: $1 {"id": uuid, "secret": text or null, "overlap_ms": number} jsonb
 -- index: webhook_secrets_pkey

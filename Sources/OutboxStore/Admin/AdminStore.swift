@@ -35,6 +35,8 @@ public struct AdminRequest: Sendable {
     public static let workflowUpdate = AdminRequest(Queries.workflowUpdate, timeout: longest)
     /// Deletes an n8n workflow.
     public static let workflowDelete = AdminRequest(Queries.workflowDelete, timeout: longest)
+    /// Counts what deleting a destination would give up.
+    public static let deletionPlan = AdminRequest(Queries.deletionPlan, timeout: longest)
     /// Gives a destination a new secret beside the old one.
     public static let secretRotate = AdminRequest(Queries.secretRotate)
     /// Tells whether there is, or was, a destination of an id or a name.

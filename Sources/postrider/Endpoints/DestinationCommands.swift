@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import Outbox
+internal import OutboxStore
 
 /// A group of commands for one kind of destination.
 protocol DestinationGroup {
@@ -77,26 +78,30 @@ struct DeleteDestination<Group: DestinationGroup>: AsyncParsableCommand {
                 """)
     }
     @OptionGroup var chosen: ChosenDestination<Group>
+    @Flag(help: "Count what would be given up, and delete nothing.") var dryRun = false
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await Session.with { session in
             let id = try await Group.kind.find(chosen.name, session)["id"]
-            for record in try await session.run(Group.kind.delete, ["id": id]) {
+            for record in try await session.run(dryRun ? .deletionPlan : Group.kind.delete, ["id": id]) {
                 print(output.json ? record.text : record["id"])
-                Self.tellLoss(record)
+                tellLoss(record)
             }
         }
     }
 
-    private static func tellLoss(_ record: Record) {
-        let waited = Int(record.number("given_up") ?? 0)
+    private func tellLoss(_ record: Record) {
+        let waiting = Int(record.number("given_up") ?? 0)
         let dead = Int(record.number("dead_letters") ?? 0)
-        if waited > 0 {
-            let text = Plural.text(waited, "delivery that waited is", "deliveries that waited are")
-            Session.remark("\(text) given up")
+        if waiting > 0 {
+            let text = Plural.text(waiting, "delivery that waits", "deliveries that wait")
+            Session.remark("\(text) \(dryRun ? "would be" : waiting == 1 ? "is" : "are") given up")
         }
-        if dead > 0 { Session.remark("\(Plural.text(dead, "dead letter")) cannot be sent again any more") }
+        if dead > 0 {
+            let letters = Plural.text(dead, "dead letter")
+            Session.remark("\(letters) \(dryRun ? "could not" : "cannot") be sent again any more")
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 internal import Configuration
 internal import FoundationEssentials
 internal import Logging
+internal import Outbox
 internal import OutboxWorker
 internal import Postgres
 internal import Synchronization
