@@ -1,7 +1,7 @@
 -- Undoes 0003. Every attachment ends: tables make no events any more. Events that exist stay.
 SELECT postrider.drop_truncate_guards(id) FROM postrider.webhook_attachments;
-DROP SCHEMA postrider_attached CASCADE;
 DROP VIEW postrider.webhook_attachment_check;
+DROP SCHEMA postrider_attached CASCADE;
 DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[], text, text, text, text, text, text, boolean, text),
     postrider.detach(regclass, text), postrider.deny_column(regclass, text, text[]),
     postrider.allow_column(regclass, text, text[]), postrider.rebuild_for_denied(regclass, text),

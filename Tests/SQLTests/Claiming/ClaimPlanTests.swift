@@ -26,6 +26,8 @@ import Testing
         "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}', '{f,t,f}'", "ClaimTakeOver": "1, 2, 1, 100",
         "EventLoad": "'IDS'", "DeliverySettled": "'IDS', 1", "DestinationDisable": "1, 'x', NULL", "SecretLoad": "NULL",
         "OrderEnroll": "1", "SecretNextExpiry": "", "RoutingChanges": "1, now()", "RoutingChangesPrune": "100",
+        "AttemptRecordDelivered":
+            "1, 'IDS', '{1,1,1}', '{1,1,1}', '{200,200,200}', '{1,1,1}', '{0,0,0}', '{a,b,c}'",
         "AttemptRecordFailed":
             "1, 'IDS', '{1,1,1}', '{1,1,1}', '{500,500,500}', '{1,1,1}', '{0,0,0}', '{a,b,c}', '{a,b,c}', '{a,b,c}', "
             + "'{1,1,1}', '{1,2,3}', '{NULL,6,6}', '{NULL,1,1}'",

@@ -108,10 +108,9 @@ import Testing
 
     @Test func renamedTableIsWrittenOnWhereNoExpressionNamesARowThatIsNotThere() async throws {
         try await withRollback { db in
-            try await table(db, "'t.changed', '{insert,update,delete}', name => 'it'")
-            try await db.run("SELECT postrider.attach('t', 't.emptied', '{truncate}')")
+            try await table(db, "'t.changed', '{insert,update,delete,truncate}', name => 'it'")
             try await db.run("ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (1); UPDATE u SET n = 2; DELETE FROM u; TRUNCATE u")
-            #expect(try await db.events("event_type") == ["t.changed", "t.changed", "t.changed", "t.emptied"])
+            #expect(try await db.events("event_type") == Array(repeating: "t.changed", count: 4))
         }
     }
 

@@ -16,13 +16,11 @@ enum Shell {
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../..")
         .standardizedFileURL
 
-    /// Every file of a folder of the package, by name.
+    /// Every file of a folder of the package and of its folders, by path.
     static func files(in folder: String, suffix: String) throws -> [URL] {
-        try FileManager.default.contentsOfDirectory(
-            at: root.appendingPathComponent(folder), includingPropertiesForKeys: nil
-        )
-        .filter { $0.lastPathComponent.hasSuffix(suffix) }
-        .sorted { $0.lastPathComponent < $1.lastPathComponent }
+        let folder = root.appendingPathComponent(folder)
+        return try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(suffix) }.sorted()
+            .map { folder.appendingPathComponent($0) }
     }
 
     /// Runs a program found in `PATH`, off the threads that tasks run on, and waits for its end.
