@@ -14,7 +14,8 @@ extension Event {
     public static func openingFault(_ error: SealingError, isProven: (String) -> Bool) -> String? {
         switch error {
         case .doesNotOpen(let key) where isProven(key):
-            "the payload does not open with key '\(key)', which opens others: it was altered or copied"
+            "the payload does not open with key '\(key)', which opens others: "
+                + "it was altered, copied, or sealed with another key of that name"
         case .missingKey, .doesNotOpen: nil
         case .malformed, .unsealable: "the payload begins like a sealed one and is none"
         }

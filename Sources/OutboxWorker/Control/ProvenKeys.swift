@@ -3,21 +3,36 @@
 internal import OutboxStore
 internal import Synchronization
 
-/// Names of keys that have opened what the database holds, so that what does not open with them is damaged: a worker with
-/// another key of the same name must not give up what others can send.
+/// Names of keys that have opened what the database holds and failed at no secret, so that what does not open with them is
+/// damaged: a worker with another key of the same name must not give up what others can send.
 ///
 /// Any task may call it.
 final class ProvenKeys: Sendable {
-    private let names = Mutex<Set<String>>([])
-
-    /// A payload opened with the key of that name.
-    func add(_ name: String) { names.withLock { _ = $0.insert(name) } }
-
-    /// All secrets there are have been looked at: a key is proven that opened some sealed under its name, and failed at none.
-    func add(_ census: SecretCensus) {
-        for name in census.opened.keys where census.unopened[name] == nil { add(name) }
+    private struct State {
+        /// Names of keys that have opened something.
+        var opening: Set<String> = []
+        /// Names of keys that a secret does not open with. What else opens with them this worker may have sealed itself.
+        var doubtful: Set<String> = []
     }
 
-    /// Whether the key of that name is the one that others seal with.
-    func contains(_ name: String) -> Bool { names.withLock { $0.contains(name) } }
+    private let state = Mutex(State())
+
+    /// A payload opened with the key of that name.
+    func add(_ name: String) { state.withLock { _ = $0.opening.insert(name) } }
+
+    /// Secrets have been looked at.
+    ///
+    /// - Parameter isWhole: whether these are all that there are, which ends the doubts of before.
+    func add(_ census: SecretCensus, isWhole: Bool) {
+        state.withLock { state in
+            state.opening.formUnion(census.opened.keys)
+            if isWhole { state.doubtful = [] }
+            state.doubtful.formUnion(census.unopened.keys)
+        }
+    }
+
+    /// Whether the key of that name is, for all that is known, the one that others seal with.
+    func contains(_ name: String) -> Bool {
+        state.withLock { $0.opening.contains(name) && !$0.doubtful.contains(name) }
+    }
 }

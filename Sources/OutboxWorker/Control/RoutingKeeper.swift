@@ -168,7 +168,7 @@ actor RoutingKeeper {
         for id in Set(loaded).subtracting(lacking.map(\.destination)) { toldFaults[id] = nil }
         tell(lacking)
         tellUnfit(routing.unfitSecrets, of: changes)
-        if changes == nil { provenKeys.add(routing.census) }
+        provenKeys.add(routing.census, isWhole: changes == nil)
         if routing.census.plain > 0 { sealPlain() }
         for id in changes ?? Array(unusable.keys) { unusable[id] = nil }
         for fault in routing.faults where fault.wasActive && !fault.isLocal {
