@@ -52,7 +52,8 @@ import Testing
             #expect(try run(["endpoints"] + words)["id"] == id, "\(words)")
         }
         let envelope = ["profiles", "add", "own", "--envelope", "{data}"]
-        for words in [envelope, ["profiles", "update", "own", "--purpose", "x"], ["profiles", "remove", "own"]] {
+        let update = ["profiles", "update", "own", "--purpose", "x"]
+        for words in [envelope, update, ["profiles", "show", "own"], ["profiles", "remove", "own"]] {
             #expect(try run(words)["name"] == "own", "\(words)")
         }
         for word in ["add", "remove"] { #expect(try run(["sealed-types", word, "patient.*"])["pattern"] == "patient.*") }

@@ -44,10 +44,15 @@ struct Profiles: AsyncParsableCommand {
     /// `postrider profiles show`.
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print a profile as the JSON that add and update take.")
+            abstract: "Print a profile as the JSON that add and update take, with --json in one line.")
         @Argument(help: "Name, or path of a file.") var profile: String
+        @OptionGroup var output: OutputOptions
 
-        func run() async throws { print(try await ProfileLookup.profile(profile).json) }
+        func run() async throws {
+            let text = try await ProfileLookup.profile(profile).json
+            guard output.json else { return print(text) }
+            print(try JSONValue(parsing: Array(text.utf8)).line)
+        }
     }
 
     /// `postrider profiles remove`.
