@@ -30,10 +30,13 @@ import Testing
 
     @Test func membersOfTheFileAreLookedAtToo() async throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("config-\(UUID()).json")
-        try Data(#"{"postrider": {"alow": {"http": "true"}, "allow": {"http": "true"}}, "other": {"a": "b"}}"#.utf8).write(to: file)
+        let text = #"""
+            {"postrider": {"alow": {"http": "true"}, "allow": {"http": "true"}}, "other": {"a": "b"}, "POSTRIDER_HTTP2": "false"}
+            """#
+        try Data(text.utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         let settings = try await Settings.load(environment: ["POSTRIDER_CONFIG_FILE": file.path])
-        #expect(settings.ignoredNames == ["postrider.alow.http (postrider.allow.http?)"])
+        #expect(settings.ignoredNames == ["POSTRIDER_HTTP2 (postrider.http2?)", "postrider.alow.http (postrider.allow.http?)"])
     }
 
     /// Doctor reads the settings for itself and for its connection.
@@ -46,6 +49,11 @@ import Testing
         #expect(doctor.output.contains("warn  names of settings: ignored: \(told) → "), "\(doctor.output)")
         #expect(!(doctor.errors + doctor.output).contains("marker"))
         #expect(try postrider(["doctor"], database: database).output.contains("ok    names of settings: all are known"))
+        for option in [["--secret-env", "POSTRIDER_PARTNER"], ["--secret-env=POSTRIDER_PARTNER"]] {
+            let set = try postrider(
+                ["settings", "set", "A"] + option, database: database, environment: ["POSTRIDER_PARTNER": "marker"])
+            #expect(set.status == 0 && !set.errors.contains("POSTRIDER_PARTNER"), "\(set)")
+        }
     }
 
     /// One that is read and not in the table would be told of as ignored; so would one that tests hand on to the program.

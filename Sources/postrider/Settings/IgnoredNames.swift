@@ -18,20 +18,21 @@ enum IgnoredNames {
     /// - Parameters:
     ///   - environment: all of it; a variable without text is as good as none.
     ///   - keys: what the file has, as ``Setting/key`` writes it.
-    ///   - exposed: variables that destinations may name, whatever they are called.
-    static func all(environment: [String: String], keys: [String], exposed: some Collection<String>) -> [String] {
+    ///   - named: variables that destinations or options of the command may name, whatever they are called.
+    static func all(environment: [String: String], keys: [String], named: some Collection<String>) -> [String] {
         let variables = environment.filter { name, value in
             name.hasPrefix(prefix) && ReferenceText.isName(name) && !value.isEmpty && !isKnown(name)
-                && !exposed.contains(name)
+                && !named.contains(name)
         }
+        // Also one that is written as the variable is.
         let members = keys.filter { key in
-            key.hasPrefix("postrider.") && !Setting.all.contains { $0.key == key }
+            variable(of: key).hasPrefix(prefix) && !Setting.all.contains { $0.key == key }
         }
         return variables.keys.sorted().map { told($0, nearest(to: $0)?.variable) }
-            + members.sorted().map { key in
-                told(key, nearest(to: key.uppercased().replacing(".", with: "_"))?.key)
-            }
+            + members.sorted().map { told($0, nearest(to: variable(of: $0))?.key) }
     }
+
+    private static func variable(of key: String) -> String { key.uppercased().replacing(".", with: "_") }
 
     /// Whether a name is a setting, one of the demo's, a test's or a script's, or what Kubernetes tells of a service whose name
     /// begins with ours.

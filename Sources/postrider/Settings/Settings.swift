@@ -37,9 +37,14 @@ struct Settings: Sendable {
         var reader = SettingReader(ConfigReader(providers: providers), environment)
         var settings = reader.settings()
         settings.ignoredNames = IgnoredNames.all(
-            environment: environment, keys: keys, exposed: settings.worker.grants.variables.keys)
+            environment: environment, keys: keys, named: settings.worker.grants.variables.keys + optionNames)
         guard reader.faults.isEmpty else { throw CommandFailure.failed(reader.faults.joined(separator: "; ")) }
         return settings
+    }
+
+    /// What the command line names, such as the variable of `--secret-env`, which is read and is no setting.
+    private static var optionNames: [String] {
+        ProcessInfo.processInfo.arguments.flatMap { $0.split(separator: "=").map(String.init) }
     }
 
     /// Reads them for a command, and tells on standard error, once in the life of the process, which names are ignored.
