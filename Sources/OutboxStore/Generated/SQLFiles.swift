@@ -245,6 +245,8 @@ CREATE TABLE postrider.webhook_attempts (
 ) PARTITION BY RANGE (event_id);
 -- A crash may write one attempt twice (both requests did happen), so this index is not unique.
 CREATE INDEX webhook_attempts_delivery_idx ON postrider.webhook_attempts (event_id, destination_id);
+-- What a publication by way of the root tells its subscribers; that of the weeks, for which Postgres asks here, is add_partition's.
+ALTER TABLE postrider.webhook_attempts REPLICA IDENTITY FULL;
 COMMENT ON TABLE postrider.webhook_attempts IS
     'One row for each HTTP request that was made, or that a transform dropped or failed to make; append-only, partitioned like the events.';
 COMMENT ON COLUMN postrider.webhook_attempts.event_id IS 'The event.';
@@ -456,7 +458,8 @@ CREATE TABLE postrider.webhook_tallies (
     failed         bigint  NOT NULL
 ) WITH (vacuum_truncate = off, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX webhook_tallies_destination_idx ON postrider.webhook_tallies (destination_id);
--- Without a primary key: a publication of all tables would have Postgres refuse every fold. Costs nothing without one.
+-- Without a primary key: a publication of all tables would have Postgres refuse every fold. With wal_level = logical, and only
+-- then, the WAL holds the old row of each UPDATE and DELETE for it, published or not.
 ALTER TABLE postrider.webhook_tallies REPLICA IDENTITY FULL;
 COMMENT ON TABLE postrider.webhook_tallies IS 'Parts of the success and failure counts of destinations; their sum is the count.';
 COMMENT ON COLUMN postrider.webhook_tallies.destination_id IS 'The destination.';

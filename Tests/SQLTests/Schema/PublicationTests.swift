@@ -6,14 +6,15 @@ import TestSupport
 import Testing
 
 @Suite struct PublicationTests {
-    /// Postgres refuses UPDATE and DELETE of a published table of which it cannot tell the rows apart.
+    /// Postgres refuses UPDATE and DELETE of a published table of which it cannot tell the rows apart. Of weeks it asks the week,
+    /// and tells subscribers of a publication by way of the root what the root says.
     @Test func everyTableHasAnIdentityForReplication() async throws {
         try await withRollback { db in
             try await db.run("SELECT postrider.ensure_partitions(10)")
             let without = try await db.lines(
                 """
                 SELECT c.oid::regclass FROM pg_class AS c
-                WHERE c.relnamespace = 'postrider'::regnamespace AND c.relkind = 'r'
+                WHERE c.relnamespace = 'postrider'::regnamespace AND c.relkind IN ('r', 'p')
                   AND (c.relreplident = 'n' OR c.relreplident = 'd'
                        AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary))
                 ORDER BY 1
