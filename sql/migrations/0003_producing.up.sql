@@ -847,10 +847,20 @@ BEGIN
             -- before, who wrote the expressions or let them be written.
             SELECT c.oid INTO successor FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
             JOIN pg_proc AS p ON p.proowner = c.relowner AND p.pronamespace = 'postrider_attached'::regnamespace
-                             AND p.proname = format('webhook_%s', a.id)
+                             AND p.proname = format('webhook_%s', a.id) AND p.pronargs = 0
             WHERE format('%I.%I', n.nspname, c.relname) = a.table_name AND c.relkind IN ('r', 'p')
               AND NOT EXISTS (SELECT FROM postrider.webhook_attachments AS t WHERE t.target = c.oid AND t.name = a.name);
             IF FOUND THEN
+                -- What is denied is known by the table's number too. Left behind it would be sent by what is attached here.
+                WITH moved AS (
+                    DELETE FROM postrider.webhook_denied_columns AS d WHERE d.target = a.target RETURNING d.*
+                )
+                INSERT INTO postrider.webhook_denied_columns (target, column_name, path, place, created_by, created_at)
+                SELECT successor, m.column_name, m.path,
+                       (SELECT format('%s.%s', c.attrelid, c.attnum) FROM pg_attribute AS c
+                        WHERE c.attrelid = successor AND c.attname = m.column_name), m.created_by, m.created_at
+                FROM moved AS m
+                ON CONFLICT ON CONSTRAINT denied_once DO NOTHING;
                 PERFORM postrider.attach(successor, a.event_type, a.operations, a.condition, a.event_type_expression, a.columns,
                     a.except_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority, a.event_source,
                     a.include_old, a.name);
@@ -994,6 +1004,11 @@ WITH live AS (
 ), names AS (
     SELECT format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v')
+), trigger_functions AS (
+    -- Any producer may make functions there; those with arguments are no triggers, whatever their names.
+    SELECT a.id AS attachment_id, p.proowner, p.prosrc FROM postrider.webhook_attachments AS a
+    JOIN pg_catalog.pg_proc AS p ON p.pronamespace = 'postrider_attached'::regnamespace AND p.proname = format('webhook_%s', a.id)
+                                AND p.pronargs = 0
 ), wanted AS (
     SELECT a.id, r.relation, o.operation
     FROM live AS a
@@ -1010,8 +1025,7 @@ WITH live AS (
            CASE WHEN table_name IN (SELECT name FROM names)
                     THEN 'the table was renamed; events still carry the old name, and what has it now is not attached by this'
                 -- A row of nulls, where an expression names it: attachment_rows.
-                WHEN (SELECT strpos(p.prosrc, format('(NULL::%s)', table_name)) > 0 FROM pg_catalog.pg_proc AS p
-                      WHERE p.pronamespace = 'postrider_attached'::regnamespace AND p.proname = format('webhook_%s', id))
+                WHEN (SELECT strpos(f.prosrc, format('(NULL::%s)', table_name)) > 0 FROM trigger_functions AS f WHERE f.attachment_id = live.id)
                     THEN 'statements that should make events fail: the table was renamed'
                 ELSE 'the table was renamed; events still carry the old name' END, NULL
     FROM live WHERE current_name <> table_name
@@ -1020,8 +1034,8 @@ WITH live AS (
     SELECT a.id, a.target, NULL, 'the table has another owner; its events are made with the rights of the one before', NULL
     FROM live AS a
     JOIN pg_catalog.pg_class AS c ON c.oid = a.target
-    JOIN pg_catalog.pg_proc AS p ON p.pronamespace = 'postrider_attached'::regnamespace AND p.proname = format('webhook_%s', a.id)
-    WHERE p.proowner <> c.relowner
+    JOIN trigger_functions AS f ON f.attachment_id = a.id
+    WHERE f.proowner <> c.relowner
     UNION ALL
     SELECT a.id, a.target, NULL, 'statements that should make events fail: ' || t.fault, NULL
     FROM postrider.webhook_attachments AS a

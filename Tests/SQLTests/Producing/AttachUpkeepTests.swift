@@ -155,6 +155,26 @@ import Testing
         }
     }
 
+    /// Producers may make functions in that schema.
+    @Test func functionThatOnlyHasTheNameOfATriggerFunctionIsPassedOver() async throws {
+        try await withDatabase { db in
+            try await withRoles(db, 1) { roles in
+                try await table(db, "'t.created', condition => 'OLD.v IS NULL'")
+                try await db.run(
+                    """
+                    CREATE FUNCTION postrider_attached.webhook_1(n int) RETURNS int LANGUAGE sql AS 'SELECT n';
+                    ALTER FUNCTION postrider_attached.webhook_1(int) OWNER TO \(roles[0])
+                    """)
+                #expect(try await db.lines(problems) == [])
+                try await db.run("ALTER TABLE t RENAME TO u")
+                #expect(
+                    try await db.lines(problems) == [
+                        "statements that should make events fail: the table was renamed|SELECT postrider.refresh_attachments('public.u');"
+                    ])
+            }
+        }
+    }
+
     /// A restore of one table brings its triggers along, which call the function of the attachment that it had.
     @Test(arguments: [false, true]) func tableThatWasMadeAgainIsAttachedByRefreshing(hasTriggers: Bool) async throws {
         try await withDatabase { db in
@@ -179,6 +199,26 @@ import Testing
             try await db.run("INSERT INTO t VALUES (1, 'a', 2, 'b'); DELETE FROM t")
             let event = #"t.changed|{"n": 2, "v": "a", "id": 1}"#
             #expect(try await db.events("event_type, data") == [event, event])
+        }
+    }
+
+    /// A denial names the table by its number, and the table that was made again has another one.
+    @Test func whatWasDeniedOfATableThatWasMadeAgainStaysDenied() async throws {
+        try await withRollback { db in
+            try await table(db, "'t.created'")
+            try await db.run(
+                """
+                SELECT postrider.attach('t', 't.deleted', '{delete}'); SELECT postrider.deny_column('t', 'secret');
+                DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, v text, n int, secret text)
+                """)
+            #expect(try await db.line("SELECT postrider.refresh_attachments()") == "2")
+            try await db.run("INSERT INTO t VALUES (1, 'a', 2, 'b'); DELETE FROM t")
+            let event = #"{"n": 2, "v": "a", "id": 1}"#
+            #expect(try await db.events("data") == [event, event])
+            #expect(
+                try await db.lines("SELECT target, column_name, place IS NOT NULL FROM postrider.webhook_denied_columns")
+                    == ["t|secret|t"])
+            #expect(try await db.lines(problems) == [])
         }
     }
 
