@@ -191,11 +191,19 @@ BEGIN
     IF freed > 0 THEN
         PERFORM pg_catalog.pg_notify('postrider_wake', 'retries');
     END IF;
+    -- A dead letter that was written meanwhile is open: its writer did not see that its destination was being deleted. Of earlier
+    -- ones none is left, and who writes later knows.
+    UPDATE postrider.webhook_dead_letters AS t SET archived_at = clock_timestamp()
+    WHERE t.ctid = ANY (ARRAY(
+        SELECT l.ctid FROM postrider.webhook_destinations AS d JOIN postrider.webhook_dead_letters AS l ON l.destination_id = d.id
+        WHERE d.deleted_at > clock_timestamp() - interval '1 day' AND l.dead_at > d.deleted_at - interval '1 hour'
+          AND l.archived_at IS NULL AND NOT l.is_critical
+        FOR UPDATE OF l SKIP LOCKED));
     RETURN freed + removed;
 END
 $$;
 COMMENT ON FUNCTION postrider.sweep_retries() IS
-    'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Called once a minute.';
+    'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Archives dead letters that were written while their destination was being deleted. Called once a minute.';
 
 -- Every death leaves an attempt with outcome 2, and attempts of a dead letter are kept: so how often it died is known
 -- without a counter that would have to travel with every retry.
@@ -275,9 +283,10 @@ COMMENT ON COLUMN postrider.webhook_key_status.error_message IS 'One line for pe
 -- When the option is taken away, or the destination deleted, nothing waits for its turn any more.
 CREATE FUNCTION postrider.webhook_order_switched() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM postrider.webhook_keys WHERE destination_id = NEW.id;
+    -- Retries before keys, as in release_keys: the other way round the two may wait for each other.
     UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = NULL
     WHERE destination_id = NEW.id AND ordering_key IS NOT NULL;
+    DELETE FROM postrider.webhook_keys WHERE destination_id = NEW.id;
     PERFORM pg_notify('postrider_wake', 'retries');
     RETURN NULL;
 END

@@ -88,6 +88,34 @@ import Testing
         }
     }
 
+    /// Both change retries and keys: a worker that ends a turn, and whoever ends the order.
+    @Test func workerThatReleasesAKeyDoesNotWaitForWhoSwitchesTheOrderOff() async throws {
+        try await withDatabase { db in
+            let endpoint = try await db.endpoint("ordered", settings: #"options = '{"order": true}'"#)
+            let ids = try await db.lines("SELECT postrider.emit('a.b', '{}') FROM generate_series(1, 4)")
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_keys (destination_id, ordering_key, head)
+                VALUES (\(endpoint), 'a', '\(ids[0])'), (\(endpoint), 'k', '\(ids[1])');
+                INSERT INTO postrider.webhook_retries (event_id, due_at, destination_id, attempt_number, ordering_key)
+                VALUES ('\(ids[2])', 'infinity', \(endpoint), 1, 'a'), ('\(ids[3])', 'infinity', \(endpoint), 1, 'k')
+                """)
+            let holder = try await db.connect()
+            try await holder.run("BEGIN; SELECT FROM postrider.webhook_retries WHERE ordering_key = 'a' FOR UPDATE")
+            let process = holder.processID
+            async let switched = db.lines("UPDATE postrider.webhook_destinations SET options = '{}' RETURNING id")
+            let worker = try await db.connect()
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE \(process) = ANY (pg_blocking_pids(pid))"
+            try await eventually("the change to wait") { try await worker.lines(waiting) != ["0"] }
+            try await worker.run("SET statement_timeout = '20s'")
+            #expect(try await worker.lines("SELECT postrider.release_keys('{\(endpoint)}', '{k}', '{\(ids[1])}')") == ["1"])
+            try await holder.run("COMMIT")
+            #expect(try await switched == ["\(endpoint)"])
+            #expect(try await due(db) == Array(ids.suffix(2)))
+            #expect(try await db.count("postrider.webhook_keys") == 0)
+        }
+    }
+
     @Test func sweepMendsSoManyAtOnceUntilAllIsMended() async throws {
         try await withRollback { db in
             // Lines without a head: three of one event, and one of three events at a destination that keeps no order.

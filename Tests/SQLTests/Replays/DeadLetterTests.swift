@@ -56,6 +56,24 @@ import Testing
         }
     }
 
+    /// Neither of the two sees what the other has not committed.
+    @Test func whatDiesWhileItsEndpointIsBeingDeletedIsArchivedBySweeping() async throws {
+        try await withDatabase { db in
+            let endpoint = try await db.endpoint()
+            let worker = try await db.worker()
+            let event = try await db.emit()[0]
+            let critical = try await db.emit(1, priority: 0)[0]
+            let administrator = try await db.connect()
+            try await administrator.run("BEGIN; DELETE FROM postrider.webhook_endpoints")
+            for id in [event, critical] { try await die(id, 1, endpoint, worker, db) }
+            try await administrator.run("COMMIT")
+            let open = "postrider.webhook_dead_letters WHERE archived_at IS NULL"
+            #expect(try await db.count(open) == 2, "the fault was injected")
+            try await db.run("SELECT postrider.sweep_retries()")
+            #expect(try await db.lines("SELECT event_id FROM \(open)") == ["\(critical)"])
+        }
+    }
+
     @Test(arguments: [false, true]) func whatDiedAgainFiveTimesIsArchivedUnlessItIsCritical(isCritical: Bool) async throws {
         try await withRollback { db in
             let endpoint = try await db.endpoint()
