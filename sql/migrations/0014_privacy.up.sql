@@ -327,7 +327,7 @@ COMMENT ON COLUMN postrider.webhook_erasures.finished_at IS 'Since when no paylo
 -- * Then what workers hold, or may hold by now, is looked for in one snapshot, in which an event stands in at least one of
 --   the three tables. Such an event may be sent still, and its answer be recorded: it is looked at again.
 -- * A worker that was declared dead while it recorded may write an answer yet: while it does, everything is looked at again.
---   Who begins later knows of its death.
+--   Who begins later knows of its death. One that hangs may do so for longer than its row is kept.
 -- * What an attempt says comes last: a claim that is gone by then was recorded before.
 CREATE FUNCTION postrider.erase_events(ids uuid[], new_user_id text,
     OUT events bigint, OUT attempts bigint, OUT dropped bigint, OUT again_id uuid) LANGUAGE plpgsql VOLATILE AS $$
@@ -354,9 +354,11 @@ BEGIN
             UNION ALL SELECT unnest(c.event_ids) FROM postrider.webhook_claims AS c
             UNION ALL SELECT r.event_id FROM postrider.webhook_retries AS r WHERE r.event_id = ANY (ids)
         ) AS u WHERE u.id = ANY (ids) ORDER BY u.id LIMIT 1);
-    IF EXISTS (SELECT FROM pg_locks AS k JOIN postrider.webhook_workers AS w ON (w.id & 2147483647)::oid = k.objid
-               WHERE k.locktype = 'advisory' AND k.classid = 7744 AND k.objsubid = 2 AND NOT w.alive
-                 AND k.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())) THEN
+    IF EXISTS (SELECT FROM pg_locks AS k
+               WHERE k.locktype = 'advisory' AND k.classid = 7744 AND k.objsubid = 2
+                 AND k.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                 AND NOT EXISTS (SELECT FROM postrider.webhook_workers AS w
+                                 WHERE w.alive AND (w.id & 2147483647)::oid = k.objid)) THEN
         again_id := ids[1];
     END IF;
     UPDATE postrider.webhook_attempts AS a SET response_body = NULL, error_message = NULL

@@ -230,7 +230,9 @@ struct Diagnosis {
             let text = "\(promises["erasures"]) not finished, the oldest for \(Int(age)) s"
             findings.append(
                 age > 3600
-                    ? Finding(.warn, "erasures", text, "start a worker, or run postrider maintain")
+                    ? Finding(
+                        .warn, "erasures", text,
+                        "start a worker, or run postrider maintain; docs/privacy.md says what it may wait for")
                     : Finding(.ok, "erasures", text))
         }
         if let lag = promises.number("sealing_lag_s") {

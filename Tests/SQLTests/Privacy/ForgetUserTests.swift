@@ -251,6 +251,9 @@ import Testing
             try await db.run(
                 "UPDATE postrider.webhook_workers SET alive = false WHERE id = \(worker); DELETE FROM postrider.webhook_claims")
             #expect(try await db.line("SELECT state FROM postrider.erase_batch(1)") == "waits")
+            // Rows of workers go after a week.
+            try await db.run("DELETE FROM postrider.webhook_workers WHERE id = \(worker)")
+            #expect(try await db.line("SELECT state FROM postrider.erase_batch(1)") == "waits")
             try await hung.run("COMMIT")
             #expect(try await db.line("SELECT state FROM postrider.erase_batch(1)") == "finished")
             #expect(try await db.count("postrider.webhook_attempts") == 1)
