@@ -70,7 +70,9 @@ extension Worker {
                 let life = try await Life.begin(settings, identity: identity, needsKeys: isFirst, logger: logger)
                 if let lasted = trouble.end() { logger.notice("work goes on", metadata: ["after": "\(lasted)"]) }
                 return life
-            } catch let error as PostgresError where (wasLetIn || error.code == .connectionLost) && error.isPassing {
+            } catch let error as PostgresError
+                where (wasLetIn || error.code == .connectionLost) && (error.isPassing || error.isOfAFullServer)
+            {
                 if trouble.isNews(error) {
                     logger.warning("no connection to Postgres", metadata: ["error": "\(error)"])
                 }

@@ -54,15 +54,6 @@ import Testing
         #expect(Event.openingFault(.doesNotOpen(key: "k1")) { $0 == "k1" }?.contains("'k1'") == true)
     }
 
-    @Test func keyThatOpensAPayloadIsTold() throws {
-        var told: [String] = []
-        _ = try event("{}").opened(with: Self.ring) { told.append($0) }
-        _ = try? event(try sealed("{}"), id: EventID(high: 1, low: 2)).opened(with: Self.ring) { told.append($0) }
-        #expect(told == [])
-        _ = try event(try sealed("{}")).opened(with: Self.ring) { told.append($0) }
-        #expect(told == ["k1"])
-    }
-
     @Test func removedPayloadIsKnown() {
         #expect(event(#"{"postrider": "payload removed"}"#).isErased)
         #expect(!event(#"{"postrider":"payload removed"}"#).isErased)

@@ -91,13 +91,14 @@ extension Scenarios {
             for row in dead { #expect(try row.string(1) == "transform" && row.int(2) == 2) }
         }
 
-        /// It bears the name of a key that opens others: nobody will ever open it.
+        /// It bears the name of a key that opens the endpoint's secret: nobody will ever open it.
         @Test func damagedSealedPayloadBecomesADeadLetter() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver()
             try await outpost.endpoint(receiver.url(), settings: "max_attempts = 2, base_delay_ms = 20, max_delay_ms = 20")
             let ids = try await outpost.emit("a.b", count: 2)
             let ours = try KeyRing(list: Rings.first)
+            _ = try await SecretStore.seal(.all, with: ours, on: outpost.connection)
             let sealed = try SealedSecret(sealing: #"{"name": "Ann"}"#, for: .payload(#require(EventID(ids[0]))), with: ours).text
             // The second has a copy of the payload of the first.
             try await outpost.sql("UPDATE postrider.webhook_event_log SET data = jsonb_build_object('postrider', $1::text)", [.text(sealed)])
@@ -108,7 +109,7 @@ extension Scenarios {
             #expect(receiver.received.map(\.id) == [ids[0]])
             let dead = try await outpost.sql("SELECT event_id::text, failure, attempts, error_message FROM postrider.webhook_dead_letters")[0]
             #expect(try dead.string(0) == ids[1] && dead.string(1) == "transform" && dead.int(2) == 2)
-            #expect(try dead.string(3).hasPrefix("the payload does not open with key 'first', which opens others"))
+            #expect(try dead.string(3).hasPrefix("the payload does not open with key 'first', which opens secrets"))
         }
 
         @Test func sealedPayloadsAreOpenedToBeSent() async throws {

@@ -14,7 +14,7 @@ extension Event {
     public static func openingFault(_ error: SealingError, isProven: (String) -> Bool) -> String? {
         switch error {
         case .doesNotOpen(let key) where isProven(key):
-            "the payload does not open with key '\(key)', which opens others: "
+            "the payload does not open with key '\(key)', which opens secrets: "
                 + "it was altered, copied, or sealed with another key of that name"
         case .missingKey, .doesNotOpen: nil
         case .malformed, .unsealable: "the payload begins like a sealed one and is none"
@@ -24,19 +24,12 @@ extension Event {
     /// The event with the payload as it was written, byte for byte as Postgres printed it then; the same when it is not
     /// sealed.
     ///
-    /// - Parameters:
-    ///   - keys: the keys that are here.
-    ///   - proves: told the name of the key that opened it.
     /// - Throws: ``SealingError``.
-    public func opened(
-        with keys: KeyRing?, proves: (String) -> Void = { _ in }
-    ) throws(SealingError) -> Event {
+    public func opened(with keys: KeyRing?) throws(SealingError) -> Event {
         guard isSealed else { return self }
         guard data.suffix(2).elementsEqual(#""}"#.utf8) else { throw .malformed }
         let text = data.dropFirst(Self.sealedBeginning.count - SealedSecret.mark.utf8.count).dropLast(2)
-        let sealed = try SealedSecret(String(decoding: text, as: UTF8.self))
-        let plain = try sealed.open(at: .payload(id), with: keys)
-        proves(sealed.keyName)
+        let plain = try SealedSecret(String(decoding: text, as: UTF8.self)).open(at: .payload(id), with: keys)
         var event = self
         event.data = Array(plain.utf8)
         return event

@@ -29,9 +29,7 @@ struct Trouble: Sendable {
 
     /// Whether waiting does not help.
     mutating func isHopeless(_ error: PostgresError, patience: Int) -> Bool {
-        // 54000 of statements that store rows of bounded size: the server has no transaction ids left, or no room for
-        // notifications.
-        guard !error.isPassing, error.sqlState != "54000" else {
+        guard !error.isPassing, !error.isOfAFullServer else {
             refusals = 0
             return false
         }
@@ -55,6 +53,10 @@ extension PostgresError {
         // Read-only transaction; insufficient resources, disk full among them; operator intervention; I/O errors.
         return sqlState == "25006" || ["53", "57", "58"].contains { sqlState.hasPrefix($0) }
     }
+
+    /// True when the server has no transaction ids left, or no room for notifications. Only of statements that store rows of
+    /// bounded size: larger ones lead to the same SQLSTATE.
+    var isOfAFullServer: Bool { sqlState == "54000" }
 
     /// True when another connection may find a server that takes what this one does not: after a failover the old
     /// primary is read-only.

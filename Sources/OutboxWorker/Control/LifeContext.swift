@@ -36,11 +36,11 @@ struct LifeContext: Sendable {
     }
 
     /// The work with its payload opened. One that this worker's keys do not open stays sealed, and the dispatcher leaves it to
-    /// others. One that was never sealed, or does not open with a key that opens others, has a fault: whoever waited for it
+    /// others. One that was never sealed, or does not open with a key that opens secrets, has a fault: whoever waited for it
     /// would wait for ever.
     func opened(_ work: Claim.Work) -> Claim.Work {
         do throws(SealingError) {
-            let event = try work.event.opened(with: settings.secretKeys) { provenKeys.add($0) }
+            let event = try work.event.opened(with: settings.secretKeys)
             return Claim.Work(event: event, isHeavy: work.isHeavy, target: work.target)
         } catch {
             logger.error("payload not opened", metadata: ["event.id": "\(work.event.id)", "error": "\(error)"])

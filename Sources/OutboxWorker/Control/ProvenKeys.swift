@@ -1,24 +1,21 @@
-// Which keys of this worker are known to be the right ones of their names. Told by what opens; asked about payloads that do not.
+// Which keys of this worker are known to be the right ones of their names. Told by secrets; asked about payloads that do not open.
 
 internal import OutboxStore
 internal import Synchronization
 
-/// Names of keys that have opened what the database holds and failed at no secret, so that what does not open with them is
+/// Names of keys that have opened a destination's secret and failed at none, so that a payload that does not open with them is
 /// damaged: a worker with another key of the same name must not give up what others can send.
 ///
-/// Any task may call it.
+/// Payloads that open prove nothing: this worker may have sealed them itself. Any task may call it.
 final class ProvenKeys: Sendable {
     private struct State {
-        /// Names of keys that have opened something.
+        /// Names of keys that have opened a secret.
         var opening: Set<String> = []
-        /// Names of keys that a secret does not open with. What else opens with them this worker may have sealed itself.
+        /// Names of keys that a secret does not open with.
         var doubtful: Set<String> = []
     }
 
     private let state = Mutex(State())
-
-    /// A payload opened with the key of that name.
-    func add(_ name: String) { state.withLock { _ = $0.opening.insert(name) } }
 
     /// Secrets have been looked at.
     ///
