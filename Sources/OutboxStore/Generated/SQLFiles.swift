@@ -8044,7 +8044,7 @@ WITH recent AS (
            round((percentile_cont(0.95) WITHIN GROUP (ORDER BY a.duration_us) / 1000)::numeric, 1) AS p95_ms,
            count(*) FILTER (WHERE a.failure = 'certificate') AS certificates,
            max(a.error_message) FILTER (WHERE a.failure = 'certificate') AS certificate_error
-    FROM postrider.webhook_attempts AS a
+    FROM postrider.webhook_attempts AS a JOIN postrider.webhook_destinations AS d ON d.id = a.destination_id AND d.deleted_at IS NULL
     WHERE a.event_id >= postrider.event_id_at(now() - :'hours'::float8 * interval '1 hour') AND a.outcome NOT IN (3, 4)
     GROUP BY a.destination_id
 ), letters AS (
