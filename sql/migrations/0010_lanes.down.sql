@@ -4,7 +4,7 @@ UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = 
 DROP TRIGGER webhook_order_switched ON postrider.webhook_destinations;
 DROP FUNCTION postrider.webhook_order_switched();
 DROP VIEW postrider.webhook_key_status;
-DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(integer), postrider.sweep_retries(), postrider.release_keys(integer[], text[], uuid[]),
+DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(integer), postrider.sweep_retries(integer), postrider.release_keys(integer[], text[], uuid[]),
     postrider.order_key(text), postrider.dead_letter_marks(uuid, integer);
 DROP TABLE postrider.webhook_keys, postrider.webhook_rates;
 DROP INDEX postrider.webhook_retries_order_idx, postrider.webhook_destinations_ordered_idx, postrider.webhook_secrets_expiry_idx;

@@ -4406,14 +4406,18 @@ COMMENT ON FUNCTION postrider.sweep_keys(integer) IS
     'Frees what waits behind nothing: of destinations that keep no order any more, and of heads that are gone. How many deliveries and keys; with as many as were asked for there may be more.';
 
 -- What workers put back for a destination as they knew it: parked while it was being made active, or to be tried again while
--- it was being deleted. The trigger of that change did not see these rows, and nobody would look at them again.
-CREATE FUNCTION postrider.sweep_retries() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+-- it was being deleted. The trigger of that change did not see these rows, and nobody would look at them again. Of each kind so
+-- many at most; whoever gets as many calls it again. What somebody holds is left to the next round.
+CREATE FUNCTION postrider.sweep_retries(most integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     active  integer[];
     deleted integer[];
     freed   integer;
     removed integer;
 BEGIN
+    IF NOT coalesce(most BETWEEN 1 AND 100000, false) THEN
+        RAISE EXCEPTION 'a batch has 1 to 100000 rows, not %', most USING ERRCODE = '22023';
+    END IF;
     -- From one destination with retries to the next, as RetryPeek goes.
     WITH RECURSIVE waited AS (
         (SELECT r.destination_id FROM postrider.webhook_retries AS r ORDER BY r.destination_id LIMIT 1)
@@ -4425,10 +4429,16 @@ BEGIN
     SELECT array_agg(d.id) FILTER (WHERE d.is_active AND d.deleted_at IS NULL),
            array_agg(d.id) FILTER (WHERE d.deleted_at IS NOT NULL)
     INTO active, deleted FROM waited JOIN postrider.webhook_destinations AS d ON d.id = waited.destination_id;
-    DELETE FROM postrider.webhook_retries WHERE destination_id = ANY (deleted);
+    DELETE FROM postrider.webhook_retries AS t
+    WHERE t.ctid = ANY (ARRAY(
+        SELECT r.ctid FROM postrider.webhook_retries AS r WHERE r.destination_id = ANY (deleted)
+        LIMIT most FOR UPDATE OF r SKIP LOCKED));
     GET DIAGNOSTICS removed = ROW_COUNT;
-    UPDATE postrider.webhook_retries SET due_at = clock_timestamp()
-    WHERE destination_id = ANY (active) AND due_at = 'infinity' AND ordering_key IS NULL;
+    UPDATE postrider.webhook_retries AS t SET due_at = clock_timestamp()
+    WHERE t.ctid = ANY (ARRAY(
+        SELECT r.ctid FROM postrider.webhook_retries AS r
+        WHERE r.destination_id = ANY (active) AND r.due_at = 'infinity' AND r.ordering_key IS NULL
+        LIMIT most FOR UPDATE OF r SKIP LOCKED));
     GET DIAGNOSTICS freed = ROW_COUNT;
     IF freed > 0 THEN
         PERFORM pg_catalog.pg_notify('postrider_wake', 'retries');
@@ -4444,8 +4454,8 @@ BEGIN
     RETURN freed + removed;
 END
 $$;
-COMMENT ON FUNCTION postrider.sweep_retries() IS
-    'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Archives dead letters that were written while their destination was being deleted. Called once a minute.';
+COMMENT ON FUNCTION postrider.sweep_retries(integer) IS
+    'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Archives dead letters that were written while their destination was being deleted. Called once a minute; with as many as were asked for there may be more.';
 
 -- Every death leaves an attempt with outcome 2, and attempts of a dead letter are kept: so how often it died is known
 -- without a counter that would have to travel with every retry.
@@ -4629,7 +4639,7 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION postrider.order_key(text), postrider.release_keys(integer[], text[], uuid[]), postrider.sweep_keys(integer),
-    postrider.sweep_retries(), postrider.skip_key(uuid, text), postrider.webhook_order_switched(), postrider.dead_letter_marks(uuid, integer) FROM PUBLIC;
+    postrider.sweep_retries(integer), postrider.skip_key(uuid, text), postrider.webhook_order_switched(), postrider.dead_letter_marks(uuid, integer) FROM PUBLIC;
 
 DO $$
 DECLARE
@@ -4662,7 +4672,7 @@ UPDATE postrider.webhook_retries SET due_at = clock_timestamp(), ordering_key = 
 DROP TRIGGER webhook_order_switched ON postrider.webhook_destinations;
 DROP FUNCTION postrider.webhook_order_switched();
 DROP VIEW postrider.webhook_key_status;
-DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(integer), postrider.sweep_retries(), postrider.release_keys(integer[], text[], uuid[]),
+DROP FUNCTION postrider.skip_key(uuid, text), postrider.sweep_keys(integer), postrider.sweep_retries(integer), postrider.release_keys(integer[], text[], uuid[]),
     postrider.order_key(text), postrider.dead_letter_marks(uuid, integer);
 DROP TABLE postrider.webhook_keys, postrider.webhook_rates;
 DROP INDEX postrider.webhook_retries_order_idx, postrider.webhook_destinations_ordered_idx, postrider.webhook_secrets_expiry_idx;
@@ -9715,13 +9725,13 @@ ORDER BY 1
 SELECT postrider.sweep_keys($1)
 """#)
 
-    /// `RetrySweep`; rows: 1: how many retries were made due or removed
-    /// - params: none
+    /// `RetrySweep`; rows: 1: how many retries were made due or removed; with $1 there may be more
+    /// - params: $1 how many of each kind at most int
     /// - index: webhook_retries_due_idx, read by jumping from one destination to the next
     static let retrySweep = Statement(
         name: "RetrySweep",
         sql: #"""
-SELECT postrider.sweep_retries()
+SELECT postrider.sweep_retries($1)
 """#)
 
     /// `ReplayPlan`; rows: 1: how many deliveries a replay would send, how many it cannot: no payload any more; its criteria

@@ -24,8 +24,8 @@ public enum MaintenanceStore {
 
     /// Rows of one batch; 2,000.
     static let batch: Int32 = 2_000
-    /// Rows of lines of ordering keys that are mended in one batch, of each kind; 10,000.
-    static let keysAtOnce: Int32 = 10_000
+    /// Retries and lines of ordering keys that are freed in one batch, of each kind; 10,000.
+    static let sweptAtOnce: Int32 = 10_000
     /// Batches of one week in one round, so that a round ends; 50.
     static let batchesAtOnce = 50
 
@@ -60,7 +60,10 @@ public enum MaintenanceStore {
             let rows = try await erase(on: connection)
             if rows > 0 { steps.append(Step(task: "erase", table: "webhook_event_log", rows: rows)) }
         }
-        try await count(&round, "audit", "webhook_audit_log", Queries.auditLogPrune, on: connection)
+        try await round.take("webhook_audit_log") { steps in
+            let rows = try await connection.query(Queries.auditLogPrune)[0].int64(0)
+            if rows > 0 { steps.append(Step(task: "audit", table: "webhook_audit_log", rows: rows)) }
+        }
         try await round.take("webhook_routing_changes") { _ in
             _ = try await connection.query(Queries.routingChangesPrune, [.int8(RoutingStore.keptVersions)])
         }
@@ -71,21 +74,24 @@ public enum MaintenanceStore {
 
     /// Frees what no transaction should leave waiting.
     private static func sweep(_ round: inout Round, on connection: Connection) async throws {
-        try await round.take("webhook_keys") { steps in
-            let rows = try await sweepKeys(on: connection)
-            if rows > 0 { steps.append(Step(task: "order", table: "webhook_keys", rows: rows)) }
+        for (task, table, statement) in [
+            ("order", "webhook_keys", Queries.keySweep), ("retries", "webhook_retries", Queries.retrySweep),
+        ] {
+            try await round.take(table) { steps in
+                let rows = try await sweep(statement, on: connection)
+                if rows > 0 { steps.append(Step(task: task, table: table, rows: rows)) }
+            }
         }
-        try await count(&round, "retries", "webhook_retries", Queries.retrySweep, on: connection)
     }
 
-    /// Frees what waits in lines of ordering keys behind nothing; how many rows. Each batch is a transaction of its own, because
-    /// claims of ordered events wait for it.
-    private static func sweepKeys(on connection: Connection) async throws -> Int64 {
+    /// Frees what waits for nothing any more; how many rows. Each batch is a transaction of its own, because claims wait for
+    /// what it holds.
+    private static func sweep(_ statement: Statement, on connection: Connection) async throws -> Int64 {
         var swept: Int64 = 0
         for _ in 0..<batchesAtOnce {
-            let rows = try await connection.query(Queries.keySweep, [.int4(keysAtOnce)])[0].int64(0)
+            let rows = try await connection.query(statement, [.int4(sweptAtOnce)])[0].int64(0)
             swept += rows
-            if rows < Int64(keysAtOnce) { break }
+            if rows < Int64(sweptAtOnce) { break }
         }
         return swept
     }
@@ -119,16 +125,6 @@ public enum MaintenanceStore {
                 _ = try await connection.script("VACUUM postrider.\(table)", name: "Vacuum")
                 steps.append(Step(task: "vacuum", table: table, rows: 0))
             }
-        }
-    }
-
-    /// A step that is one statement, which gives how many rows it changed.
-    private static func count(
-        _ round: inout Round, _ task: String, _ table: String, _ statement: Statement, on connection: Connection
-    ) async throws {
-        try await round.take(table) { steps in
-            let rows = try await connection.query(statement)[0].int64(0)
-            if rows > 0 { steps.append(Step(task: task, table: table, rows: rows)) }
         }
     }
 

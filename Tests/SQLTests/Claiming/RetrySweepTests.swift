@@ -72,6 +72,36 @@ import Testing
         }
     }
 
+    /// Millions may be parked, and one statement would hold them all, with everything that it wrote, for minutes.
+    @Test func sweepTakesSoManyAtOnceUntilAllIsDone() async throws {
+        try await withRollback { db in
+            let (active, deleted) = (try await db.endpoint(), try await db.endpoint())
+            try await db.run("UPDATE postrider.webhook_destinations SET deleted_at = now() WHERE id = \(deleted)")
+            for id in [active, deleted, active, deleted, active] { try await retry(db, id) }
+            var batches: [String] = []
+            while batches.last != "0", batches.count < 9 { batches.append(try await db.line("SELECT postrider.sweep_retries(2)")) }
+            #expect(batches == ["4", "1", "0"])
+            #expect(
+                try await db.lines("SELECT destination_id, due_at <= clock_timestamp() FROM postrider.webhook_retries")
+                    == ["\(active)|t", "\(active)|t", "\(active)|t"])
+            #expect(try await db.refusal("SELECT postrider.sweep_retries(0)").sqlState == "22023")
+        }
+    }
+
+    /// A worker that records it holds it; nobody waits for that, and the next round comes.
+    @Test func sweepPassesOverWhatSomebodyHolds() async throws {
+        try await withDatabase { db in
+            let id = try await db.endpoint()
+            for _ in 1...2 { try await retry(db, id) }
+            let holder = try await db.connect()
+            try await holder.run("BEGIN; SELECT FROM postrider.webhook_retries ORDER BY event_id LIMIT 1 FOR UPDATE")
+            try await db.run("SET lock_timeout = '500ms'")
+            #expect(try await db.line("SELECT postrider.sweep_retries()") == "1")
+            try await holder.run("COMMIT")
+            #expect(try await db.line("SELECT postrider.sweep_retries()") == "1")
+        }
+    }
+
     /// What stands in line behind an earlier event of its key is due at infinity too.
     @Test func whatWaitsInOrderIsLeftAlone() async throws {
         try await withRollback { db in
