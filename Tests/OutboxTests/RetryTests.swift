@@ -63,6 +63,8 @@ import Testing
         (#"{"max_attempts":4,"backoff_type":"linear","initial_delay":250,"max_delay":600}"#, [0.25, 0.5, 0.6]),
         (#"{"max_attempts":3,"backoff_type":"fixed","initial_delay":1000}"#, [1, 1]),
         (#"{"retry_count":3}"#, [2, 4, 8]), (#"{"retry_count":0}"#, []), (#"{"retry_attempts":3}"#, [30, 60, 120]),
+        // crm knows no cap.
+        (#"{"retry_count":13}"#, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192]),
     ]
 
     @Test(arguments: forms)

@@ -141,7 +141,7 @@ import Testing
         (#"{"max_attempts":3,"backoff_type":"exponential","initial_delay":1000,"max_delay":30000}"#, "3 1000 2 30000 0 -"),
         (#"{"max_attempts":4,"backoff_type":"linear","initial_delay":1000,"max_delay":2500}"#, "4 1000 1 2500 0 {1000,2000,2500}"),
         (#"{"max_attempts":3,"backoff_type":"fixed","initial_delay":700,"max_delay":30000}"#, "3 700 1 30000 0 -"),
-        (#"{"retry_count":3}"#, "4 2000 2 3600000 0 -"), (#"{"retry_attempts":3}"#, "4 30000 2 3600000 0.1 -"),
+        (#"{"retry_count":3}"#, "4 2000 2 31622400000 0 -"), (#"{"retry_attempts":3}"#, "4 30000 2 3600000 0.1 -"),
         (#"{"max_attempts":5,"base_delay":10,"factor":3}"#, "5 10000 3 3600000 0.1 -"),
         (#"{"delays":[5,300],"jitter":0}"#, "3 0 1 600000 0 {5000,300000}"),
     ])

@@ -36,12 +36,12 @@ extension RetryPolicy {
         }
     }
 
-    /// The policy of crm: so many retries, 2^n seconds after attempt n, at most an hour, no jitter.
+    /// The policy of crm: so many retries, 2^n seconds after attempt n, as long as a wait may be, no jitter.
     ///
     /// - Throws: `RetryPolicyError` when the count is out of range.
     public init(retryCount: Int) throws(RetryPolicyError) {
         guard (0..<1000).contains(retryCount) else { throw .attempts(retryCount) }
-        try self.init(maxAttempts: retryCount + 1, baseDelay: .seconds(2), jitter: 0)
+        try self.init(maxAttempts: retryCount + 1, baseDelay: .seconds(2), maxDelay: Self.longestDelay, jitter: 0)
     }
 
     private init(bird fields: PolicyFields) throws(RetryPolicyError) {

@@ -118,7 +118,8 @@ public struct RetryPolicy: Sendable, Equatable {
         }
     }
 
-    private static let longestDelay = Duration.seconds(366 * 86_400)
+    /// No wait is longer; 366 days.
+    static let longestDelay = Duration.seconds(366 * 86_400)
 
     private static func isAllowed(_ delay: Duration) -> Bool { delay >= .zero && delay <= longestDelay }
 

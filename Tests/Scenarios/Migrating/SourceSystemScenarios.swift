@@ -52,7 +52,8 @@ extension Scenarios {
                     INSERT INTO crm_webhooks VALUES
                     ('\(id)', 'sales', 'URL', '{order.paid}', '{"X-Team": "sales", "content-type": "application/json"}', '\(secret)', 3, true)
                     """,
-                settings: ("max_attempts, base_delay_ms, delay_factor, jitter", "4|2000|2|0"), headers: ["x-team": "sales"]),
+                settings: ("max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter", "4|2000|2|31622400000|0"),
+                headers: ["x-team": "sales"]),
             Case(
                 system: "fenix",
                 rows: """
@@ -116,6 +117,10 @@ extension Scenarios {
                 try await outpost.text("SELECT concat_ws('|', name, secret, delays_ms) FROM postrider.webhook_endpoints WHERE name = 'linear'")
                     == "linear|{1000,2000,2500}")
             #expect(try await outpost.count("postrider.webhook_secrets") == 1)
+            // Somebody has it signed from now on, and runs the statement again for what came later.
+            try await outpost.sql("UPDATE postrider.webhook_endpoints SET secret = 'given since' WHERE name = 'linear'")
+            try await page.run("copy", on: outpost.url, environment: ["WEBHOOK_TOKEN": "t"])
+            #expect(try await outpost.count("postrider.webhook_secrets WHERE secret = 'given since'") == 1)
         }
 
         @Test func filtersOfCompanionAreCopied() async throws {
