@@ -160,6 +160,48 @@ import Testing
         #expect(failing(3, breaker).1 == [.opened])
     }
 
+    /// What was under way together is refused together, and tells nothing more.
+    @Test func receiverThatAsksForLessGetsHalfAndThenEighthsMore() {
+        var breaker = Breaker()
+        for _ in 0..<60 { _ = breaker.succeed(limit: 64) }
+        let attempts: [(start: Int64, end: Int64)] = [(90, 100), (95, 101), (99, 130)]
+        let eased = attempts.map { breaker.ease(limit: 64, startedAt: $0.start, at: $0.end) }
+        #expect(eased == [true, true, true] && breaker.isEased)
+        var limits: [Int] = []
+        while breaker.state != .closed, limits.count < 20 {
+            let limit = breaker.limit(of: 64)
+            limits.append(limit)
+            for _ in 0..<limit { expect(&breaker, nil) { $0.succeed(limit: 64) } }
+        }
+        #expect(limits == [32, 36, 40, 45, 50, 56, 63])
+        #expect(!breaker.isEased)
+    }
+
+    /// Then its refusals are strains like others.
+    @Test func nobodyGetsLessThanAnUnknownDestination() {
+        var breaker = Breaker()
+        for _ in 0..<60 { _ = breaker.succeed(limit: 64) }
+        let starts: [Int64] = [2, 4, 6, 8]
+        let eased = starts.map { breaker.ease(limit: 64, startedAt: $0, at: $0 + 1) }
+        #expect(eased == [true, true, true, false])
+        #expect(breaker.limit(of: 64) == Breaker.firstLimit)
+        var small = Breaker()
+        for _ in 0..<60 { _ = small.succeed(limit: 5) }
+        let isEased = small.ease(limit: 5, startedAt: 1, at: 2)
+        #expect(!isEased && small.limit(of: 5) == 5)
+    }
+
+    @Test func breakerThatIsShutEasesNothing() {
+        var (breaker, _) = failing(10)
+        var isEased = breaker.ease(limit: 64, startedAt: 20, at: 21)
+        #expect(!isEased && breaker.limit(of: 64) == 0)
+        breaker.learn(isOpen: true, mayProbe: true)
+        isEased = breaker.ease(limit: 64, startedAt: 22, at: 23)
+        #expect(!isEased)
+        expect(&breaker, .recovered) { $0.succeed(limit: 64) }
+        #expect(breaker.limit(of: 64) == 2 && !breaker.isEased)
+    }
+
     @Test func otherWorkersNewsOpensAndClosesIt() {
         var breaker = Breaker()
         for _ in 0..<60 { _ = breaker.succeed(limit: 64) }

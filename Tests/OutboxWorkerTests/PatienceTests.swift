@@ -59,6 +59,44 @@ import Testing
         #expect(state.waiting == waiting && waiting > 1_400)
     }
 
+    /// Left alone instead, it would get its twenty once in a second, and refuse nearly as many.
+    @Test(arguments: [429, 503]) func receiverThatTakesTwentyAtOnceRefusesFewAndIsNotLeftAlone(status: Int) throws {
+        var state = try crowded()
+        var (now, refused) = (Int64(0), 0)
+        while state.waiting > 0, now < 10_000_000 {
+            let departures = state.depart(at: now)
+            try #require(!departures.isEmpty)
+            now += 5_000
+            // Refusing is quick: these answers come first.
+            for (place, departure) in departures.enumerated().reversed() {
+                let given = place < 20 ? 200 : status
+                let exchange = EndedExchange(duration: 5_000, status: given, body: [], message: "")
+                state.settle(
+                    token: departure.token, .answered(Answer(status: given)), exchange, random: 0, now: now)
+            }
+            refused += max(0, departures.count - 20)
+        }
+        #expect((1..<crowd / 20).contains(refused))
+        let news = state.breakers.take()
+        #expect(news.failing.allSatisfy { !$0.opens })
+    }
+
+    /// Nine seconds of work at its pace: others have a use for the memory.
+    @Test func whatWaitsBehindAReceiverThatAskedForLessCountsAtItsPace() throws {
+        var state = try crowded()
+        var now = try answer(&state, count: 300, each: 50_000)
+        for _ in 0..<3 {
+            let departures = state.depart(at: now)
+            now += 50_000
+            for departure in departures {
+                let exchange = EndedExchange(duration: 50_000, status: 429, body: [], message: "")
+                state.settle(token: departure.token, .answered(Answer(status: 429)), exchange, random: 0, now: now)
+            }
+        }
+        state.relieve(at: now)
+        #expect(state.waiting == 2 * Breaker.firstLimit)
+    }
+
     @Test func shortStopTellsNothingAndALongOneGivesWorkBack() throws {
         var state = try crowded()
         #expect(!state.depart(at: 0).isEmpty)

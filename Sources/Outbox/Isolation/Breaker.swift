@@ -7,12 +7,15 @@
 /// Ten failures in a row that tell of an overloaded or dead receiver open the breaker: nothing is sent. The row in
 /// `webhook_breakers` decides for how long, and which worker then sends one delivery as a probe. Its success closes the
 /// breaker, and the destination begins slowly again.
+///
+/// A receiver that asks for less gets half, down to what an unknown destination gets, and by eighths more as it takes it: one
+/// that takes so many at once refuses few of them, and need not be left alone.
 public struct Breaker: Sendable, Equatable {
     /// How much may be sent.
     public enum State: Sendable, Equatable {
         /// As much as the destination's own limit allows.
         case closed
-        /// At most so many at once, doubled by as many successes.
+        /// At most so many at once, and more after as many successes: twice as many, or an eighth more after it asked for less.
         case ramping(limit: Int)
         /// Nothing.
         case open
@@ -48,6 +51,10 @@ public struct Breaker: Sendable, Equatable {
     public private(set) var failingSince: Int64?
     /// When it was opened here; what was asked of Postgres before is out of date.
     public private(set) var openedAt: Int64 = .min
+    /// True after it asked for less, until it takes everything again.
+    public private(set) var isEased = false
+    /// When it last got less; nothing that was sent before tells more.
+    private var easedAt: Int64 = .min
     private var strains = 0
     private var successes = 0
     /// True while it gets its traffic back after it was open.
@@ -88,8 +95,12 @@ public struct Breaker: Sendable, Equatable {
             successes += 1
             if successes >= limit {
                 successes = 0
-                state = limit * 2 >= most ? .closed : .ramping(limit: limit * 2)
-                if state == .closed { isRecovering = false }
+                let next = isEased ? limit + max(1, limit / 8) : limit * 2
+                state = next >= most ? .closed : .ramping(limit: next)
+                if state == .closed {
+                    isRecovering = false
+                    isEased = false
+                }
             }
         case .closed: break
         }
@@ -120,6 +131,25 @@ public struct Breaker: Sendable, Equatable {
         failingSince = failingSince ?? now
         isRecorded = true
         return .failing
+    }
+
+    /// The receiver asked for less: it gets half, once for all that was under way together.
+    ///
+    /// - Parameters:
+    ///   - most: the destination's own limit.
+    ///   - start: when the attempt began.
+    ///   - now: when it ended.
+    /// - Returns: whether getting less answers the failure, so that it is no strain; false when there is nothing to take away.
+    public mutating func ease(limit most: Int, startedAt start: Int64, at now: Int64) -> Bool {
+        guard !isShut else { return false }
+        if start < easedAt { return true }
+        let current = limit(of: most)
+        guard current > Self.firstLimit else { return false }
+        state = .ramping(limit: max(Self.firstLimit, current / 2))
+        successes = 0
+        isEased = true
+        easedAt = now
+        return true
     }
 
     /// The receiver refused an attempt in a way that counts against nobody: as a probe this shows that it lives.
@@ -176,6 +206,7 @@ public struct Breaker: Sendable, Equatable {
         successes = 0
         strains = 0
         isRecovering = true
+        isEased = false
     }
 }
 
@@ -193,6 +224,9 @@ extension FailureClass {
             false
         }
     }
+
+    /// Whether the receiver asks for less: it takes some requests and not so many.
+    public var asksForLess: Bool { self == .throttled || self == .unavailable }
 
     /// Whether the receiver itself answered, though the failure counts against nobody.
     public var isBlamelessAnswer: Bool {

@@ -147,8 +147,8 @@ struct Lane: Sendable {
     private func expectedWait(at now: Int64) -> Int64 {
         let stall = stall(at: now)
         let each = max(Int64(typicalDuration), stall > Self.pauseLimit ? stall : 0)
-        // A breaker that ramps gets to the whole within a few answers.
-        let requests = stall > Self.stallLimit ? limit(at: now) : destination.maxConcurrency
+        // A breaker that ramps gets to the whole within a few answers, unless the receiver asked for less.
+        let requests = stall > Self.stallLimit || breaker.isEased ? limit(at: now) : destination.maxConcurrency
         let wait = Int64(waiting) * each / Int64(max(1, requests * eventsPerRequest))
         guard let rate else { return wait }
         return max(wait, Int64(Double(waiting / eventsPerRequest) / rate.perSecond * 1_000_000))
@@ -249,12 +249,15 @@ struct Lane: Sendable {
 
     /// Lets the breaker learn from a verdict.
     ///
+    /// - Parameter duration: how long the exchange took.
     /// - Returns: what the other workers should learn; nil for nothing.
-    mutating func judge(_ verdict: Verdict, at now: Int64) -> Breaker.Report? {
-        if case .delivered = verdict.action { return breaker.succeed(limit: destination.maxConcurrency) }
+    mutating func judge(_ verdict: Verdict, duration: Int64, at now: Int64) -> Breaker.Report? {
+        let most = destination.maxConcurrency
+        if case .delivered = verdict.action { return breaker.succeed(limit: most) }
         guard let failure = verdict.failure else { return nil }
         if verdict.blamesDestination {
-            let report = breaker.fail(strains: failure.isStrain, at: now)
+            let isEased = failure.asksForLess && breaker.ease(limit: most, startedAt: now - duration, at: now)
+            let report = breaker.fail(strains: failure.isStrain && !isEased, at: now)
             if report == .opened { valve.forfeit() }
             return report
         }
