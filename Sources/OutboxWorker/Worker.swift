@@ -49,6 +49,8 @@ public struct Worker: Service {
                 } catch LifeEnd.declaredDead {
                     // Paused or cut off for longer than the lease: others have the claims. A new life, with a new id.
                     logger.warning("declared dead by another worker: starting anew")
+                } catch LifeEnd.otherWay {
+                    logger.warning("another way to Postgres than before: starting anew")
                 }
             }
         } onGracefulShutdown: {

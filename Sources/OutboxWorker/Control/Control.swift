@@ -7,7 +7,7 @@ internal import Postgres
 
 /// Keeps one life of a worker known to the others, and tells the work cycle when to look.
 ///
-/// ``run()`` ends only by throwing: ``LifeEnd/declaredDead`` when others have taken over, or `CancellationError`.
+/// ``run()`` ends only by throwing: a ``LifeEnd``, or `CancellationError`.
 struct Control: Sendable {
     /// Between heartbeats; 200 ms, which is also how often the others are looked at.
     static let interval = Duration.milliseconds(200)
@@ -198,4 +198,7 @@ struct Control: Sendable {
 enum LifeEnd: Error {
     /// Others have taken over what it held: everything in memory is void.
     case declaredDead
+    /// A pooler stands before Postgres where none did, or none any more, as after a failover: what may be asked of a connection
+    /// is found out anew.
+    case otherWay
 }

@@ -85,7 +85,7 @@ struct Life: Sendable {
 
     /// Lives until ``stop()`` has been followed to its end.
     ///
-    /// - Throws: ``LifeEnd/declaredDead`` when another worker has taken over; whatever made going on impossible.
+    /// - Throws: ``LifeEnd`` when another life must begin; whatever made going on impossible.
     func run() async throws {
         // The exchanger is gone by then, and with the knot between them both would stay in memory.
         defer { box.dispatcher = nil }
@@ -94,7 +94,7 @@ struct Life: Sendable {
             try await runTasks()
         } catch {
             await exchanger.shutdown()
-            if case LifeEnd.declaredDead = error { await cycle.recordFacts() }
+            if error is LifeEnd { await cycle.recordFacts() }
             await context.links.close()
             throw error
         }

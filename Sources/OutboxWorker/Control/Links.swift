@@ -17,6 +17,8 @@ final class Links: Sendable {
         isPooled ? [SessionSettings.readCommitted, WorkerStore.workSettings(isLocal: true)] : []
     }
 
+    /// Whether a pooler stood before the control connection when this life began; nil where nobody asked.
+    private let isControlPooled: Bool?
     private let settings: WorkerSettings
     private let logger: Logger
     private let current: Mutex<Connection?>
@@ -30,7 +32,8 @@ final class Links: Sendable {
     static func open(settings: WorkerSettings, logger: Logger) async throws -> Links {
         let work = try await Connection.open(unprepared(settings.database))
         let isPooled = try await WorkerStore.isPooled(work)
-        let isDeaf = settings.isDeaf ? true : try await !hears(work, isPooled: isPooled, settings)
+        let control = settings.isDeaf ? nil : try await lookAtControl(work, isPooled: isPooled, settings)
+        let isDeaf = control?.hears != true
         await work.close()
         let found: Logger.Metadata = [
             "work": isPooled ? "pooled" : "direct", "control": isDeaf ? "deaf" : "direct",
@@ -41,25 +44,31 @@ final class Links: Sendable {
         } else {
             logger.info("connected to Postgres", metadata: found)
         }
-        return Links(settings: settings, logger: logger, isPooled: isPooled, isDeaf: isDeaf)
+        return Links(
+            settings: settings, logger: logger, isPooled: isPooled, isDeaf: isDeaf, isControlPooled: control?.isPooled)
     }
 
-    /// Whether control has a session of its own, in which notifications of the work connection arrive: not behind a
+    /// Whether a pooler stands before control, and whether it hears: whether it has a session of its own, in which notifications of the work connection arrive: not behind a
     /// pooler, and not in another database than work's, which no other sign would tell.
-    private static func hears(_ work: Connection, isPooled: Bool, _ settings: WorkerSettings) async throws -> Bool {
-        if isPooled, settings.directDatabase == nil { return false }
+    private static func lookAtControl(
+        _ work: Connection, isPooled: Bool, _ settings: WorkerSettings
+    ) async throws -> (isPooled: Bool, hears: Bool) {
+        if isPooled, settings.directDatabase == nil { return (true, false) }
         let control = try await Connection.open(unprepared(settings.directDatabase ?? settings.database))
-        var isHeard = try await !WorkerStore.isPooled(control)
-        if isHeard { isHeard = try await WorkerStore.isHeard(from: work, on: control, within: hearing) }
+        let isShared = try await WorkerStore.isPooled(control)
+        let hears = try await isShared ? false : WorkerStore.isHeard(from: work, on: control, within: hearing)
         await control.close()
-        return isHeard
+        return (isShared, hears)
     }
 
-    private init(settings: WorkerSettings, logger: Logger, isPooled: Bool, isDeaf: Bool) {
+    private init(
+        settings: WorkerSettings, logger: Logger, isPooled: Bool, isDeaf: Bool, isControlPooled: Bool?
+    ) {
         self.settings = settings
         self.logger = logger
         self.isPooled = isPooled
         self.isDeaf = isDeaf
+        self.isControlPooled = isControlPooled
         current = Mutex(nil)
         var database = Self.bounded(settings.database, queryTimeout: Self.sideDeadline)
         database.prepares = database.prepares && !isPooled
@@ -124,13 +133,19 @@ final class Links: Sendable {
 
     /// A new control connection; the caller owns it.
     ///
-    /// - Throws: `CancellationError`.
+    /// - Throws: ``LifeEnd/otherWay`` when the way to Postgres leads through a pooler now, or does no more; then nothing of
+    ///   a session of one's own may be asked for, or all of it. `CancellationError`.
     func control() async throws -> Connection {
-        try await Redialer(use: "control", logger: logger).dial { [settings, isDeaf] in
+        try await Redialer(use: "control", logger: logger).dial { [settings, isDeaf, isControlPooled] in
             var database = Self.bounded(
                 settings.directDatabase ?? settings.database, queryTimeout: Self.connectDeadline)
             if isDeaf { database.prepares = false }
-            return try await Connection.open(database)
+            let connection = try await Connection.open(database)
+            if let isControlPooled, try await WorkerStore.isPooled(connection) != isControlPooled {
+                await connection.close()
+                throw LifeEnd.otherWay
+            }
+            return connection
         }
     }
 

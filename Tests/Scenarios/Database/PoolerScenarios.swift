@@ -83,6 +83,33 @@ extension Scenarios {
             #expect(survivor.stop() == 0)
         }
 
+        /// After a failover the same name may lead to a pooler. A worker that went on as before would take locks in sessions that
+        /// others use, and one that never asked again would poll for ever.
+        @Test(.enabled(if: isInstalled, "needs pgbouncer"))
+        func workerFindsOutWhetherAPoolerStandsBetweenWheneverItConnects() async throws {
+            let outpost = try await Outpost()
+            let pooler = try await Pooler(outpost)
+            defer { pooler.stop() }
+            let relay = try Relay(to: outpost.url)
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url())
+            try await outpost.withWorkers {
+                $0.database = ConnectionSettings(url: relay.url)
+            } _: {
+                for (turn, hears) in [true, false, true].enumerated() {
+                    if turn > 0 { try relay.lead(to: hears ? outpost.url : pooler.url("led")) }
+                    try await eventually("one life that \(hears ? "hears" : "is deaf") in turn \(turn)") {
+                        let lives = try await outpost.sql("SELECT has_lock FROM postrider.webhook_workers WHERE alive")
+                        return try lives.count == 1 && lives[0].bool(0) == hears
+                    }
+                    try await outpost.emit("a.b")
+                    try await receiver.wait(for: turn + 1)
+                    try await outpost.settled()
+                }
+            }
+            #expect(receiver.received.count == 3)
+        }
+
         /// The bell, hearing it, and being alive: locks of this database.
         private static let workerLocks = """
             pg_locks WHERE locktype = 'advisory' AND classid IN (7741, 7742)

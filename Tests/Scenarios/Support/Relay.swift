@@ -11,7 +11,7 @@ import TestSupport
 final class Relay: Sendable {
     private let listener: ListeningSocket
     private let address: String
-    private let target: String
+    private let way: Way
     private let database: String
     private let user: String
     private let gates = RelayGates()
@@ -29,22 +29,23 @@ final class Relay: Sendable {
         self.address = address
         self.user = user
         database = String(parts?.path.dropFirst() ?? "")
-        target = "\(folder)/.s.PGSQL.\(values["port"] ?? "5432")"
+        way = Way("\(folder)/.s.PGSQL.\(values["port"] ?? "5432")")
         listener = try ListeningSocket(on: address)
-        let (listener, target, gates, losses, accepted) = (listener.descriptor, target, gates, losses, accepted)
+        let (listener, way, gates, losses, accepted) = (listener.descriptor, way, gates, losses, accepted)
         Thread.detachNewThread {
             while true {
                 let client = accept(listener, nil, nil)
                 guard client >= 0 else { break }
                 accepted.count.add(1, ordering: .relaxed)
-                let server = Self.connect(to: target)
+                // Before the way: what still goes the old one is at the old gate.
+                let gate = gates.current
+                let server = Self.connect(to: way.path.withLock { $0 })
                 _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 guard server >= 0 else {
                     close(client)
                     continue
                 }
                 let pair = Pair(client, server)
-                let gate = gates.current
                 Thread.detachNewThread { pair.pump(from: client, to: server, gate, nil) }
                 Thread.detachNewThread { pair.pump(from: server, to: client, gate, losses) }
             }
@@ -71,6 +72,17 @@ final class Relay: Sendable {
     /// - Parameter forgets: whether connections from before the hang stay as they are until the relay goes away: no byte, no
     ///   end. New ones work.
     func resume(forgets: Bool) { gates.resume(forgets: forgets) }
+
+    /// From now on new connections lead to the same database by another socket; those of before stay as they are, and no byte
+    /// passes.
+    ///
+    /// - Parameter url: a URL with `host=` (a folder) in its query.
+    func lead(to url: String) throws {
+        let address = try SocketAddress(url: url)
+        way.path.withLock { $0 = "\(address.folder)/.s.PGSQL.\(address.port)" }
+        hang()
+        resume(forgets: true)
+    }
 
     /// From now on answers are lost; each connection ends at its first one.
     func loseAnswers(_ isOn: Bool) { losses.isOn.store(isOn, ordering: .relaxed) }
@@ -129,6 +141,13 @@ final class Relay: Sendable {
             shutdown(first, Int32(SHUT_RDWR))
             shutdown(second, Int32(SHUT_RDWR))
         }
+    }
+
+    /// Where new connections lead.
+    private final class Way: Sendable {
+        let path: Mutex<String>
+
+        init(_ path: String) { self.path = Mutex(path) }
     }
 
     private final class Counter: Sendable {
