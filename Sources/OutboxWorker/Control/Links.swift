@@ -48,8 +48,9 @@ final class Links: Sendable {
             settings: settings, logger: logger, isPooled: isPooled, isDeaf: isDeaf, isControlPooled: control?.isPooled)
     }
 
-    /// Whether a pooler stands before control, and whether it hears: whether it has a session of its own, in which notifications of the work connection arrive: not behind a
-    /// pooler, and not in another database than work's, which no other sign would tell.
+    /// Whether a pooler stands before control, and whether it hears: whether it has a session of its own, in which
+    /// notifications of the work connection arrive. They do not behind a pooler, nor in another database than work's, which
+    /// no other sign would tell.
     private static func lookAtControl(
         _ work: Connection, isPooled: Bool, _ settings: WorkerSettings
     ) async throws -> (isPooled: Bool, hears: Bool) {
