@@ -79,10 +79,13 @@ WITH pruned AS (
 )
 DELETE FROM postrider.webhook_settlements WHERE worker_id IN (SELECT id FROM pruned);
 
--- name: ServerUptime   rows: 1, whether the server has been up for 5 seconds
+-- name: ServerUptime   rows: 1, whether the server has been up for 5 seconds, and was no standby within the last hour
 -- params: none
 -- index: none
-SELECT clock_timestamp() - pg_catalog.pg_postmaster_start_time() > interval '5 seconds';
+-- When a standby was promoted it does not tell, and it may have been up for weeks; but what it replayed last goes on standing
+-- there, of the time when it lost its primary. A server that was started as none has nothing there.
+SELECT clock_timestamp() - pg_catalog.pg_postmaster_start_time() > interval '5 seconds'
+       AND coalesce(clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp() > interval '1 hour', true);
 
 -- name: BellHear   rows: 1
 -- params: none

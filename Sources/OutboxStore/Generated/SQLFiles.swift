@@ -10177,13 +10177,16 @@ WITH pruned AS (
 DELETE FROM postrider.webhook_settlements WHERE worker_id IN (SELECT id FROM pruned)
 """#)
 
-    /// `ServerUptime`; rows: 1, whether the server has been up for 5 seconds
+    /// `ServerUptime`; rows: 1, whether the server has been up for 5 seconds, and was no standby within the last hour
     /// - params: none
     /// - index: none
+    /// - When a standby was promoted it does not tell, and it may have been up for weeks; but what it replayed last goes on standing
+    /// - there, of the time when it lost its primary. A server that was started as none has nothing there.
     static let serverUptime = Statement(
         name: "ServerUptime",
         sql: #"""
 SELECT clock_timestamp() - pg_catalog.pg_postmaster_start_time() > interval '5 seconds'
+       AND coalesce(clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp() > interval '1 hour', true)
 """#)
 
     /// `BellHear`; rows: 1

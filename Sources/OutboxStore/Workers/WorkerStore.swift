@@ -101,8 +101,8 @@ public enum WorkerStore {
         return Pulse(isAlive: true, routingVersion: try results[0][0].int64(0), suspects: suspects)
     }
 
-    /// Whether the server has been up for longer than a lease lasts (`ServerUptime`), so that a lease that ran out tells
-    /// of a dead worker and not of a restart of the server.
+    /// Whether the server has been up for longer than a lease lasts, and has not taken over from another within the last hour
+    /// (`ServerUptime`), so that a lease that ran out tells of a dead worker and not of a restart or a failover.
     ///
     /// - Throws: `PostgresError`.
     public static func serverHasBeenUp(on connection: Connection) async throws -> Bool {

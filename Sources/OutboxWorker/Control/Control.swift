@@ -80,7 +80,8 @@ struct Control: Sendable {
     }
 
     /// When this worker may begin to rescue others: at once when it has just been started beside a server that has been
-    /// up for a while, so that a worker restarted by its supervisor finds its former life.
+    /// up for a while, so that a worker restarted by its supervisor finds its former life. Not soon after a failover: the others
+    /// may be on their way to the new primary.
     private func rescueTime(_ connection: Connection, isFirst: Bool) async throws -> ContinuousClock.Instant {
         let now = ContinuousClock.now
         guard isFirst, try await WorkerStore.serverHasBeenUp(on: connection) else { return now + Self.patience }

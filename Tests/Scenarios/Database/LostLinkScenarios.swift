@@ -1,6 +1,7 @@
 // Connections that end, servers that change places, statements that wait: the worker goes on by itself.
 
 import Foundation
+import OutboxStore
 import OutboxWorker
 import Postgres
 import TestSupport
@@ -249,6 +250,12 @@ extension Scenarios {
                 try await after.settled()
                 #expect(try await after.count("postrider.webhook_workers") == 1, "the worker lives its first life")
                 #expect(try await after.count("postrider.webhook_attempts") == 25)
+                // However long it was up as a standby: who starts now lets the others come first.
+                try await eventually("the server to be up for some seconds") {
+                    try await after.sql("SELECT clock_timestamp() - pg_postmaster_start_time() > interval '5 seconds'")[0].bool(0)
+                }
+                let hasBeenUp = try await WorkerStore.serverHasBeenUp(on: after.connection)
+                #expect(!hasBeenUp)
                 await after.connection.close()
             }
             await before.connection.close()
