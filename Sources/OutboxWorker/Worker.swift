@@ -51,6 +51,8 @@ public struct Worker: Service {
                     logger.warning("declared dead by another worker: starting anew")
                 } catch LifeEnd.otherWay {
                     logger.warning("another way to Postgres than before: starting anew")
+                    // Where each connection takes another way it comes to this again and again.
+                    try await Task.sleep(for: .milliseconds(200))
                 }
             }
         } onGracefulShutdown: {

@@ -70,8 +70,8 @@ final class WorkCycle: Sendable {
 
     /// Runs until stopped, or until the server refuses what is sent.
     ///
-    /// - Throws: `CancellationError` when cancelled; `PostgresError` when the server refused the same settlement
-    ///   ``patience`` times. A lost connection is no reason: it is opened again, and nothing is forgotten meanwhile.
+    /// - Throws: `CancellationError` when cancelled; ``LifeEnd/otherWay``; `PostgresError` when the server refused the same
+    ///   settlement ``patience`` times. A lost connection is no reason: it is opened again, and nothing is forgotten meanwhile.
     func run() async throws {
         var turn = Turn(floorPoll: context.settings.floorPoll, isDeaf: context.links.isDeaf)
         var trouble = Trouble()
@@ -135,9 +135,9 @@ final class WorkCycle: Sendable {
         for (settlement, number) in [(sent, number), (context.dispatcher.takeSettlement(), number + 1)]
         where settlement.hasAttempts {
             do {
-                let connection = try await context.links.work()
+                let connection = try await context.links.lastWork()
                 let steps = settlement.steps(worker: context.worker, number: number, now: MonotonicTime.now())
-                try await connection.pipeline(context.links.workSettings + steps, timeout: Self.shortestDeadline)
+                try await connection.pipeline(Links.settingsOfOne + steps, timeout: Self.shortestDeadline)
             } catch let error as PostgresError where Settlement.isRecordedAlready(error) {
                 continue
             } catch {

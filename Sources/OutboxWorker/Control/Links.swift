@@ -13,9 +13,10 @@ final class Links: Sendable {
     let isDeaf: Bool
 
     /// What each transaction on the work connection begins with: behind a pooler it may run in any session.
-    var workSettings: [Step] {
-        isPooled ? [SessionSettings.readCommitted, WorkerStore.workSettings(isLocal: true)] : []
-    }
+    var workSettings: [Step] { isPooled ? Self.settingsOfOne : [] }
+
+    /// What one transaction begins with in any session, shared or not.
+    static var settingsOfOne: [Step] { [SessionSettings.readCommitted, WorkerStore.workSettings(isLocal: true)] }
 
     /// Whether a pooler stood before the control connection when this life began; nil where nobody asked.
     private let isControlPooled: Bool?
@@ -111,17 +112,41 @@ final class Links: Sendable {
 
     /// The work connection, opened again when it is lost, by attempts as ``Redialer`` makes them.
     ///
-    /// - Throws: `CancellationError`.
+    /// - Throws: ``LifeEnd/otherWay`` as ``control()`` does: settings of a session that others use would be theirs too.
+    ///   `CancellationError`.
     func work() async throws -> Connection {
         if let openWork { return openWork }
         let connection = try await Redialer(use: "work", logger: logger).dial { [self] in
             var database = Self.bounded(settings.database, queryTimeout: Self.connectDeadline)
             database.prepares = database.prepares && !isPooled
-            let connection = try await Connection.open(database)
+            let connection = try await Self.open(database, isPooled: isPooled)
             if !isPooled { try await prepare(connection) }
             return connection
         }
         current.withLock { $0 = connection }
+        return connection
+    }
+
+    /// The work connection for what is left to say when a life has ended; of one that is opened for it nothing is known, so
+    /// each transaction begins with ``settingsOfOne``, and nothing is prepared.
+    ///
+    /// - Throws: `CancellationError`.
+    func lastWork() async throws -> Connection {
+        if let openWork { return openWork }
+        let connection = try await Redialer(use: "work", logger: logger).dial { [settings] in
+            try await Connection.open(Self.unprepared(settings.database))
+        }
+        current.withLock { $0 = connection }
+        return connection
+    }
+
+    /// A connection by the way that was found when this life began; nil for any.
+    private static func open(_ database: ConnectionSettings, isPooled: Bool?) async throws -> Connection {
+        let connection = try await Connection.open(database)
+        if let isPooled, try await WorkerStore.isPooled(connection) != isPooled {
+            await connection.close()
+            throw LifeEnd.otherWay
+        }
         return connection
     }
 
@@ -141,12 +166,7 @@ final class Links: Sendable {
             var database = Self.bounded(
                 settings.directDatabase ?? settings.database, queryTimeout: Self.connectDeadline)
             if isDeaf { database.prepares = false }
-            let connection = try await Connection.open(database)
-            if let isControlPooled, try await WorkerStore.isPooled(connection) != isControlPooled {
-                await connection.close()
-                throw LifeEnd.otherWay
-            }
-            return connection
+            return try await Self.open(database, isPooled: isControlPooled)
         }
     }
 

@@ -110,6 +110,41 @@ extension Scenarios {
             #expect(receiver.received.count == 3)
         }
 
+        /// Control goes on beside it. Settings of a session would hold for producers: their commits would not reach the disk.
+        @Test(.enabled(if: isInstalled, "needs pgbouncer"))
+        func workThatComesToGoThroughAPoolerLeavesNothingInItsSessions() async throws {
+            let outpost = try await Outpost()
+            let pooler = try await Pooler(outpost)
+            defer { pooler.stop() }
+            let relay = try Relay(to: outpost.url)
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url())
+            try await outpost.withWorkers {
+                $0.database = ConnectionSettings(url: relay.url)
+                $0.directDatabase = ConnectionSettings(url: outpost.url)
+            } _: {
+                try await outpost.emit("a.b")
+                try await receiver.wait(for: 1)
+                try await outpost.settled()
+                try relay.lead(to: pooler.url("led"))
+                try await outpost.emit("a.b")
+                try await eventually("a new life") { try await outpost.count("postrider.webhook_workers") == 2 }
+                try await receiver.wait(for: 2)
+                try await outpost.settled()
+                let locks = """
+                    pg_locks AS l JOIN pg_stat_activity AS s ON s.pid = l.pid
+                    WHERE l.locktype = 'advisory' AND s.datname = current_database() AND s.application_name = 'led'
+                    """
+                #expect(try await outpost.count(locks) == 0)
+                let client = try await Connection.open(ConnectionSettings(url: pooler.url("visitor")))
+                let rows = try await client.query(
+                    Statement(name: "show", sql: "SHOW synchronous_commit", prepare: false))
+                #expect(try rows[0].string(0) == "on")
+                await client.close()
+            }
+            #expect(Set(receiver.received.map(\.id)).count == 2)
+        }
+
         /// The bell, hearing it, and being alive: locks of this database.
         private static let workerLocks = """
             pg_locks WHERE locktype = 'advisory' AND classid IN (7741, 7742)
