@@ -81,6 +81,21 @@ import Testing
         #expect(news.failing.allSatisfy { !$0.opens })
     }
 
+    /// A worker with much to do looks at answers later than they came: as if they had been asked for later.
+    @Test func answersThatAreLookedAtLateCountAsOneAllTheSame() throws {
+        var state = try crowded()
+        let now = try answer(&state, count: 300, each: 5_000)
+        let departures = state.depart(at: now)
+        try #require(departures.count == 64)
+        for (place, departure) in departures.enumerated() {
+            let exchange = EndedExchange(duration: 1_000, status: 429, body: [], message: "")
+            state.settle(
+                token: departure.token, .answered(Answer(status: 429)), exchange, random: 0,
+                now: now + 1_000 + Int64(place) * 2_000)
+        }
+        #expect(state.depart(at: now + 200_000).count == 32)
+    }
+
     /// Nine seconds of work at its pace: others have a use for the memory.
     @Test func whatWaitsBehindAReceiverThatAskedForLessCountsAtItsPace() throws {
         var state = try crowded()

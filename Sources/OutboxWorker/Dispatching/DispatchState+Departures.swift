@@ -19,19 +19,20 @@ extension DispatchState {
             turns.append(id, rank: lanes.all[place].destination.priority)
             waiting -= 1
             inFlight += 1
-            departures.append(board(delivery, at: place))
+            departures.append(board(delivery, at: place, now))
         }
         return departures
     }
 
-    private mutating func board(_ delivery: Delivery, at place: Int) -> Departure {
+    private mutating func board(_ delivery: Delivery, at place: Int, _ now: Int64) -> Departure {
         let destination = lanes.all[place].destination
         let needsID = lanes.all[place].sendsDeliveryID
         let more = lanes.all[place].companions(of: delivery)
         waiting -= more.count
         riding += more.count
         let flight = Flight(
-            delivery: delivery, more: more, isBatch: destination.batch != nil, url: destination.url.text)
+            delivery: delivery, more: more, isBatch: destination.batch != nil, url: destination.url.text,
+            startedAt: now)
         return Departure(
             token: flights.board(flight), delivery: delivery, more: more, destination: destination,
             deliveryID: needsID ? DeliveryID.text(event: delivery.parcel.event.id, destination: destination.id) : "",

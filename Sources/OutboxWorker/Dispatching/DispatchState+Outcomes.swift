@@ -31,7 +31,7 @@ extension DispatchState {
         }
         var verdict = judge(outcome)
         if flight.url == destination.url.text {
-            report(verdict, duration: ended.duration, at: place, now)
+            report(verdict, startedAt: flight.startedAt, at: place, now)
         } else {
             // What the address of before answered says nothing of this one.
             verdict.pausesDestination = nil
@@ -63,8 +63,8 @@ extension DispatchState {
         return BatchAnswer.refused(ended.body) { Set(flight.deliveries.map(\.parcel.event.id)) }
     }
 
-    private mutating func report(_ verdict: Verdict, duration: Int64, at place: Int, _ now: Int64) {
-        let report = lanes.all[place].judge(verdict, duration: duration, at: now)
+    private mutating func report(_ verdict: Verdict, startedAt start: Int64, at place: Int, _ now: Int64) {
+        let report = lanes.all[place].judge(verdict, startedAt: start, at: now)
         breakers.note(report, verdict, of: lanes.all[place], now)
     }
 

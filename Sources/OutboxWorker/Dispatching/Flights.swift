@@ -12,6 +12,8 @@ struct Flight: Sendable {
     let isBatch: Bool
     /// Where it goes; the destination may be mended while it is under way.
     let url: String
+    /// When it began.
+    let startedAt: Int64
 
     /// All deliveries of the request.
     var deliveries: [Delivery] { [delivery] + more }

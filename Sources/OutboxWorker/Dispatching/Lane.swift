@@ -249,14 +249,14 @@ struct Lane: Sendable {
 
     /// Lets the breaker learn from a verdict.
     ///
-    /// - Parameter duration: how long the exchange took.
+    /// - Parameter start: when the exchange began.
     /// - Returns: what the other workers should learn; nil for nothing.
-    mutating func judge(_ verdict: Verdict, duration: Int64, at now: Int64) -> Breaker.Report? {
+    mutating func judge(_ verdict: Verdict, startedAt start: Int64, at now: Int64) -> Breaker.Report? {
         let most = destination.maxConcurrency
         if case .delivered = verdict.action { return breaker.succeed(limit: most) }
         guard let failure = verdict.failure else { return nil }
         if verdict.blamesDestination {
-            let isEased = failure.asksForLess && breaker.ease(limit: most, startedAt: now - duration, at: now)
+            let isEased = failure.asksForLess && breaker.ease(limit: most, startedAt: start, at: now)
             let report = breaker.fail(strains: failure.isStrain && !isEased, at: now)
             if report == .opened { valve.forfeit() }
             return report
