@@ -235,6 +235,11 @@ enum Statements {
             'lead' || $1::bigint || '@example.com', 'new', repeat('All work and no play. ', 9))
         """
 
+    /// The event of that row, and no row.
+    static let emitLead = """
+        SELECT postrider.emit('bench.lead', \(payload), record_id => n::text) FROM (SELECT $1::bigint AS n) AS numbers
+        """
+
     /// What a DBA does for an application: rights to write events, and a schema of its own.
     static func employ(_ role: String) -> String {
         "GRANT postrider_producer TO \(role); CREATE SCHEMA team AUTHORIZATION \(role)"

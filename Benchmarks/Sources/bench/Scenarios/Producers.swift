@@ -8,6 +8,9 @@ enum ProducerVariant: String, CaseIterable {
     case silent = "attached, doorbell silent"
     /// Attached, and workers deliver on the same cores.
     case workers = "attached, workers running"
+    /// No domain row: each commit is one call of `emit`, as an insert into a job queue is, and workers deliver on the
+    /// same cores.
+    case emitting = "emit, workers running"
     /// Attached, and nobody is awake but somebody listens: every commit notifies. What others do always.
     case ringing = "attached, every commit rings"
 }
@@ -27,7 +30,7 @@ struct Producers {
         // A session of its own: the lock goes with it.
         let listener = try Database(stage.url)
         if variant == .ringing { try listener.rows(Statements.hearDoorbell) }
-        guard variant == .workers else { return try produce(stage).samples }
+        guard variant == .workers || variant == .emitting else { return try produce(stage).samples }
         let receiver = try Receiver(stage.toolbox)
         defer { receiver.end() }
         try stage.createEndpoints(receiver.urls)
@@ -45,11 +48,18 @@ struct Producers {
         ]
     }
 
+    private var statement: String {
+        switch variant {
+        case .emitting: Statements.emitLead
+        case .plain, .silent, .workers, .ringing: Statements.insertLead
+        }
+    }
+
     private func produce(_ stage: Stage) throws -> (samples: [Sample], seconds: Double) {
         try stage.database.run("CHECKPOINT")
         let cpu = stage.server.cpuMicroseconds
         let producer = try Producer(
-            stage.toolbox, databaseURL: stage.url, statement: Statements.insertLead, clients: clients,
+            stage.toolbox, databaseURL: stage.url, statement: statement, clients: clients,
             seconds: seconds)
         defer { producer.end() }
         let figures = try producer.finish()
