@@ -154,7 +154,7 @@ public final class Connection: Sendable {
     /// Takes the notices of the server that came since the last call, oldest first; of more than a hundred the newest.
     public func takeNotices() -> [Notice] { notices.takeKept() }
 
-    /// A stream of all notifications that arrive from now on; call it before ``listen(_:)`` to miss none.
+    /// A stream of all notifications that arrive from now on; call it before ``listen(_:timeout:)`` to miss none.
     ///
     /// Each call gives a stream of its own. It arrives without any query being run, ends when the connection ends, and
     /// drops the oldest of more than 4,096 unread notifications.

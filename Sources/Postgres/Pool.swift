@@ -73,13 +73,13 @@ public final class Pool: Sendable {
         try await withConnection { try await $0.pipeline(steps) }
     }
 
-    /// The number of connections open, being opened, or lent; for metrics.
+    /// The number of connections open, being opened, or lent.
     public var size: Int { state.withLock { $0.total } }
 
-    /// The number of connections nobody uses; for metrics.
+    /// The number of connections nobody uses.
     public var idle: Int { state.withLock { $0.idle.count } }
 
-    /// The number of callers waiting for a connection; for metrics.
+    /// The number of callers waiting for a connection.
     public var waiting: Int { state.withLock { $0.waiters.count } }
 
     /// Closes free connections now and lent ones when they come back; waiting and later users throw code `closed`.

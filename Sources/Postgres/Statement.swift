@@ -2,7 +2,7 @@
 
 /// One SQL statement with the name under which it appears in errors and logs.
 public struct Statement: Sendable {
-    /// The name, for example `DeliveryClaimDue`; part of every error about this statement.
+    /// The name, for example `EventClaim`; part of every error about this statement.
     public let name: String
     /// The SQL text: one command, parameters written `$1`, `$2` ….
     public let sql: String

@@ -1,5 +1,5 @@
 // What is here: counters of an Exchanger, as a value to read and as the atomics behind it.
-// Called by: metrics and tests; written by the loop alone.
+// Called by: the heartbeat of a worker, which shows them in webhook_workers, and tests; written by the loop alone.
 
 import Synchronization
 

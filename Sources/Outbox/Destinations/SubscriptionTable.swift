@@ -1,4 +1,5 @@
-// Which destinations want an event. Built by the router when destinations change, asked for every event.
+// Which destinations want an event. Built by the routing table of the worker when destinations
+// change, asked for every event.
 
 /// All destinations, indexed so that the cost of a question grows with its answers and not with their number.
 ///

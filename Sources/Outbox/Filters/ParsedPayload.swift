@@ -1,4 +1,5 @@
-// A payload that somebody has to understand. Made by the router at most once for each event, and by the command line.
+// A payload that somebody has to understand. Made by the routing table of the worker at most once for each event, and by
+// the command line.
 
 /// A payload, parsed once for all filters and templates that look into it.
 public struct ParsedPayload: Sendable {

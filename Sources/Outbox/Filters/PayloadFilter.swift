@@ -1,5 +1,5 @@
-// Which payloads a destination wants. Read from the option `filter`, asked by the router for each event that a destination
-// with a filter is subscribed to. docs/options.md tells the rules.
+// Which payloads a destination wants. Read from the option `filter`, asked by the routing table of the worker for each event
+// that a destination with a filter is subscribed to. docs/options.md tells the rules.
 
 /// A condition on payloads.
 ///

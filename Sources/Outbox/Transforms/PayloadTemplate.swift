@@ -1,5 +1,5 @@
-// What of a payload a destination gets, and under which names. Read from the option `transform`, applied by the router before
-// the envelope is written. docs/options.md tells the rules.
+// What of a payload a destination gets, and under which names. Read from the option `transform`, applied by the routing table
+// of the worker before the envelope is written. docs/options.md tells the rules.
 
 /// A declarative transform: fields that stay, fields that go, fields renamed, constants; in this order.
 ///

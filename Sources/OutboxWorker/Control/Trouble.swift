@@ -1,8 +1,8 @@
-// What the work cycle makes of errors: wait, or give up. Pure but for the clock of its log line.
+// What the tasks of a worker make of errors of Postgres: wait, or give up. Pure but for the clock of its log line.
 
 internal import Postgres
 
-/// A time in which turns fail.
+/// A time in which what a task asks of Postgres fails.
 ///
 /// Lost connections, deadlines and a server that is read-only, full, out of ids or starting pass by themselves, and nothing is
 /// forgotten meanwhile: they are waited out, however long it takes. Only a statement that a working server refuses

@@ -1,4 +1,5 @@
-// The worker's clocks. Only effects read them; decisions get times as arguments.
+// The clocks of the worker, in microseconds; the module Postgres has one of its own. Only effects read them: decisions get
+// times as arguments.
 
 internal import Glibc
 
