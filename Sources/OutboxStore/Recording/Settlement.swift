@@ -35,13 +35,7 @@ public struct Settlement: Sendable {
 
     /// Adds an attempt that delivered.
     public mutating func deliver(_ attempt: FinishedAttempt, status: Int16) {
-        delivered.events.append(attempt.event.uuid)
-        delivered.destinations.append(attempt.destination)
-        delivered.numbers.append(attempt.number)
-        delivered.statuses.append(status)
-        delivered.durations.append(attempt.duration)
-        delivered.endedAt.append(attempt.endedAt)
-        delivered.bodies.append(attempt.body)
+        delivered.append(attempt, status: status)
         tallies[attempt.destination, default: (0, 0)].succeeded += 1
     }
 
@@ -64,12 +58,7 @@ public struct Settlement: Sendable {
 
     /// Puts a delivery back that was not attempted; its attempt number stays, and a replay stays one.
     public mutating func snooze(event: EventID, target: Claim.Target, next: NextStep, claim: Int64) {
-        snoozed.events.append(event.uuid)
-        snoozed.destinations.append(target.destination)
-        snoozed.numbers.append(target.attempt)
-        snoozed.waits.append(next.milliseconds)
-        snoozed.claims.append(claim)
-        snoozed.replays.append(target.isReplay)
+        snoozed.append(event, target, next: next, claim: claim)
         touch(claim: claim)
     }
 
@@ -86,11 +75,7 @@ public struct Settlement: Sendable {
 
     /// Keeps a delivery in its claim, and with it all others that are kept; what else the claim held is recorded.
     public mutating func keep(event: EventID, target: Claim.Target, claim: Int64) {
-        left.claims.append(claim)
-        left.events.append(event.uuid)
-        left.destinations.append(target.destination)
-        left.numbers.append(target.attempt)
-        left.replays.append(target.isReplay)
+        left.append(event, target, claim: claim)
     }
 
     /// The deliveries that are kept in their claims.
@@ -100,9 +85,7 @@ public struct Settlement: Sendable {
 
     /// Ends the turn of an event at the head of its ordering key, so that the one behind it is due.
     public mutating func release(event: EventID, destination: Int32, key: String) {
-        released.events.append(event.uuid)
-        released.destinations.append(destination)
-        released.keys.append(key)
+        released.append(event, destination: destination, key: key)
     }
 
     /// The destinations at which the turn of an event ends: once this is recorded, the next may be due there.
@@ -166,57 +149,5 @@ public struct Settlement: Sendable {
         return Step(
             Queries.tallyAdd,
             [.int4s(all.map(\.key)), .int8s(all.map(\.value.succeeded)), .int8s(all.map(\.value.failed))])
-    }
-}
-
-/// What is known of an attempt when its exchange has ended.
-public struct FinishedAttempt: Sendable {
-    /// The event.
-    public var event: EventID
-    /// The destination, `webhook_destinations.id`.
-    public var destination: Int32
-    /// 1 for the first attempt of a delivery.
-    public var number: Int16
-    /// From the start of the exchange to its end, in microseconds.
-    public var duration: Int32
-    /// When it ended, in the worker's monotonic microseconds.
-    public var endedAt: Int64
-    /// The kept beginning of the answer as UTF-8 without U+0000; nil when empty or not kept.
-    public var body: [UInt8]?
-
-    /// Makes a finished attempt.
-    public init(
-        event: EventID, destination: Int32, number: Int16, duration: Int32, endedAt: Int64, body: [UInt8]?
-    ) {
-        self.event = event
-        self.destination = destination
-        self.number = number
-        self.duration = duration
-        self.endedAt = endedAt
-        self.body = body
-    }
-}
-
-/// What happens to a delivery after an attempt that failed, or instead of an attempt.
-public enum NextStep: Sendable, Hashable {
-    /// It is tried again after so many milliseconds.
-    case retry(afterMilliseconds: Int64)
-    /// It waits until its destination is active again.
-    case park
-    /// It is a dead letter.
-    case dead
-    /// It is a dead letter, unless fewer than `budget` of its attempts counted: then it is tried again after so many
-    /// milliseconds.
-    case exhausted(budget: Int16, graceMilliseconds: Int64)
-    /// Nothing is sent, and it blames nobody: the destination's transform dropped it, or its payload was erased.
-    case drop
-
-    var milliseconds: Int64? {
-        switch self {
-        case .retry(let milliseconds): max(0, milliseconds)
-        case .park: -1
-        case .dead, .exhausted: nil
-        case .drop: -2
-        }
     }
 }

@@ -1,5 +1,7 @@
-// The columns of a settlement, one array for each parameter of its statement. Used by Settlement alone.
+// The columns of a settlement, one array for each parameter of its statement in sql/queries: what is added to a row is added
+// here and there. Used by Settlement alone.
 
+internal import Outbox
 internal import Postgres
 
 /// The columns of `AttemptRecordDelivered`.
@@ -11,6 +13,17 @@ struct DeliveredColumns: Sendable {
     var durations: [Int32] = []
     var endedAt: [Int64] = []
     var bodies: [[UInt8]?] = []
+
+    /// Adds an attempt.
+    mutating func append(_ attempt: FinishedAttempt, status: Int16) {
+        events.append(attempt.event.uuid)
+        destinations.append(attempt.destination)
+        numbers.append(attempt.number)
+        statuses.append(status)
+        durations.append(attempt.duration)
+        endedAt.append(attempt.endedAt)
+        bodies.append(attempt.body)
+    }
 
     /// The step that writes them.
     func step(worker: Int64, now: Int64) -> Step {
@@ -84,6 +97,16 @@ struct SnoozedColumns: Sendable {
     var claims: [Int64] = []
     var replays: [Bool] = []
 
+    /// Adds a delivery.
+    mutating func append(_ event: EventID, _ target: Claim.Target, next: NextStep, claim: Int64) {
+        events.append(event.uuid)
+        destinations.append(target.destination)
+        numbers.append(target.attempt)
+        waits.append(next.milliseconds)
+        claims.append(claim)
+        replays.append(target.isReplay)
+    }
+
     /// The step that writes them.
     func step(worker: Int64) -> Step {
         Step(
@@ -103,6 +126,15 @@ struct LeftColumns: Sendable {
     var numbers: [Int16] = []
     var replays: [Bool] = []
 
+    /// Adds a delivery.
+    mutating func append(_ event: EventID, _ target: Claim.Target, claim: Int64) {
+        claims.append(claim)
+        events.append(event.uuid)
+        destinations.append(target.destination)
+        numbers.append(target.attempt)
+        replays.append(target.isReplay)
+    }
+
     /// The step that writes them.
     func step(worker: Int64) -> Step {
         Step(
@@ -118,6 +150,13 @@ struct ReleasedColumns: Sendable {
     var events: [UUIDBytes] = []
     var destinations: [Int32] = []
     var keys: [String] = []
+
+    /// Adds the event whose turn ends.
+    mutating func append(_ event: EventID, destination: Int32, key: String) {
+        events.append(event.uuid)
+        destinations.append(destination)
+        keys.append(key)
+    }
 
     /// The step that writes them.
     func step() -> Step {
