@@ -56,17 +56,3 @@ public struct Claim: Sendable {
         self.rescues = rescues
     }
 }
-
-/// One event and one destination.
-public struct DeliveryKey: Sendable, Hashable {
-    /// The event.
-    public let event: EventID
-    /// The destination, `webhook_destinations.id`.
-    public let destination: Int32
-
-    /// Makes a key.
-    public init(event: EventID, destination: Int32) {
-        self.event = event
-        self.destination = destination
-    }
-}

@@ -87,20 +87,24 @@ public enum ClaimStore {
         guard rows.count > 0 else { return nil }
         var claim = PartialClaim(id: try rows[0].int64(0))
         claim.work.reserveCapacity(rows.count)
+        // The claim's id, the event, and for a retry where it goes.
+        let first = 1
         for index in 0..<rows.count {
             let row = rows[index]
-            let target =
-                isRetry
-                ? Claim.Target(
-                    destination: Int32(try row.int(10)), attempt: Int16(try row.int(11)), isReplay: try row.bool(12))
-                : nil
-            if try row.isNull(2) {
-                claim.unread.append(PartialClaim.Unread(place: index, id: try row.uuid(1).eventID, target: target))
+            let target = isRetry ? try readTarget(row, first: first + EventRow.width) : nil
+            if try EventRow.isUnread(row, first: first) {
+                claim.unread.append(PartialClaim.Unread(place: index, id: try row.uuid(first).eventID, target: target))
             } else {
-                claim.work.append(try EventRow.work(row, first: 1, target: target))
+                claim.work.append(try EventRow.work(row, first: first, target: target))
             }
         }
         return claim
+    }
+
+    private static func readTarget(_ row: Row, first: Int) throws -> Claim.Target {
+        Claim.Target(
+            destination: Int32(try row.int(first)), attempt: Int16(try row.int(first + 1)),
+            isReplay: try row.bool(first + 2))
     }
 
     /// Reads the events that were not read along with their claim (`EventLoad`); those that are gone are left out.
@@ -138,28 +142,5 @@ public enum ClaimStore {
     public static func payload(of event: EventID, on connection: Connection) async throws -> [UInt8]? {
         let rows = try await connection.query(Queries.eventPayload.plannedAnew, [.uuid(event.uuid)])
         return rows.count == 0 ? nil : try rows[0].bytes(0)
-    }
-}
-
-/// Reads the nine columns that every statement gives for an event.
-enum EventRow {
-    /// So many events of a claim are read at once; 256. Each portion has the whole deadline: a server that needs longer for
-    /// a large claim gets to its end, and what was read is not lost to the last event.
-    static let portion = 256
-
-    /// The event in a row, from the column `first` on.
-    static func work(_ row: Row, first: Int, target: Claim.Target?) throws -> Claim.Work {
-        let isHeavy = try row.isNull(first + 8)
-        let event = Event(
-            id: try row.uuid(first).eventID,
-            type: try row.string(first + 3),
-            createdAtMicroseconds: Epoch.unix(fromPostgres: try row.timestamp(first + 1)),
-            organization: try row.stringOrNil(first + 4),
-            user: try row.stringOrNil(first + 5),
-            recordID: try row.stringOrNil(first + 6),
-            orderingKey: try row.stringOrNil(first + 7),
-            priority: Int16(try row.int(first + 2)),
-            data: isHeavy ? [] : try row.bytes(first + 8))
-        return Claim.Work(event: event, isHeavy: isHeavy, target: target)
     }
 }
