@@ -3,8 +3,8 @@
 extension RetryPolicy {
     /// Reads a policy in one of these forms, all delays in seconds unless said otherwise:
     ///
-    /// - ours: `{"max_attempts":6,"base_delay":30,"factor":2,"max_delay":3600,"jitter":0.1}`, each with that default,
-    ///   or `{"delays":[5,300,1800],"jitter":0.1}`;
+    /// - ours: `{"max_attempts":6,"base_delay":30,"factor":2,"max_delay":3600,"jitter":0.1}`, each as in ``standard`` when
+    ///   it is left out, or `{"delays":[5,300,1800],"jitter":0.1}`;
     /// - bird: `{"max_attempts":3,"backoff_type":"exponential","initial_delay":1000,"max_delay":30000}`, delays in
     ///   milliseconds, types `exponential`, `linear` and `fixed`, no jitter;
     /// - crm: `{"retry_count":3}`, retries after 2, 4, 8 … s, no jitter;
@@ -23,15 +23,17 @@ extension RetryPolicy {
             try self.init(maxAttempts: (fields.count("retry_attempts") ?? 3) + 1)
         } else if fields.has("delays") {
             try fields.allow(["delays", "jitter"])
-            try self.init(delays: fields.durations("delays"), jitter: fields.number("jitter") ?? 0.1)
+            try self.init(
+                delays: fields.durations("delays"), jitter: fields.number("jitter") ?? Self.standard.jitter)
         } else {
             try fields.allow(["max_attempts", "base_delay", "factor", "max_delay", "jitter"])
+            let factor = try fields.number("factor")
             try self.init(
-                maxAttempts: fields.count("max_attempts") ?? 6,
-                growth: .exponential(factor: fields.number("factor") ?? 2),
-                baseDelay: fields.duration("base_delay", unit: 1) ?? .seconds(30),
-                maxDelay: fields.duration("max_delay", unit: 1) ?? .seconds(3600),
-                jitter: fields.number("jitter") ?? 0.1
+                maxAttempts: fields.count("max_attempts") ?? Self.standard.maxAttempts,
+                growth: factor.map { Growth.exponential(factor: $0) } ?? Self.standard.growth,
+                baseDelay: fields.duration("base_delay", unit: 1) ?? Self.standard.baseDelay,
+                maxDelay: fields.duration("max_delay", unit: 1) ?? Self.standard.maxDelay,
+                jitter: fields.number("jitter") ?? Self.standard.jitter
             )
         }
     }
@@ -41,7 +43,9 @@ extension RetryPolicy {
     /// - Throws: `RetryPolicyError` when the count is out of range.
     public init(retryCount: Int) throws(RetryPolicyError) {
         guard (0..<1000).contains(retryCount) else { throw .attempts(retryCount) }
-        try self.init(maxAttempts: retryCount + 1, baseDelay: .seconds(2), maxDelay: Self.longestDelay, jitter: 0)
+        try self.init(
+            maxAttempts: retryCount + 1, growth: .exponential(factor: 2), baseDelay: .seconds(2),
+            maxDelay: Self.longestDelay, jitter: 0)
     }
 
     private init(bird fields: PolicyFields) throws(RetryPolicyError) {

@@ -20,31 +20,32 @@ public struct RetryPolicy: Sendable, Equatable {
         case explicit([Duration])
     }
 
-    /// Attempts in all, the first included; default 6.
+    /// Attempts in all, the first included.
     public let maxAttempts: Int
-    /// How delays follow each other; default exponential, factor 2.
+    /// How delays follow each other.
     public let growth: Growth
-    /// The delay after the first attempt; default 30 s.
+    /// The delay after the first attempt.
     public let baseDelay: Duration
-    /// The longest delay; default 3600 s.
+    /// The longest delay.
     public let maxDelay: Duration
-    /// The random part, as a fraction of the delay from 0 to 1; default 0.1.
+    /// The random part, as a fraction of the delay from 0 to 1.
     public let jitter: Double
 
-    /// Five retries after 30, 60, 120, 240 and 480 s, each up to a tenth longer.
+    /// Five retries after 30, 60, 120, 240 and 480 s, each up to a tenth longer. The columns of `webhook_destinations` have the
+    /// same defaults, which count for destinations that are rows.
     public static let standard = RetryPolicy(
         uncheckedAttempts: 6, .exponential(factor: 2), .seconds(30), .seconds(3600), 0.1
     )
 
-    /// Makes a policy.
+    /// Makes a policy; what is left out is as in ``standard``.
     ///
     /// - Throws: `RetryPolicyError` for values out of range.
     public init(
-        maxAttempts: Int = 6,
-        growth: Growth = .exponential(factor: 2),
-        baseDelay: Duration = .seconds(30),
-        maxDelay: Duration = .seconds(3600),
-        jitter: Double = 0.1
+        maxAttempts: Int = RetryPolicy.standard.maxAttempts,
+        growth: Growth = RetryPolicy.standard.growth,
+        baseDelay: Duration = RetryPolicy.standard.baseDelay,
+        maxDelay: Duration = RetryPolicy.standard.maxDelay,
+        jitter: Double = RetryPolicy.standard.jitter
     ) throws(RetryPolicyError) {
         guard (1...1000).contains(maxAttempts) else { throw .attempts(maxAttempts) }
         guard (0.0...1.0).contains(jitter) else { throw .jitter }
@@ -63,7 +64,7 @@ public struct RetryPolicy: Sendable, Equatable {
     /// Makes a policy of listed delays: one attempt more than there are delays, and no cap but the longest of them.
     ///
     /// - Throws: `RetryPolicyError` for a negative delay or one of more than a year.
-    public init(delays: [Duration], jitter: Double = 0.1) throws(RetryPolicyError) {
+    public init(delays: [Duration], jitter: Double = RetryPolicy.standard.jitter) throws(RetryPolicyError) {
         guard delays.allSatisfy(Self.isAllowed) else { throw .delay }
         // The cap leaves room for the jitter of the longest delay, which listed delays are meant to have.
         let longest = delays.max() ?? .zero
