@@ -1,5 +1,6 @@
 // The built-in wire formats. What the source systems left open is chosen here and written down in docs/wire.md, which a
-// test compares with what is really sent.
+// test compares with what is really sent. SQL knows their names and the forms of their secrets too: is_built_in_profile and
+// secret_form in 0012_profiles.up.sql, which ProfileGateTests compares with these.
 
 extension Profile {
     /// The built-in profiles by name: `standard` (the default), `companion`, `agentes`, `crm`, `fenix`, `bird`,
