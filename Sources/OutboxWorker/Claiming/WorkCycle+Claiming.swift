@@ -1,10 +1,36 @@
-// What becomes of the answers to a turn's claims. Used by the work cycle alone.
+// What a turn claims, and what becomes of the answers. Used by the work cycle alone.
 
 internal import Outbox
 internal import OutboxStore
 internal import Postgres
 
 extension WorkCycle {
+    /// The steps that claim, look and hand on what is planned. Their answers are read by ``read(_:_:_:askedAt:keepsOrder:_:)``,
+    /// in this order.
+    func claimSteps(_ plan: Plan, _ turn: inout Turn, keepsOrder: Bool, at now: Int64) -> [Step] {
+        let worker = context.worker
+        var steps: [Step] = []
+        if !plan.retries.isEmpty {
+            let span = turn.retrySpan.ids(at: now)
+            steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries, reading: span))
+        }
+        if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
+        if !plan.rates.isEmpty { steps.append(RateStore.take(plan.rates)) }
+        if plan.relaysBell { steps.append(WorkerStore.relayBell(worker: worker)) }
+        if plan.events > 0 {
+            let rows = turn.pacer.rows(forEvents: plan.events)
+            let bounds = turn.lowWater.bounds(at: now)
+            steps.append(
+                ClaimStore.claimEvents(
+                    worker: worker, events: Int32(plan.events), rows: Int32(rows), from: bounds,
+                    priorities: turn.nextPriorities(), reading: turn.span.ids(at: now)))
+            if keepsOrder { steps.append(ClaimStore.enrollOrder(worker: worker)) }
+        }
+        // Last, so that its answer is at least as new as the claims.
+        if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
+        return steps
+    }
+
     /// Takes into memory what was claimed, and notes what else the answers tell.
     func didClaim(
         _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool,
@@ -39,6 +65,7 @@ extension WorkCycle {
         }
     }
 
+    /// Reads the answers to ``claimSteps(_:_:keepsOrder:at:)``.
     private func read(
         _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool, _ now: Int64
     ) throws -> Claimed {

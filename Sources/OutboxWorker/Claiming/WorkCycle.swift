@@ -79,7 +79,7 @@ final class WorkCycle: Sendable {
             try Task.checkCancellation()
             guard let connection = try await connection(for: turn) else { return }
             do {
-                if try await self.turn(&turn, connection) { return }
+                if try await takeTurn(&turn, connection) { return }
                 if let lasted = trouble.end() {
                     context.logger.notice("work goes on", metadata: ["after": "\(lasted)"])
                 }
@@ -148,7 +148,7 @@ final class WorkCycle: Sendable {
     }
 
     /// One turn; true when all is done.
-    private func turn(_ turn: inout Turn, _ connection: Connection) async throws -> Bool {
+    private func takeTurn(_ turn: inout Turn, _ connection: Connection) async throws -> Bool {
         let now = MonotonicTime.now()
         if now - turn.relievedAt > Self.reliefInterval {
             context.dispatcher.relieve()
@@ -159,21 +159,12 @@ final class WorkCycle: Sendable {
             try await context.acceptForgotten(olderThan: .zero, on: connection, timeout: turn.deadline)
             turn.isInDoubt = false
         }
-        let heard = rings.exchange(0, ordering: .acquiring)
-        if heard > 0 { turn.pacer.ring(heard, at: now) }
-        if isRungForRetries.exchange(false, ordering: .acquiring) { turn.agenda.lookSoon(at: now) }
-        var gauge = context.dispatcher.gauge()
-        if gauge.nextTimed <= now {
-            context.dispatcher.departTimed()
-            gauge = context.dispatcher.gauge()
-        }
-        // One without room lets others find the events: it does not hold the bell, so the next commit rings.
-        if isBellOffered.exchange(false, ordering: .acquiring), gauge.room > 0 { turn.pacer.takeBell(at: now) }
+        let gauge = takeCalls(&turn, now)
         let stops = isStopping.load(ordering: .acquiring)
         if stops, gauge.outstanding == 0, !gauge.hasSettlement, gauge.openClaims == 0, turn.settlement.isEmpty {
             return true
         }
-        var plan = stops ? Plan() : plan(&turn, gauge, now)
+        var plan = stops ? Plan() : makePlan(&turn, gauge, now)
         context.bell.want(held: turn.pacer.wantsBell(at: now) && !stops)
         if shouldFlush(gauge, plan, now), turn.settlement.isEmpty {
             turn.settlement = context.dispatcher.takeSettlement()
@@ -189,9 +180,26 @@ final class WorkCycle: Sendable {
         return false
     }
 
+    /// Takes up what other tasks called for since the last turn, and sends what was held back until now.
+    ///
+    /// - Returns: how things stand afterwards.
+    private func takeCalls(_ turn: inout Turn, _ now: Int64) -> Dispatcher.Gauge {
+        let heard = rings.exchange(0, ordering: .acquiring)
+        if heard > 0 { turn.pacer.ring(heard, at: now) }
+        if isRungForRetries.exchange(false, ordering: .acquiring) { turn.agenda.lookSoon(at: now) }
+        var gauge = context.dispatcher.gauge()
+        if gauge.nextTimed <= now {
+            context.dispatcher.departTimed()
+            gauge = context.dispatcher.gauge()
+        }
+        // One without room lets others find the events: it does not hold the bell, so the next commit rings.
+        if isBellOffered.exchange(false, ordering: .acquiring), gauge.room > 0 { turn.pacer.takeBell(at: now) }
+        return gauge
+    }
+
     // MARK: Deciding
 
-    private func plan(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
+    private func makePlan(_ turn: inout Turn, _ gauge: Dispatcher.Gauge, _ now: Int64) -> Plan {
         var plan = Plan(room: gauge.room)
         if gauge.hasRoom, turn.pacer.nextClaim(at: now) <= now {
             plan.events = min(gauge.room, context.settings.maxClaim)
@@ -251,32 +259,14 @@ final class WorkCycle: Sendable {
     // MARK: Doing
 
     private func execute(_ plan: Plan, _ turn: inout Turn, _ connection: Connection) async throws {
-        let worker = context.worker
         let sentAt = MonotonicTime.now()
         var steps = context.links.workSettings
         let keepsOrder = context.dispatcher.keepsOrder && (plan.events > 0 || turn.settlement.releasesOrder)
         if keepsOrder { steps.append(ClaimStore.lockOrder()) }
         let unrecorded = steps.count
-        steps += turn.settlement.steps(worker: worker, number: turn.number, now: sentAt)
+        steps += turn.settlement.steps(worker: context.worker, number: turn.number, now: sentAt)
         let recorded = steps.count
-        if !plan.retries.isEmpty {
-            let span = turn.retrySpan.ids(at: sentAt)
-            steps.append(ClaimStore.claimRetries(worker: worker, destinations: plan.retries, reading: span))
-        }
-        if plan.looksAtRetries { steps.append(ClaimStore.peekRetries()) }
-        if !plan.rates.isEmpty { steps.append(RateStore.take(plan.rates)) }
-        if plan.relaysBell { steps.append(WorkerStore.relayBell(worker: worker)) }
-        if plan.events > 0 {
-            let rows = turn.pacer.rows(forEvents: plan.events)
-            let bounds = turn.lowWater.bounds(at: sentAt)
-            steps.append(
-                ClaimStore.claimEvents(
-                    worker: worker, events: Int32(plan.events), rows: Int32(rows), from: bounds,
-                    priorities: turn.nextPriorities(), reading: turn.span.ids(at: sentAt)))
-            if keepsOrder { steps.append(ClaimStore.enrollOrder(worker: worker)) }
-        }
-        // Last, so that its answer is at least as new as the claims.
-        if plan.events > 0 || !plan.retries.isEmpty { steps.append(RoutingStore.version()) }
+        steps += claimSteps(plan, &turn, keepsOrder: keepsOrder, at: sentAt)
         if recorded > unrecorded { Failpoint.beforeRecord.pass() }
         let results = try await connection.pipeline(steps, timeout: turn.deadline)
         if recorded > unrecorded { Failpoint.afterRecord.pass() }
