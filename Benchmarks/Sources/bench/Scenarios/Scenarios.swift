@@ -16,94 +16,35 @@ struct Scenarios {
         switch name {
         case "receiver": report.add(name, "itself, 64 connections", try receiverItself())
         case "drain": try drains(&report)
-        case "latency":
-            for rate in options.rates {
-                let latency = Latency(rate: rate, seconds: options.seconds, workers: options.workers)
-                let variant = "\(Table.number(Double(rate))) events/s, \(options.workers) workers"
-                report.add(name, variant, try Stage.with(toolbox, server, latency.measure))
-            }
-        case "replay":
-            for replayed in [0, options.events] {
-                let latency = Latency(rate: 200, seconds: options.seconds, workers: options.workers, replayed: replayed)
-                let variant = replayed == 0 ? "alone" : "during a replay of \(Table.number(Double(replayed))) events"
-                report.add(name, "200 events/s, \(variant)", try Stage.with(toolbox, server, latency.measure))
-            }
-        case "producers":
-            for variant in ProducerVariant.allCases {
-                let producers = Producers(
-                    variant: variant, clients: options.clients, seconds: options.seconds, workers: options.workers)
-                let title = "\(variant.rawValue), \(options.clients) clients"
-                report.add(name, title, try Stage.with(toolbox, server, producers.measure))
-            }
-            let bells = DoorbellPair(clients: options.clients, seconds: options.seconds, workers: options.workers)
-            let (ringing, silent) = try bells.measure(toolbox, server)
-            report.add(name, "\(DoorbellPair.ringing), \(options.clients) clients", ringing)
-            report.add(name, "\(DoorbellPair.silent), \(options.clients) clients", silent)
-            let roles = RolePair(clients: options.clients, seconds: options.seconds)
-            let (superuser, role) = try roles.measure(toolbox, server)
-            report.add(name, "\(RolePair.superuser), \(options.clients) clients", superuser)
-            report.add(name, "\(RolePair.role), \(options.clients) clients", role)
-        case "single":
-            for isDeaf in [false, true] {
-                let latency = Latency(
-                    rate: Latency.single, seconds: options.singleSeconds, workers: options.workers, isDeaf: isDeaf)
-                let variant = isDeaf ? "deaf workers" : "one event"
-                report.add(
-                    name, "\(variant), \(Latency.single) a second, \(options.workers) workers",
-                    try Stage.with(toolbox, server, latency.measure))
-            }
-        case "fan-out":
-            let drain = Drain(events: options.events / 3, workers: options.workers, destinations: 8, fanOut: 3)
-            report.add(
-                name, "8 destinations, fan-out 3, \(options.workers) workers",
-                try Stage.with(toolbox, server, drain.measure))
+        case "fan-out": try fanOut(&report)
+        case "latency": try latencies(&report)
+        case "replay": try replays(&report)
+        case "single": try singles(&report)
+        case "producers": try producers(&report)
+        case "claims": try claims(&report)
+        case "scaling": try scaling(&report)
+        case "held": try held(&report)
+        case "instructions": try instructions(&report)
+        case "copies": try copies(&report)
+        case "cpu": try steady(&report)
+        case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
         case "backlog":
             for variant in BacklogVariant.allCases {
                 let drain = variant.drain(events: options.events, workers: options.workers, history: options.history)
                 report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
-            }
-        case "claims":
-            for (variant, claims) in Claims.variants(history: options.history, waiting: options.waiting) {
-                report.add(name, variant, try Stage.with(toolbox, server, claims.measure))
-            }
-            for (variant, looks) in Looks.variants {
-                report.add(name, variant, try Stage.with(toolbox, server, looks.measure))
             }
         case "options":
             for variant in OptionVariant.allCases {
                 let drain = variant.drain(events: options.events, workers: options.workers)
                 report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
             }
-        case "scaling": try scaling(&report)
-        case "held":
-            let held = HeldTransaction(
-                events: options.heldEvents, seconds: options.heldSeconds, workers: options.workers)
-            for (variant, samples) in try held.measure(toolbox, server) { report.add(name, variant, samples) }
-        case "instructions": try instructions(&report)
-        case "copies":
-            let copies = Copies(events: min(500, max(20, options.events / 200)))
-            for (variant, figures) in try Stage.with(toolbox, server, copies.measure) {
-                report.add(name, variant, figures)
-            }
         case "tls":
             for variant in TLSVariant.allCases {
                 let drain = variant.drain(events: options.events, workers: options.workers)
                 report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
             }
-        case "http2":
-            guard Front.isPossible else {
-                return Bench.say("skipped: the proxy nghttpx is missing (Debian package nghttp2-proxy)")
-            }
-            for variant in HTTP2Variant.allCases {
-                let drain = variant.drain(events: options.events, workers: options.workers)
-                report.add(name, variant.rawValue, try Stage.with(toolbox, server, drain.measure))
-            }
-        case "inserts": report.add(name, "one session", try Stage.with(toolbox, server, Inserts().measure))
-        default:
-            let steady = Steady(seconds: options.seconds, workers: options.workers)
-            let figures = try Stage.with(toolbox, server, steady.measure)
-            report.add(name, "idle, \(options.workers) workers", figures.idle)
-            report.add(name, "1,000 events/s, \(options.workers) workers", figures.busy)
+        case "http2": try http2(&report)
+        default: preconditionFailure("\(name) is among Options.scenarios and not here")
         }
     }
 
@@ -127,6 +68,95 @@ struct Scenarios {
         report.add(
             "drain", "\(Ceiling.variant), \(options.workers) processes, \(events)",
             try ceiling.measure(toolbox, server))
+    }
+
+    private func fanOut(_ report: inout Report) throws {
+        let drain = Drain(events: options.events / 3, workers: options.workers, destinations: 8, fanOut: 3)
+        report.add(
+            "fan-out", "8 destinations, fan-out 3, \(options.workers) workers",
+            try Stage.with(toolbox, server, drain.measure))
+    }
+
+    private func latencies(_ report: inout Report) throws {
+        for rate in options.rates {
+            let latency = Latency(rate: rate, seconds: options.seconds, workers: options.workers)
+            let variant = "\(Table.number(Double(rate))) events/s, \(options.workers) workers"
+            report.add("latency", variant, try Stage.with(toolbox, server, latency.measure))
+        }
+    }
+
+    private func replays(_ report: inout Report) throws {
+        for replayed in [0, options.events] {
+            let latency = Latency(rate: 200, seconds: options.seconds, workers: options.workers, replayed: replayed)
+            let variant = replayed == 0 ? "alone" : "during a replay of \(Table.number(Double(replayed))) events"
+            report.add("replay", "200 events/s, \(variant)", try Stage.with(toolbox, server, latency.measure))
+        }
+    }
+
+    private func singles(_ report: inout Report) throws {
+        for isDeaf in [false, true] {
+            let latency = Latency(
+                rate: Latency.single, seconds: options.singleSeconds, workers: options.workers, isDeaf: isDeaf)
+            let variant = isDeaf ? "deaf workers" : "one event"
+            report.add(
+                "single", "\(variant), \(Latency.single) a second, \(options.workers) workers",
+                try Stage.with(toolbox, server, latency.measure))
+        }
+    }
+
+    private func producers(_ report: inout Report) throws {
+        for variant in ProducerVariant.allCases {
+            let producers = Producers(
+                variant: variant, clients: options.clients, seconds: options.seconds, workers: options.workers)
+            let title = "\(variant.rawValue), \(options.clients) clients"
+            report.add("producers", title, try Stage.with(toolbox, server, producers.measure))
+        }
+        let bells = DoorbellPair(clients: options.clients, seconds: options.seconds, workers: options.workers)
+        let (ringing, silent) = try bells.measure(toolbox, server)
+        report.add("producers", "\(DoorbellPair.ringing), \(options.clients) clients", ringing)
+        report.add("producers", "\(DoorbellPair.silent), \(options.clients) clients", silent)
+        let roles = RolePair(clients: options.clients, seconds: options.seconds)
+        let (superuser, role) = try roles.measure(toolbox, server)
+        report.add("producers", "\(RolePair.superuser), \(options.clients) clients", superuser)
+        report.add("producers", "\(RolePair.role), \(options.clients) clients", role)
+    }
+
+    private func claims(_ report: inout Report) throws {
+        for (variant, claims) in Claims.variants(history: options.history, waiting: options.waiting) {
+            report.add("claims", variant, try Stage.with(toolbox, server, claims.measure))
+        }
+        for (variant, looks) in Looks.variants {
+            report.add("claims", variant, try Stage.with(toolbox, server, looks.measure))
+        }
+    }
+
+    private func held(_ report: inout Report) throws {
+        let held = HeldTransaction(events: options.heldEvents, seconds: options.heldSeconds, workers: options.workers)
+        for (variant, samples) in try held.measure(toolbox, server) { report.add("held", variant, samples) }
+    }
+
+    private func copies(_ report: inout Report) throws {
+        let copies = Copies(events: min(500, max(20, options.events / 200)))
+        for (variant, figures) in try Stage.with(toolbox, server, copies.measure) {
+            report.add("copies", variant, figures)
+        }
+    }
+
+    private func http2(_ report: inout Report) throws {
+        guard Front.isPossible else {
+            return Bench.say("skipped: the proxy nghttpx is missing (Debian package nghttp2-proxy)")
+        }
+        for variant in HTTP2Variant.allCases {
+            let drain = variant.drain(events: options.events, workers: options.workers)
+            report.add("http2", variant.rawValue, try Stage.with(toolbox, server, drain.measure))
+        }
+    }
+
+    private func steady(_ report: inout Report) throws {
+        let steady = Steady(seconds: options.seconds, workers: options.workers)
+        let figures = try Stage.with(toolbox, server, steady.measure)
+        report.add("cpu", "idle, \(options.workers) workers", figures.idle)
+        report.add("cpu", "1,000 events/s, \(options.workers) workers", figures.busy)
     }
 
     private func scaling(_ report: inout Report) throws {
