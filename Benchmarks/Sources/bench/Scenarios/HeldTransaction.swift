@@ -83,22 +83,28 @@ struct HeldTransaction {
         points.append(try point("after its end", held, free, heldStage))
         try Interruption.sleep(seconds: max(0, ended + min(10, Double(seconds)) - Clock.seconds))
         points.append(try point("10 s after its end", held, free, heldStage))
-        let meanwhile = points.dropFirst().dropLast(2)
-        let (shares, rates) = (meanwhile.map(\.share), meanwhile.map(\.held.rate))
         return report(points) + [
             ("Postgres CPU between portions", rests),
-            (
-                Self.summary,
-                [
-                    Sample("held for", lasted, "s"),
-                    Sample("events meanwhile", Double(portion * Self.portions * self.points)),
-                    Sample(Self.least, shares.min() ?? 0, "%"),
-                    Sample("least of the rate before", (rates.min() ?? 0) / points[0].held.rate * 100, "%"),
-                    Sample(Self.recovery, recovery.seconds, "s"),
-                    Sample(Self.afterwards, points.last?.share ?? 0, "%"),
-                    Sample("first portion after its end", recovery.first / points[self.points].free.rate * 100, "%"),
-                ] + (try held.losses())
-            ),
+            (Self.summary, summary(points, lasted: lasted, recovery) + (try held.losses())),
+        ]
+    }
+
+    /// What came of it, in a few figures.
+    ///
+    /// - Parameter points: one before, those while it was held, and two after its end.
+    private func summary(
+        _ points: [Point], lasted: Double, _ recovery: (seconds: Double, first: Double)
+    ) -> [Sample] {
+        let meanwhile = points.dropFirst().dropLast(2)
+        let (shares, rates) = (meanwhile.map(\.share), meanwhile.map(\.held.rate))
+        return [
+            Sample("held for", lasted, "s"),
+            Sample("events meanwhile", Double(portion * Self.portions * self.points)),
+            Sample(Self.least, shares.min() ?? 0, "%"),
+            Sample("least of the rate before", (rates.min() ?? 0) / points[0].held.rate * 100, "%"),
+            Sample(Self.recovery, recovery.seconds, "s"),
+            Sample(Self.afterwards, points.last?.share ?? 0, "%"),
+            Sample("first portion after its end", recovery.first / points[self.points].free.rate * 100, "%"),
         ]
     }
 

@@ -26,8 +26,6 @@ struct ReceiverFigures: Decodable {
     let most_requests: Int
     /// Arrival of the first request, in microseconds since 1970; 0 when there was none.
     let first_us: Int64
-    /// Arrival of the last request.
-    let last_us: Int64
     /// CPU that it used, in microseconds.
     let cpu_us: Int64
 }
