@@ -6,8 +6,8 @@ import Synchronization
 
 /// Runs HTTP requests over libcurl on one thread of its own, with connections kept and used again.
 ///
-/// No redirects, cookies, proxies but those of a request's route, credentials from files, or decompression; TLS is verified. The order of completions
-/// is not the order of submission.
+/// It follows no redirect, keeps no cookie, reads no credentials from files, unpacks nothing, and asks no proxy but that of a
+/// request's route; TLS is verified. The order of completions is not the order of submission.
 public final class Exchanger: Sendable {
     private let mailbox: Mailbox
     private let running = RunningCounters()

@@ -5,20 +5,6 @@ import CLibCurl
 import Glibc
 import Synchronization
 
-/// Where the outcome of one request goes: into the batch, or to the task that awaits it.
-struct Reply: Sendable {
-    /// Names the awaiting task for its cancellation.
-    let id: UInt64
-    /// Resumed exactly once.
-    let continuation: CheckedContinuation<Exchange, Never>
-}
-
-/// A request on its way through the loop; `reply` is nil for submitted ones.
-struct Job: Sendable {
-    let request: Request
-    let reply: Reply?
-}
-
 /// What was posted since the loop looked last.
 struct Mail: Sendable {
     var batches: [[Request]] = []

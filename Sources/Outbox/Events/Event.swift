@@ -27,6 +27,12 @@ public struct Event: Sendable, Identifiable {
     /// Whether the payload was removed, by retention or because its person was forgotten; then it must not be sent.
     public var isErased: Bool { data == Self.removedPayload }
 
+    /// When the event was written, in whole unix seconds, rounded down.
+    var createdAtSeconds: Int64 { Timestamp.floorDivide(createdAtMicroseconds, 1_000_000) }
+
+    /// When the event was written, in whole unix milliseconds, rounded down.
+    var createdAtMilliseconds: Int64 { Timestamp.floorDivide(createdAtMicroseconds, 1000) }
+
     /// Makes an event. Nothing is checked here: Postgres holds the constraints and the request builder refuses what
     /// cannot be sent.
     public init(

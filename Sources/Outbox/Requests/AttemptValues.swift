@@ -1,4 +1,5 @@
-// The values that headers and signed strings may name, for one attempt. Filled in by the request builder.
+// The values that headers and signed strings may name, for one attempt. Filled in by the request builder. What the same
+// variables are in bodies is in Envelope.
 
 /// What variables stand for outside of envelopes.
 struct AttemptValues {
@@ -28,11 +29,8 @@ struct AttemptValues {
         case .eventID: output.append(contentsOf: eventID)
         case .eventType: output.append(contentsOf: event.type.utf8)
         case .createdAt: Timestamp.appendISO8601(microseconds: event.createdAtMicroseconds, to: &output)
-        case .createdUnix:
-            let seconds = Timestamp.floorDivide(event.createdAtMicroseconds, 1_000_000)
-            Timestamp.appendDecimal(seconds, to: &output)
-        case .createdMilliseconds:
-            Timestamp.appendDecimal(Timestamp.floorDivide(event.createdAtMicroseconds, 1000), to: &output)
+        case .createdUnix: Timestamp.appendDecimal(event.createdAtSeconds, to: &output)
+        case .createdMilliseconds: Timestamp.appendDecimal(event.createdAtMilliseconds, to: &output)
         case .organization: output.append(contentsOf: (event.organization ?? "").utf8)
         case .user: output.append(contentsOf: (event.user ?? "").utf8)
         case .recordID: output.append(contentsOf: (event.recordID ?? "").utf8)

@@ -1,4 +1,5 @@
-// The body of a request. Called once per event and profile; deliveries share the bytes.
+// The body of a request. Called once per event and profile; deliveries share the bytes. What the same variables are in headers
+// and signed strings, where nothing is quoted, is in AttemptValues.
 
 /// Rendering of envelopes.
 enum Envelope {
@@ -38,11 +39,8 @@ enum Envelope {
         switch variable {
         case .data where event.data.isEmpty: output.append(contentsOf: "null".utf8)
         case .data: output.append(contentsOf: event.data)
-        case .createdUnix:
-            let seconds = Timestamp.floorDivide(event.createdAtMicroseconds, 1_000_000)
-            Timestamp.appendDecimal(seconds, to: &output)
-        case .createdMilliseconds:
-            Timestamp.appendDecimal(Timestamp.floorDivide(event.createdAtMicroseconds, 1000), to: &output)
+        case .createdUnix: Timestamp.appendDecimal(event.createdAtSeconds, to: &output)
+        case .createdMilliseconds: Timestamp.appendDecimal(event.createdAtMilliseconds, to: &output)
         case .eventID, .createdAt: appendQuotable(variable, placement, of: event, to: &output)
         case .eventType: append(event.type, placement, to: &output)
         case .organization: append(event.organization, placement, to: &output)
