@@ -1,5 +1,5 @@
-// What went wrong with an exchange, in words of the domain. The raw values are those of HTTPExchange.FailureKind, by which the
-// worker's ExchangeOutcome finds them: what is added there is added here.
+// What went wrong with an exchange, in words of the domain. The raw values are those of HTTPExchange.FailureKind, by which
+// ExchangeOutcome.swift of the worker finds them: what is added there is added here, or counts as protocol.
 
 /// Why an exchange ended without a complete answer, as the HTTP client tells it.
 public enum ExchangeFailure: String, Sendable, CaseIterable {

@@ -1,4 +1,4 @@
-// What a rescue needs of whoever holds claims in memory. The dispatcher of a worker is one.
+// What a rescue needs of whoever holds claims in memory: the life of a worker does, with its dispatcher.
 
 /// Who takes claims into memory: at most one of several that find the same claim at the same time.
 public protocol ClaimHolder: Sendable {

@@ -1,5 +1,5 @@
-// A claim on its way from one worker to another: as it was seized, and as it was loaded. Made by RescueStore, taken in by the
-// dispatcher.
+// A claim on its way from one worker to another: as it was seized, and as it was loaded. Made by RescueStore, taken in by a
+// ClaimHolder.
 
 internal import Postgres
 
