@@ -164,9 +164,8 @@ import Testing
     @Test func receiverThatAsksForLessGetsHalfAndThenEighthsMore() {
         var breaker = Breaker()
         for _ in 0..<60 { _ = breaker.succeed(limit: 64) }
-        let attempts: [(start: Int64, end: Int64)] = [(90, 100), (95, 101), (99, 130)]
-        let eased = attempts.map { breaker.ease(limit: 64, startedAt: $0.start, at: $0.end) }
-        #expect(eased == [true, true, true] && breaker.isEased)
+        let eased = (0..<64).map { breaker.ease(limit: 64, startedAt: 90, at: 100 + Int64($0)) }
+        #expect(eased.allSatisfy { $0 } && breaker.isEased)
         var limits: [Int] = []
         while breaker.state != .closed, limits.count < 20 {
             let limit = breaker.limit(of: 64)
@@ -181,14 +180,45 @@ import Testing
     @Test func nobodyGetsLessThanAnUnknownDestination() {
         var breaker = Breaker()
         for _ in 0..<60 { _ = breaker.succeed(limit: 64) }
-        let starts: [Int64] = [2, 4, 6, 8]
-        let eased = starts.map { breaker.ease(limit: 64, startedAt: $0, at: $0 + 1) }
-        #expect(eased == [true, true, true, false])
+        // An eighth of 64 and of 32, and then the fewest.
+        let eased = (0..<16).map { breaker.ease(limit: 64, startedAt: Int64($0), at: Int64($0)) }
+        #expect(eased == Array(repeating: true, count: 8 + 4 + 3) + [false])
         #expect(breaker.limit(of: 64) == Breaker.firstLimit)
         var small = Breaker()
         for _ in 0..<60 { _ = small.succeed(limit: 5) }
         let isEased = small.ease(limit: 5, startedAt: 1, at: 2)
         #expect(!isEased && small.limit(of: 5) == 5)
+    }
+
+    /// A balancer may drop one request in fifty, or in twenty, however few it gets.
+    @Test(arguments: [64, 1_000]) func receiverThatRefusesFewGetsAllTheSame(limit: Int) {
+        for share in [20, 50, 200] {
+            var breaker = Breaker()
+            for answer in 1...20_000 {
+                if answer % share == 0 {
+                    let isEased = breaker.ease(limit: limit, startedAt: Int64(answer), at: Int64(answer))
+                    // An unknown destination gets no less: its refusals are strains.
+                    #expect(isEased == (breaker.limit(of: limit) > Breaker.firstLimit))
+                } else {
+                    expect(&breaker, nil) { $0.succeed(limit: limit) }
+                }
+            }
+            #expect(breaker.state == .closed && !breaker.isEased, "one in \(share)")
+        }
+    }
+
+    /// An eighth of what it gets each time, and then ten.
+    @Test func receiverThatRefusesEverythingIsLeftAlone() {
+        var breaker = Breaker()
+        for _ in 0..<2_000 { _ = breaker.succeed(limit: 1_000) }
+        var (refusals, report) = (0, Breaker.Report?.none)
+        while report != .opened, refusals < 1_000 {
+            refusals += 1
+            let now = Int64(refusals)
+            let isEased = breaker.ease(limit: 1_000, startedAt: now, at: now)
+            report = breaker.fail(strains: !isEased, at: now)
+        }
+        #expect(report == .opened && refusals < 300)
     }
 
     @Test func breakerThatIsShutEasesNothing() {

@@ -8,8 +8,9 @@
 /// `webhook_breakers` decides for how long, and which worker then sends one delivery as a probe. Its success closes the
 /// breaker, and the destination begins slowly again.
 ///
-/// A receiver that asks for less gets half, down to what an unknown destination gets, and by eighths more as it takes it: one
-/// that takes so many at once refuses few of them, and need not be left alone.
+/// A receiver that asks for less with more than an eighth of its answers gets half, down to what an unknown destination gets, and
+/// by eighths more as it takes it: one that takes so many at once refuses few of them, and need not be left alone. Fewer such
+/// answers change nothing: a balancer that drops one request in fifty does not take more of them when it gets fewer.
 public struct Breaker: Sendable, Equatable {
     /// How much may be sent.
     public enum State: Sendable, Equatable {
@@ -41,6 +42,10 @@ public struct Breaker: Sendable, Equatable {
     public static let firstLimit = 8
     /// How many after a probe succeeded; 2.
     public static let recoveryLimit = 2
+    /// One answer in so many may ask for less without getting it; 8.
+    public static let refusalShare = 8
+    /// So many must have asked for less before it gets it, however few may be in flight; 3.
+    public static let fewestRefusals = 3
 
     /// How much may be sent now.
     public private(set) var state = State.ramping(limit: firstLimit)
@@ -55,6 +60,9 @@ public struct Breaker: Sendable, Equatable {
     public private(set) var isEased = false
     /// When it last got less; nothing that was sent before tells more.
     private var easedAt: Int64 = .min
+    /// By how much the answers that ask for less outweigh the others lately: each of those counts ``refusalShare``, each of these
+    /// takes back one; never below 0.
+    private var pressure = 0
     private var strains = 0
     private var successes = 0
     /// True while it gets its traffic back after it was open.
@@ -85,6 +93,7 @@ public struct Breaker: Sendable, Equatable {
         let wasRecorded = isRecorded
         failures = 0
         strains = 0
+        pressure = max(0, pressure - 1)
         failingSince = nil
         isRecorded = false
         switch state {
@@ -133,19 +142,24 @@ public struct Breaker: Sendable, Equatable {
         return .failing
     }
 
-    /// The receiver asked for less: it gets half, once for all that was under way together.
+    /// The receiver asked for less: it gets half when such answers outweigh the others by an eighth of what may be in flight, once
+    /// for all that was under way together.
     ///
     /// - Parameters:
     ///   - most: the destination's own limit.
     ///   - start: when the attempt began.
     ///   - now: when it ended.
-    /// - Returns: whether getting less answers the failure, so that it is no strain; false when there is nothing to take away.
+    /// - Returns: whether getting less answers the failure, now or when more of them follow, so that it is no strain; false when
+    ///   there is nothing to take away.
     public mutating func ease(limit most: Int, startedAt start: Int64, at now: Int64) -> Bool {
         guard !isShut else { return false }
         if start < easedAt { return true }
         let current = limit(of: most)
         guard current > Self.firstLimit else { return false }
+        pressure += Self.refusalShare
+        guard pressure >= max(Self.fewestRefusals * Self.refusalShare, current) else { return true }
         state = .ramping(limit: max(Self.firstLimit, current / 2))
+        pressure = 0
         successes = 0
         isEased = true
         easedAt = now
@@ -205,6 +219,7 @@ public struct Breaker: Sendable, Equatable {
         state = .ramping(limit: Self.recoveryLimit)
         successes = 0
         strains = 0
+        pressure = 0
         isRecovering = true
         isEased = false
     }
