@@ -34,7 +34,7 @@ final class WorkCycle: Sendable {
     private let rings = Atomic(0)
     private let isBellOffered = Atomic(false)
     private let isRungForRetries = Atomic(false)
-    /// What has been sent, or is to be sent again, until the server has confirmed it: for ``recordFacts()``.
+    /// What has been sent, or is to be sent again, until the server has confirmed it: for ``recordFacts(holdsClaims:)``.
     private let unconfirmed = Mutex((settlement: Settlement(), number: Int64(0)))
 
     /// Makes a cycle.
@@ -130,10 +130,12 @@ final class WorkCycle: Sendable {
     ///
     /// Where a claim is another's by now, no state of a delivery changes; but whoever has it need not send again what is
     /// known to be delivered.
-    func recordFacts() async {
+    ///
+    /// - Parameter holdsClaims: whether the claims are this life's yet, so that what is given back counts too.
+    func recordFacts(holdsClaims: Bool) async {
         let (sent, number) = unconfirmed.withLock { $0 }
         for (settlement, number) in [(sent, number), (context.dispatcher.takeSettlement(), number + 1)]
-        where settlement.hasAttempts {
+        where settlement.hasAttempts || holdsClaims && !settlement.isEmpty {
             do {
                 let connection = try await context.links.lastWork()
                 let steps = settlement.steps(worker: context.worker, number: number, now: MonotonicTime.now())

@@ -138,7 +138,8 @@ struct Control: Sendable {
     /// Looks after claims that no living worker holds, once a second, and after claims of this worker's own that it does
     /// not know, because the answer to a claim was lost.
     func sweepForever() async throws {
-        var isSuspicious = false
+        // Soon at the start: a former life of this worker may have left something a moment ago.
+        var isSuspicious = true
         var trouble = Trouble()
         while true {
             // While suspects are taken one at a time, the next should not wait for long.

@@ -3,6 +3,7 @@
 internal import HTTPExchange
 internal import Logging
 internal import OutboxStore
+internal import Postgres
 internal import Synchronization
 
 /// The tasks of one life and their order of end.
@@ -93,13 +94,52 @@ struct Life: Sendable {
         do {
             try await runTasks()
         } catch {
+            let holdsClaims = (error as? LifeEnd) == .otherWay
+            if holdsClaims { await land() }
             await exchanger.shutdown()
-            if error is LifeEnd { await cycle.recordFacts() }
+            if error is LifeEnd { await cycle.recordFacts(holdsClaims: holdsClaims) }
+            if holdsClaims { await resign() }
             await context.links.close()
             throw error
         }
         await exchanger.shutdown()
         await sayGoodbye()
+    }
+
+    /// How long what is in flight may take to end when a life ends that has its claims yet; 500 ms, less when its lease ends.
+    private static let landingTime: Int64 = 500_000
+    /// How long a farewell is worth a try; 1.5 s, as long as the lease that runs out without it.
+    private static let farewellTime = Duration.milliseconds(1_500)
+
+    /// Starts nothing more, gives back what has not started, and lets end what ends soon: it need not be sent again.
+    private func land() async {
+        context.dispatcher.drain()
+        // The old way may lead to a server that is not the primary any more, or nowhere.
+        await context.links.abandonWork()
+        let end = MonotonicTime.now() + Self.landingTime
+        while context.fence.isOpen, MonotonicTime.now() < end, context.dispatcher.gauge().inFlight > 0 {
+            do { try await Task.sleep(for: .milliseconds(10)) } catch { return }
+        }
+    }
+
+    /// Says farewell by the new way, so that what is left here is found by the next sweep, and not when the lease has run out.
+    private func resign() async {
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                defer { group.cancelAll() }
+                group.addTask { [context] in
+                    let connection = try await context.links.lastWork()
+                    try await WorkerStore.farewell(worker: context.worker, counts: context.counts(), on: connection)
+                }
+                group.addTask {
+                    try await Task.sleep(for: Self.farewellTime)
+                    throw PostgresError(code: .timedOut, message: "the lease has run out meanwhile")
+                }
+                try await group.next()
+            }
+        } catch {
+            context.logger.warning("no farewell: the lease runs out instead", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Runs everything that a life consists of until the work cycle ends, or one of the others throws.

@@ -131,6 +131,12 @@ extension Scenarios {
                 try await eventually("a new life") { try await outpost.count("postrider.webhook_workers") == 2 }
                 try await receiver.wait(for: 2)
                 try await outpost.settled()
+                // The life before said farewell before this one began: nothing of it had to wait for its lease.
+                let mourned = """
+                    postrider.webhook_workers AS w JOIN postrider.webhook_workers AS next ON next.id > w.id
+                    WHERE w.alive OR w.lease_until > next.started_at
+                    """
+                #expect(try await outpost.count(mourned) == 0)
                 let locks = """
                     pg_locks AS l JOIN pg_stat_activity AS s ON s.pid = l.pid
                     WHERE l.locktype = 'advisory' AND s.datname = current_database() AND s.application_name = 'led'
