@@ -95,6 +95,22 @@ import Testing
         #expect(failing.map(\.destination) == [1] && failing[0].pause > .seconds(50))
     }
 
+    /// It tells nothing of it, and the row that goes with it told those who start later.
+    @Test func successOfWhatWasInFlightEndsNoPause() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, (0..<2).map { work($0) })
+        let departures = state.depart(at: 1)
+        let ended = EndedExchange(duration: 5, status: 429, body: [], message: "")
+        let throttled = Answer(status: 429, retryAfter: .seconds(60))
+        state.settle(token: departures[0].token, .answered(throttled), ended, random: 0, now: 20)
+        #expect(state.breakers.take().failing.map(\.destination) == [1])
+        _ = state.learn([row(1, pause: .seconds(60), isOpen: false)], askedAt: 30)
+        answer(&state, departures[1].token, status: 200, now: 40)
+        let (failing, recovered) = state.breakers.take()
+        #expect(recovered == [1])
+        #expect(failing.map(\.destination) == [1] && failing.allSatisfy { $0.pause > .seconds(50) && !$0.opens })
+    }
+
     /// Told by nobody, it would be sent to by nobody: an open lane does not fail again.
     @Test func whatCouldNotBeToldIsToldAgain() throws {
         var state = state([try destination(1), try destination(2)])

@@ -22,12 +22,19 @@ struct BreakerNews: Sendable {
     /// Notes what the others should learn of a verdict: that a destination fails, works again, or asked for a pause.
     mutating func note(_ report: Breaker.Report?, _ verdict: Verdict, of lane: Lane, _ now: Int64) {
         let id = lane.destination.id
+        let url = lane.destination.url.text
         let pause = verdict.pausesDestination ?? .zero
         if report == .recovered {
-            reports[id] = nil
             recoveries.insert(id)
+            // What was in flight when the receiver asked for a pause says nothing of it. The row goes, and all that it tells.
+            let left = lane.pausedUntil - now
+            reports[id] =
+                left <= 0
+                ? nil
+                : BreakerReport(
+                    destination: id, url: url, opens: false, pause: .microseconds(left), failingFor: .zero,
+                    failure: reports[id]?.failure)
         } else if report != nil || pause > .zero {
-            let url = lane.destination.url.text
             // A success since the last round stands: it is told first. What another URL did does not count.
             let told = reports[id].flatMap { $0.url == url ? $0 : nil }
             // Of several answers since the last round the longest pause counts, as it does in the lane.

@@ -6,7 +6,7 @@ internal import Postgres
 
 /// Carries news of breakers between the dispatcher and Postgres, one round twice a second. Run by one task.
 ///
-/// A worker acts on what it sees itself at once; what it hears from others may be half a second old. What a round could not
+/// A worker acts on what it sees itself at once; what it hears from others may be a second old. What a round could not
 /// tell is told by the next: a destination that is left alone does not fail again. A row that somebody holds keeps back the
 /// news of its own destination and of no other.
 struct BreakerKeeper: Sendable {
