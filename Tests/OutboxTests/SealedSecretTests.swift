@@ -94,6 +94,18 @@ import Testing
         #expect(throws: SealingError.unsealable) { try SealedSecret(sealing: "", for: Self.place, with: ring) }
     }
 
+    @Test func proofIsThatOfItsKeyAndName() throws {
+        let keys = try KeyRing(list: Self.new)
+        let proof = try SealedSecret.proof(ofFirst: keys)
+        #expect(keys.isProven(by: proof, name: "new"))
+        #expect(!keys.isProven(by: proof, name: "other") && !keys.isProven(by: "sealed:v1:new:AAAA", name: "new"))
+        let secret = try SealedSecret(sealing: "postrider", for: Self.place, with: keys).text
+        #expect(!keys.isProven(by: secret, name: "new"))
+        var generator = SystemRandomNumberGenerator()
+        let impostor = try KeyRing(list: KeyRing.newLine(name: "new", using: &generator))
+        #expect(!impostor.isProven(by: proof, name: "new"))
+    }
+
     @Test(arguments: [
         ("Authorization", true), ("proxy-authorization", true), ("X-Auth", true), ("Cookie", true), ("X-API-Key", true),
         ("apikey", true), ("Ocp-Apim-Subscription-Key", true), ("X-Access-Token", true), ("x-shared-secret", true),
@@ -153,7 +165,7 @@ import Testing
         #expect(!shown.contains(Self.key))
         #expect(!shown.contains("7, 7, 7"))
         #expect(!shown.contains("marker-4711"))
-        let errors: [SealingError] = [.malformed, .missingKey("a"), .doesNotOpen(key: "a"), .unsealable]
+        let errors: [SealingError] = [.malformed, .missingKey("a"), .doesNotOpen(key: "a"), .wrongKey("a"), .unsealable]
         for error in errors { #expect(!"\(error)".contains("marker")) }
     }
 }

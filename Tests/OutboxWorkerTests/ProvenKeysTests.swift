@@ -6,34 +6,29 @@ import Testing
 @testable import OutboxWorker
 
 @Suite struct ProvenKeysTests {
-    /// Of two keys of one name nobody knows which is the right one.
-    @Test func keyIsProvenBySecretsOnlyWhenItOpensAllOfItsName() {
+    @Test func keyIsProvenWhileItsProofOpens() {
         let keys = ProvenKeys()
-        keys.add(census(opened: ["right": 2, "mixed": 1], unopened: ["mixed": 1, "wrong": 3], missing: ["other": 1]), isWhole: true)
-        #expect(["right", "mixed", "wrong", "other"].filter { keys.contains($0) } == ["right"])
+        #expect(!keys.contains("right"))
+        keys.set(proofs(opened: ["right"], unopened: ["wrong"]))
+        #expect(["right", "wrong", "other"].filter { keys.contains($0) } == ["right"])
+        keys.set(proofs(unopened: ["right"]))
+        #expect(!keys.contains("right"))
     }
 
-    @Test func keyThatFailsAtASecretIsDoubtedUntilAllSecretsOpen() {
-        let keys = ProvenKeys()
-        #expect(!keys.contains("k1"))
-        keys.add(census(opened: ["k1": 1]), isWhole: true)
-        #expect(keys.contains("k1") && !keys.contains("k2"))
-        keys.add(census(unopened: ["k1": 1]), isWhole: false)
-        #expect(!keys.contains("k1"))
-        // What changed says nothing of the others.
-        keys.add(census(opened: ["k1": 1]), isWhole: false)
-        #expect(!keys.contains("k1"))
-        keys.add(census(opened: ["k1": 2]), isWhole: true)
-        #expect(keys.contains("k1"))
-    }
-
-    private func census(
-        opened: [String: Int] = [:], unopened: [String: Int] = [:], missing: [String: Int] = [:]
-    ) -> SecretCensus {
+    /// An altered secret is no matter of the worker; a key that opens none may be another one where nothing else decides.
+    @Test func proofDecidesWhichKeysAreWrong() {
         var census = SecretCensus()
-        census.opened = opened
-        census.unopened = unopened
-        census.missing = missing
-        return census
+        census.unopened = ["k1": 1]
+        #expect(SecretKeyError(census, proofs(opened: ["k1"])) == nil)
+        #expect(SecretKeyError(census, proofs())?.description.contains("'k1' opens nothing") == true)
+        let error = SecretKeyError(SecretCensus(), proofs(unopened: ["k2"]))
+        #expect(error?.description == "key 'k2' is another key than the one that seals under its name")
+    }
+
+    private func proofs(opened: Set<String> = [], unopened: Set<String> = []) -> KeyStore.Proofs {
+        var proofs = KeyStore.Proofs()
+        proofs.opened = opened
+        proofs.unopened = unopened
+        return proofs
     }
 }

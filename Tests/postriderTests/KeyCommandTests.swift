@@ -134,9 +134,9 @@ import Testing
         let machine = try postrider(["keys", "status", "--json"], database: database, environment: both)
         #expect(
             machine.text.split(separator: "\n").map(String.init) == [
-                #"{"expired":0,"headers":0,"key":"(readable)","secrets":0,"settings":0,"state":"-"}"#,
-                #"{"expired":0,"headers":2,"key":"new","secrets":2,"settings":0,"state":"seals"}"#,
-                #"{"expired":0,"headers":0,"key":"old","secrets":0,"settings":0,"state":"opens"}"#,
+                #"{"expired":0,"headers":0,"key":"(readable)","proof":"-","secrets":0,"settings":0,"state":"-"}"#,
+                #"{"expired":0,"headers":2,"key":"new","proof":"opens","secrets":2,"settings":0,"state":"seals"}"#,
+                #"{"expired":0,"headers":0,"key":"old","proof":"opens","secrets":0,"settings":0,"state":"opens"}"#,
             ])
         let loaded = try await RoutingStore.load(on: connection, keys: KeyRing(list: new))
         #expect(loaded.faults.isEmpty && loaded.destinations.count == 2)
@@ -172,7 +172,7 @@ import Testing
         let cases: [(String?, String)] = [
             (nil, "1 secret is sealed with key 'k1', which is not in POSTRIDER_SECRET_KEYS; 1 secret is sealed with key 'k2'"),
             (k1, "1 secret is sealed with key 'k2', which is not in POSTRIDER_SECRET_KEYS"),
-            ("\(k1),\(impostor)", "key 'k2' opens nothing of what is sealed under its name (1 secret): it is another key"),
+            ("\(k1),\(impostor)", "key 'k2' is another key than the one that seals under its name"),
         ]
         for (keys, reason) in cases {
             var environment: [String: String] = [:]
@@ -184,6 +184,36 @@ import Testing
         }
         #expect(try await texts("SELECT count(*)::text FROM postrider.webhook_workers WHERE alive", connection) == ["0"])
         #expect(try await texts("SELECT count(*)::text FROM postrider.webhook_destinations WHERE is_active", connection) == ["2"])
+        await connection.close()
+    }
+
+    /// Both would seal, and neither could open what the other sealed.
+    @Test func anotherKeyOfTheSameNameSealsNothing() async throws {
+        let (database, connection) = try await migrated()
+        let (k1, impostor, k2) = (try line("k1"), try line("k1"), try line("k2"))
+        let set = ["settings", "set", "TOKEN", "--secret-env", "THE_SECRET"]
+        func run(_ words: [String], _ keys: String) throws -> CommandResult {
+            try postrider(words, database: database, environment: ["POSTRIDER_SECRET_KEYS": keys, "THE_SECRET": Self.secret])
+        }
+        #expect(try run(["keys", "status", "--json"], k1).text.contains(#""key":"k1","proof":"none""#))
+        #expect(try run(set, k1).status == 0)
+        let proofs = "SELECT name || ' ' || created_by || ' ' || proof FROM postrider.webhook_secret_keys"
+        let written = try await texts(proofs, connection)
+        #expect(written.count == 1 && written.allSatisfy { $0.contains("sealed:v1:k1:") })
+        // Nothing is left that could be tried with the key.
+        _ = try await connection.script("DELETE FROM postrider.webhook_settings", name: "empty")
+        for words in [set, ["keys", "rotate"], ["worker"], ["endpoints", "create", "--name", "a", "--url", "https://example.com/", "--events", "*"]] {
+            let refused = try run(words, impostor)
+            #expect(refused.status == 1 && refused.errors.contains("key 'k1'"), "\(words): \(refused)")
+            #expect(!refused.errors.contains(impostor.dropFirst(3)))
+        }
+        #expect(try await texts("SELECT count(*)::text FROM postrider.webhook_settings", connection) == ["0"])
+        #expect(try await texts("SELECT count(*)::text FROM postrider.webhook_destinations", connection) == ["0"])
+        #expect(try run(["keys", "status", "--json"], impostor).text.contains(#""key":"k1","proof":"wrong""#))
+        #expect(try run(set, "\(k2),\(k1)").status == 0)
+        #expect(try run(set, k1).status == 0)
+        let after = try await texts(proofs + " ORDER BY name", connection)
+        #expect(after.count == 2 && after.first == written.first)
         await connection.close()
     }
 

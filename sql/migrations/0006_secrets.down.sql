@@ -22,6 +22,7 @@ $$;
 COMMENT ON FUNCTION postrider.webhook_routing_changed() IS 'Trigger: tells workers to load the destinations again.';
 COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers may read it.';
 
+DROP TABLE postrider.webhook_secret_keys;
 DROP FUNCTION postrider.shown_headers(jsonb), postrider.holds_credential(text);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 6;

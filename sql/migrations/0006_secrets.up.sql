@@ -49,4 +49,22 @@ $$;
 COMMENT ON FUNCTION postrider.webhook_routing_changed() IS
     'Trigger: tells workers to load the destinations again, unless the transaction only seals secrets.';
 
+-- Two keys of one name would both seal, and neither could open what the other sealed. Rows stay for ever: a name belongs to its
+-- key also when nothing stands under it here any more, because dumps of before need it still.
+CREATE TABLE postrider.webhook_secret_keys (
+    name       text        NOT NULL,
+    proof      text        NOT NULL,
+    created_by text        NOT NULL DEFAULT session_user,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_secret_keys_pkey PRIMARY KEY (name),
+    CONSTRAINT proof_is_sealed_with_its_key CHECK (starts_with(proof, 'sealed:') AND split_part(proof, ':', 3) = name)
+);
+COMMENT ON TABLE postrider.webhook_secret_keys IS
+    'Names of keys that were ever sealed under, each with the proof by which a program finds out whether its key of that name is the right one.';
+COMMENT ON COLUMN postrider.webhook_secret_keys.name IS 'Name of the key, as in POSTRIDER_SECRET_KEYS.';
+COMMENT ON COLUMN postrider.webhook_secret_keys.proof IS
+    'A known text, sealed with the key and bound to its name: sealed:v1:<key name>:<base64>. It tells nothing of the key.';
+COMMENT ON COLUMN postrider.webhook_secret_keys.created_by IS 'Who was the first to seal under that name.';
+COMMENT ON COLUMN postrider.webhook_secret_keys.created_at IS 'When that was.';
+
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (6, 'secrets');

@@ -74,6 +74,10 @@ BEGIN
         'webhook_event_log', 'webhook_migrations', 'webhook_routing');
     -- A worker with keys seals what plain SQL wrote.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (secret)', 'webhook_secrets');
+    -- Whoever seals writes the proof of its key first, commands of administrators too.
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT', 'webhook_secret_keys');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT', 'webhook_secret_keys');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_secret_keys');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE, UPDATE (priority)', 'webhook_queue');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (due_at)', 'webhook_retries');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (failed)', 'webhook_tallies');

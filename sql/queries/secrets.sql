@@ -90,3 +90,15 @@ ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED;
 -- index: webhook_settings_pkey
 UPDATE postrider.webhook_settings AS s SET value = u.value
 FROM unnest($1::integer[], $2::text[]) AS u (id, value) WHERE s.id = u.id;
+
+-- name: KeyProofLoad   rows: 0..1 for each name
+-- params: $1 names text[]
+-- index: webhook_secret_keys_pkey
+SELECT name, proof FROM postrider.webhook_secret_keys WHERE name = ANY ($1::text[]);
+
+-- name: KeyProofAdd   rows: none
+-- params: $1 name text, $2 proof text
+-- index: webhook_secret_keys_pkey
+-- Waits for a transaction that writes the same name, and leaves what that one wrote.
+INSERT INTO postrider.webhook_secret_keys (name, proof) VALUES ($1, $2)
+ON CONFLICT ON CONSTRAINT webhook_secret_keys_pkey DO NOTHING;

@@ -14,9 +14,8 @@ extension Event {
     public static func openingFault(_ error: SealingError, isProven: (String) -> Bool) -> String? {
         switch error {
         case .doesNotOpen(let key) where isProven(key):
-            "the payload does not open with key '\(key)', which opens secrets: "
-                + "it was altered, copied, or sealed with another key of that name"
-        case .missingKey, .doesNotOpen: nil
+            "the payload does not open with key '\(key)', which is the one that seals under that name: it was altered or copied"
+        case .missingKey, .doesNotOpen, .wrongKey: nil
         case .malformed, .unsealable: "the payload begins like a sealed one and is none"
         }
     }

@@ -12,6 +12,8 @@ public enum SecretPlace: Sendable, Hashable {
     case setting(String, organization: String?)
     /// The payload of an event.
     case payload(EventID)
+    /// The proof of the key of that name.
+    case proof(String)
 
     /// The additional authenticated data: never written anywhere, so that its form may only change with the prefix.
     var authenticatedData: [UInt8] {
@@ -21,6 +23,7 @@ public enum SecretPlace: Sendable, Hashable {
         case .setting(let name, nil): Array("postrider setting \(name)".utf8)
         case .setting(let name, let organization?): Array("postrider setting \(name) of \(organization)".utf8)
         case .payload(let event): Array("postrider payload \(event)".utf8)
+        case .proof(let key): Array("postrider key \(key)".utf8)
         }
     }
 }
@@ -102,6 +105,8 @@ public enum SealingError: Error, Equatable, CustomStringConvertible {
     case missingKey(String)
     /// Altered, copied from another row, or sealed with another key of the same name.
     case doesNotOpen(key: String)
+    /// The proof of that name was made with another key: what this one sealed would open nowhere else.
+    case wrongKey(String)
     /// There is nothing to seal.
     case unsealable
 
@@ -112,6 +117,8 @@ public enum SealingError: Error, Equatable, CustomStringConvertible {
         case .missingKey(let name): "its secret is sealed with key '\(name)', which is not in POSTRIDER_SECRET_KEYS"
         case .doesNotOpen(let name):
             "its secret does not open with key '\(name)': it was altered or copied, or the key is another one"
+        case .wrongKey(let name):
+            "nothing is sealed with key '\(name)': it is another key than the one that seals under its name (keys status)"
         case .unsealable: "there is no secret to seal"
         }
     }

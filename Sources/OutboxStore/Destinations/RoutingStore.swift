@@ -220,7 +220,7 @@ private struct RoutingLoad {
         if error is SettingFault { return true }
         return switch error as? SealingError {
         case .missingKey, .doesNotOpen: true
-        case .malformed, .unsealable, nil: false
+        case .malformed, .unsealable, .wrongKey, nil: false
         }
     }
 

@@ -2835,6 +2835,24 @@ $$;
 COMMENT ON FUNCTION postrider.webhook_routing_changed() IS
     'Trigger: tells workers to load the destinations again, unless the transaction only seals secrets.';
 
+-- Two keys of one name would both seal, and neither could open what the other sealed. Rows stay for ever: a name belongs to its
+-- key also when nothing stands under it here any more, because dumps of before need it still.
+CREATE TABLE postrider.webhook_secret_keys (
+    name       text        NOT NULL,
+    proof      text        NOT NULL,
+    created_by text        NOT NULL DEFAULT session_user,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT webhook_secret_keys_pkey PRIMARY KEY (name),
+    CONSTRAINT proof_is_sealed_with_its_key CHECK (starts_with(proof, 'sealed:') AND split_part(proof, ':', 3) = name)
+);
+COMMENT ON TABLE postrider.webhook_secret_keys IS
+    'Names of keys that were ever sealed under, each with the proof by which a program finds out whether its key of that name is the right one.';
+COMMENT ON COLUMN postrider.webhook_secret_keys.name IS 'Name of the key, as in POSTRIDER_SECRET_KEYS.';
+COMMENT ON COLUMN postrider.webhook_secret_keys.proof IS
+    'A known text, sealed with the key and bound to its name: sealed:v1:<key name>:<base64>. It tells nothing of the key.';
+COMMENT ON COLUMN postrider.webhook_secret_keys.created_by IS 'Who was the first to seal under that name.';
+COMMENT ON COLUMN postrider.webhook_secret_keys.created_at IS 'When that was.';
+
 INSERT INTO postrider.webhook_migrations (version, name) VALUES (6, 'secrets');
 
 """#, down: #"""
@@ -2862,6 +2880,7 @@ $$;
 COMMENT ON FUNCTION postrider.webhook_routing_changed() IS 'Trigger: tells workers to load the destinations again.';
 COMMENT ON COLUMN postrider.webhook_secrets.secret IS 'The secret. Only workers may read it.';
 
+DROP TABLE postrider.webhook_secret_keys;
 DROP FUNCTION postrider.shown_headers(jsonb), postrider.holds_credential(text);
 
 DELETE FROM postrider.webhook_migrations WHERE version = 6;
@@ -2944,6 +2963,10 @@ BEGIN
         'webhook_event_log', 'webhook_migrations', 'webhook_routing');
     -- A worker with keys seals what plain SQL wrote.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, UPDATE (secret)', 'webhook_secrets');
+    -- Whoever seals writes the proof of its key first, commands of administrators too.
+    PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT', 'webhook_secret_keys');
+    PERFORM postrider.add_grants('admin', 'table', 'SELECT, INSERT', 'webhook_secret_keys');
+    PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_secret_keys');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, DELETE, UPDATE (priority)', 'webhook_queue');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (due_at)', 'webhook_retries');
     PERFORM postrider.add_grants('worker', 'table', 'SELECT, INSERT, DELETE, UPDATE (failed)', 'webhook_tallies');
@@ -9358,6 +9381,26 @@ ORDER BY id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
         sql: #"""
 UPDATE postrider.webhook_settings AS s SET value = u.value
 FROM unnest($1::integer[], $2::text[]) AS u (id, value) WHERE s.id = u.id
+"""#)
+
+    /// `KeyProofLoad`; rows: 0..1 for each name
+    /// - params: $1 names text[]
+    /// - index: webhook_secret_keys_pkey
+    static let keyProofLoad = Statement(
+        name: "KeyProofLoad",
+        sql: #"""
+SELECT name, proof FROM postrider.webhook_secret_keys WHERE name = ANY ($1::text[])
+"""#)
+
+    /// `KeyProofAdd`; rows: none
+    /// - params: $1 name text, $2 proof text
+    /// - index: webhook_secret_keys_pkey
+    /// - Waits for a transaction that writes the same name, and leaves what that one wrote.
+    static let keyProofAdd = Statement(
+        name: "KeyProofAdd",
+        sql: #"""
+INSERT INTO postrider.webhook_secret_keys (name, proof) VALUES ($1, $2)
+ON CONFLICT ON CONSTRAINT webhook_secret_keys_pkey DO NOTHING
 """#)
 
     /// `TransformCall`; rows: one for each payload, in order: what the function gave, and why it gave nothing

@@ -16,11 +16,14 @@ public enum PayloadStore {
     /// when it is called again.
     ///
     /// - Returns: how many were sealed.
-    /// - Throws: `PostgresError`; batches that were committed stay.
+    /// - Throws: `PostgresError`; batches that were committed stay. `SealingError.wrongKey` before anything is sealed.
     @discardableResult
     public static func seal(with keys: KeyRing, on connection: Connection) async throws -> Int64 {
+        let due = try await connection.query(Queries.sealedTypeDue.plannedAnew)
+        guard due.count > 0 else { return 0 }
+        try await KeyStore.check(keys, on: connection)
         var sealed: Int64 = 0
-        for row in try await connection.query(Queries.sealedTypeDue.plannedAnew) {
+        for row in due {
             let (pattern, below) = (try row.string(0), try row.uuid(1))
             for _ in 0..<batchesAtOnce {
                 let taken = try await connection.query(

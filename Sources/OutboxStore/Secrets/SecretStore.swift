@@ -58,11 +58,12 @@ public enum SecretStore {
     /// again. Workers need not load anything: the secrets are the same.
     ///
     /// - Parameter progress: called after each batch.
-    /// - Throws: `PostgresError`; batches that were committed stay.
+    /// - Throws: `PostgresError`; batches that were committed stay. `SealingError.wrongKey` before anything is sealed.
     @discardableResult
     public static func seal(
         _ scope: Scope, with keys: KeyRing, on connection: Connection, progress: (Progress) -> Void = { _ in }
     ) async throws -> Progress {
+        try await KeyStore.check(keys, on: connection)
         let leaves = scope == .plain ? SealedSecret.mark : SealedSecret.prefix(ofKey: keys.first)
         var done = Progress()
         var place: (destination: Int32, version: Int32)? = (0, 0)
@@ -153,11 +154,12 @@ extension SecretStore {
     /// - Parameters:
     ///   - secret: the secret of version 1; nil when there is none.
     ///   - headers: credentials by the names of their headers.
-    /// - Throws: `PostgresError`; `SealingError` for an empty secret.
+    /// - Throws: `PostgresError`; `SealingError` for an empty secret, and when the key is another one of its name.
     public static func place(
         destination: Int32, secret: String?, headers: [String: String], with keys: KeyRing, on connection: Connection
     ) async throws {
         var steps: [Step] = []
+        if secret != nil || !headers.isEmpty { try await KeyStore.check(keys, on: connection) }
         if let secret {
             var sealed = SealedRows()
             let text = try SealedSecret(sealing: secret, for: .version(1, destination: destination), with: keys).text
@@ -166,7 +168,7 @@ extension SecretStore {
         }
         if !headers.isEmpty {
             var sealed = SealedRows()
-            for (name, text) in try seal(headers: headers, of: destination, with: keys) {
+            for (name, text) in try sealedHeaders(headers, of: destination, with: keys) {
                 sealed.append(destination, header: name, text)
             }
             steps.append(Step(Queries.headerReplace.plannedAnew, sealed.headerParameters))
@@ -176,9 +178,16 @@ extension SecretStore {
 
     /// Headers with the values of credentials sealed; the others as they are.
     ///
-    /// - Throws: `SealingError`, never for values that are not empty.
+    /// - Throws: `PostgresError`; `SealingError` when the key is another one of its name.
     public static func seal(
-        headers: [String: String], of destination: Int32, with keys: KeyRing
+        headers: [String: String], of destination: Int32, with keys: KeyRing, on connection: Connection
+    ) async throws -> [String: String] {
+        try await KeyStore.check(keys, on: connection)
+        return try sealedHeaders(headers, of: destination, with: keys)
+    }
+
+    private static func sealedHeaders(
+        _ headers: [String: String], of destination: Int32, with keys: KeyRing
     ) throws -> [String: String] {
         var sealed = headers
         for (name, value) in headers where HeaderField.holdsCredential(name) && !value.isEmpty {
@@ -193,11 +202,12 @@ extension SecretStore {
     ///
     /// - Parameter id: the public id.
     /// - Returns: the sealed text; nil when there is no such destination.
-    /// - Throws: `PostgresError`; `SealingError` for an empty secret.
+    /// - Throws: `PostgresError`; `SealingError` for an empty secret, and when the key is another one of its name.
     public static func sealNext(
         secret: String, of id: String, with keys: KeyRing, on connection: Connection
     ) async throws -> String? {
         guard let destination = try await lock(destination: id, on: connection) else { return nil }
+        try await KeyStore.check(keys, on: connection)
         let next = try await connection.query(Queries.secretNextVersion.plannedAnew, [.int4(destination)])
         let place = SecretPlace.version(Int32(try next[0].int(0)), destination: destination)
         return try SealedSecret(sealing: secret, for: place, with: keys).text

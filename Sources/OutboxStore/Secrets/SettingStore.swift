@@ -1,9 +1,20 @@
 // Settings that stand in the database sealed, like secrets. Part of SecretStore.
 
-internal import Outbox
-internal import Postgres
+public import Outbox
+public import Postgres
 
 extension SecretStore {
+    /// Seals the value that a setting will get.
+    ///
+    /// - Parameter organization: whose the setting is; nil for the operator's own.
+    /// - Throws: `PostgresError`; `SealingError` for an empty value, and when the key is another one of its name.
+    public static func seal(
+        setting name: String, organization: String?, value: String, with keys: KeyRing, on connection: Connection
+    ) async throws -> String {
+        try await KeyStore.check(keys, on: connection)
+        return try SealedSecret(sealing: value, for: .setting(name, organization: organization), with: keys).text
+    }
+
     /// Seals the settings of a scope, a batch in each transaction.
     static func sealSettings(
         _ leaves: String, _ keys: KeyRing, _ connection: Connection, _ done: inout Progress,

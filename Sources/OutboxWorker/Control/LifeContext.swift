@@ -36,7 +36,7 @@ struct LifeContext: Sendable {
     }
 
     /// The work with its payload opened. One that this worker's keys do not open stays sealed, and the dispatcher leaves it to
-    /// others. One that was never sealed, or does not open with a key that opens secrets, has a fault: whoever waited for it
+    /// others. One that was never sealed, or does not open with a key whose proof opens, has a fault: whoever waited for it
     /// would wait for ever.
     func opened(_ work: Claim.Work) -> Claim.Work {
         do throws(SealingError) {

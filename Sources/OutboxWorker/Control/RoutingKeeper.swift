@@ -7,6 +7,15 @@ internal import OutboxStore
 
 /// Loads the routing when its version moves. Whoever asks while it is being loaded waits for that load.
 actor RoutingKeeper {
+    /// What one look at the database found.
+    private struct Load: Sendable {
+        let routing: Routing
+        let table: RoutingTable
+        /// What was loaded; nil for everything.
+        let changes: [Int32]?
+        var proofs: KeyStore.Proofs
+    }
+
     private let links: Links
     private let keys: KeyRing?
     private let provenKeys: ProvenKeys
@@ -45,6 +54,8 @@ actor RoutingKeeper {
     private var expiries: [Int32: ContinuousClock.Instant] = [:]
     /// Destinations of whose secret's date was told, before it and after it.
     private var toldExpiries: Set<String> = []
+    /// Keys of which was told that they are others of their names.
+    private var toldKeys: Set<String> = []
 
     /// Dates of secrets come near without any change of a row; 60 s.
     static let longestAge = Duration.seconds(60)
@@ -69,10 +80,15 @@ actor RoutingKeeper {
     /// - Parameter needsKeys: whether to refuse when a key is missing or is another one of the same name.
     /// - Throws: `PostgresError`; ``SecretKeyError``.
     func first(needsKeys: Bool) async throws -> RoutingTable {
-        let (routing, table, _) = try await fetch()
-        if needsKeys, let error = SecretKeyError(routing.census) { throw error }
-        use(routing, table, changes: nil)
-        return table
+        var load = try await fetch()
+        if needsKeys, let keys {
+            if let error = SecretKeyError(load.routing.census, load.proofs) { throw error }
+            // Before anything is sealed, so that another worker with another key of this name is refused at its start.
+            load.proofs = try await links.aside { try await KeyStore.claim(keys, on: $0) }
+        }
+        if needsKeys, let error = SecretKeyError(load.routing.census, load.proofs) { throw error }
+        use(load)
+        return load.table
     }
 
     /// The dispatcher to keep up to date.
@@ -122,8 +138,7 @@ actor RoutingKeeper {
     private func load() -> Task<Void, any Error> {
         let load = Task {
             defer { loading = nil }
-            let (routing, table, changes) = try await fetch()
-            use(routing, table, changes: changes)
+            use(try await fetch())
         }
         loading = load
         return load
@@ -132,25 +147,29 @@ actor RoutingKeeper {
     /// Loads what has changed since the last time, or everything.
     ///
     /// Reading a hundred thousand destinations takes long: not on the thread on which heartbeats are answered.
-    private func fetch() async throws -> (Routing, RoutingTable, changes: [Int32]?) {
+    private func fetch() async throws -> Load {
         let files: Set<Int32> = hasOldFiles ? fileReaders : []
         return try await withTaskExecutorPreference(globalConcurrentExecutor) { [keys, grants, links, table] in
             try await links.aside { connection in
+                var proofs = KeyStore.Proofs()
+                if let keys { proofs = try await KeyStore.load(keys, on: connection) }
                 if let table,
                     let (ids, routing) = try await RoutingStore.loadChanges(
                         since: table.version, loadedAt: table.loadedAt, on: connection, keys: keys,
                         grants: grants, rereading: files)
                 {
-                    return (routing, table.changed(routing, ids), ids)
+                    return Load(
+                        routing: routing, table: table.changed(routing, ids), changes: ids, proofs: proofs)
                 }
                 let routing = try await RoutingStore.load(on: connection, keys: keys, grants: grants)
-                return (routing, RoutingTable(routing, following: table), nil)
+                return Load(
+                    routing: routing, table: RoutingTable(routing, following: table), changes: nil, proofs: proofs)
             }
         }
     }
 
-    /// - Parameter changes: what was loaded; nil for everything.
-    private func use(_ routing: Routing, _ table: RoutingTable, changes: [Int32]?) {
+    private func use(_ load: Load) {
+        let (routing, table, changes) = (load.routing, load.table, load.changes)
         if self.table.map({ !table.isOlder(than: $0) }) ?? true { self.table = table }
         // Before anything is waited for: whoever asks meanwhile is told that this version is there, and routes.
         dispatcher?.setRouting(table)
@@ -168,7 +187,8 @@ actor RoutingKeeper {
         for id in Set(loaded).subtracting(lacking.map(\.destination)) { toldFaults[id] = nil }
         tell(lacking)
         tellUnfit(routing.unfitSecrets, of: changes)
-        provenKeys.add(routing.census, isWhole: changes == nil)
+        provenKeys.set(load.proofs)
+        tellWrong(load.proofs.unopened)
         if routing.census.plain > 0 { sealPlain() }
         for id in changes ?? Array(unusable.keys) { unusable[id] = nil }
         for fault in routing.faults where fault.wasActive && !fault.isLocal {
@@ -209,6 +229,15 @@ actor RoutingKeeper {
     }
 
     // MARK: Secrets
+
+    /// Logs keys that are others than those that seal under their names: the proof came after this worker's start. It seals nothing
+    /// with them.
+    private func tellWrong(_ names: Set<String>) {
+        for name in names.subtracting(toldKeys).sorted() {
+            logger.error("key is another one than that which seals under its name", metadata: ["key": "\(name)"])
+        }
+        toldKeys = names
+    }
 
     /// Logs what is left to other workers, each destination once; most ten of a load, since a missing key may be that of
     /// a hundred thousand.

@@ -67,7 +67,8 @@ struct SecretWriter {
         if let keys = session.keys, let headers = changes["headers"] as? [String: String],
             let number = found.number("destination_id")
         {
-            document["headers"] = try SecretStore.seal(headers: headers, of: Int32(number), with: keys)
+            document["headers"] = try await SecretStore.seal(
+                headers: headers, of: Int32(number), with: keys, on: session.raw)
         }
         return try await Transaction.run(on: session.raw) {
             // Options are merged by name: of two who change one each, the second must see what the first has left.

@@ -46,19 +46,28 @@ struct Keys: AsyncParsableCommand {
     /// `postrider keys status`.
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Tell how many secrets stand under each key, and how many readable.")
+            abstract: "Tell how many secrets stand under each key, and how many readable.",
+            discussion: """
+                The proof of a name tells whether the key here is the one that seals under it: 'opens'; 'wrong' for another key, \
+                with which nothing is sealed and no worker starts; 'none' when nothing was ever sealed with it.
+                """)
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in
-                let lines = KeyLine.all(try await SecretStore.census(on: session.raw), ring: session.keys)
+                let uses = try await SecretStore.census(on: session.raw)
+                var proofs = KeyStore.Proofs()
+                if let keys = session.keys { proofs = try await KeyStore.load(keys, on: session.raw) }
+                let lines = KeyLine.all(uses, ring: session.keys, proofs)
                 if output.json {
                     for line in lines { print(line.json) }
                     return
                 }
-                var table = Table(headings: ["key", "state", "secrets", "expired", "headers", "settings"])
+                var table = Table(headings: ["key", "state", "secrets", "expired", "headers", "settings", "proof"])
                 table.rows = lines.map {
-                    ["\($0.name)", $0.state, "\($0.secrets)", "\($0.expired)", "\($0.headers)", "\($0.settings)"]
+                    [
+                        "\($0.name)", $0.state, "\($0.secrets)", "\($0.expired)", "\($0.headers)", "\($0.settings)", $0.proof,
+                    ]
                 }
                 for line in table.lines() { print(line) }
             }
@@ -123,9 +132,11 @@ struct KeyLine {
     let expired: Int
     let headers: Int
     let settings: Int
+    /// Whether the key is the one that seals under its name: `opens`, `wrong`, `none` without a proof; `-` when the ring lacks it.
+    let proof: String
 
     /// What stands readable, the keys of the ring in their order, and the keys that it lacks.
-    static func all(_ uses: [SecretStore.KeyUse], ring: KeyRing?) -> [KeyLine] {
+    static func all(_ uses: [SecretStore.KeyUse], ring: KeyRing?, _ proofs: KeyStore.Proofs) -> [KeyLine] {
         let known = ring?.names ?? []
         let lacking = uses.compactMap(\.key).filter { !known.contains($0) }
         let names: [String?] = [nil] + known + lacking
@@ -134,7 +145,7 @@ struct KeyLine {
             return KeyLine(
                 name: name ?? "(readable)", state: state(of: name, ring), secrets: use?.secrets ?? 0,
                 expired: use?.expired ?? 0, headers: use?.headers ?? 0,
-                settings: use?.settings ?? 0)
+                settings: use?.settings ?? 0, proof: proof(of: name, ring, proofs))
         }
     }
 
@@ -143,11 +154,16 @@ struct KeyLine {
         return ring?.first == name ? "seals" : ring?.contains(name) == true ? "opens" : "missing"
     }
 
+    private static func proof(of name: String?, _ ring: KeyRing?, _ proofs: KeyStore.Proofs) -> String {
+        guard let name, ring?.contains(name) == true else { return "-" }
+        return proofs.opened.contains(name) ? "opens" : proofs.unopened.contains(name) ? "wrong" : "none"
+    }
+
     /// One line for machines.
     var json: String {
         Record([
             "key": name, "state": state, "secrets": secrets, "expired": expired, "headers": headers,
-            "settings": settings,
+            "settings": settings, "proof": proof,
         ]).text
     }
 }

@@ -53,8 +53,8 @@ struct NamedSettings: AsyncParsableCommand {
             try await Session.with { session in
                 var stored = value
                 if let keys = session.keys {
-                    let place = SecretPlace.setting(name, organization: organization)
-                    stored = try SealedSecret(sealing: value, for: place, with: keys).text
+                    stored = try await SecretStore.seal(
+                        setting: name, organization: organization, value: value, with: keys, on: session.raw)
                 }
                 let isShared: Bool? = shared ? true : noShared ? false : nil
                 let records = try await session.run(

@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import Glibc
+internal import Outbox
 internal import OutboxStore
 internal import OutboxWorker
 internal import Postgres
@@ -24,6 +25,7 @@ struct CommandFailure: Error, CustomStringConvertible {
         case let failure as CommandFailure: end(failure.description, failure.status)
         case let error as MigratorError: end("\(error)", 5)
         case let error as SecretKeyError: end("\(error)", 1)
+        case let error as SealingError: end("\(error)", 1)
         case let error as PostgresError: end(text(of: error), status(of: error))
         default: Postrider.exit(withError: error)
         }
