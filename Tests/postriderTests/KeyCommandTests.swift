@@ -202,7 +202,8 @@ import Testing
         #expect(written.count == 1 && written.allSatisfy { $0.contains("sealed:v1:k1:") })
         // Nothing is left that could be tried with the key.
         _ = try await connection.script("DELETE FROM postrider.webhook_settings", name: "empty")
-        for words in [set, ["keys", "rotate"], ["worker"], ["endpoints", "create", "--name", "a", "--url", "https://example.com/", "--events", "*"]] {
+        let create = ["endpoints", "create", "--name", "a", "--url", "https://example.com/", "--events", "*"]
+        for words in [set, ["keys", "rotate"], ["worker"], create] {
             let refused = try run(words, impostor)
             #expect(refused.status == 1 && refused.errors.contains("key 'k1'"), "\(words): \(refused)")
             #expect(!refused.errors.contains(impostor.dropFirst(3)))
@@ -210,6 +211,8 @@ import Testing
         #expect(try await texts("SELECT count(*)::text FROM postrider.webhook_settings", connection) == ["0"])
         #expect(try await texts("SELECT count(*)::text FROM postrider.webhook_destinations", connection) == ["0"])
         #expect(try run(["keys", "status", "--json"], impostor).text.contains(#""key":"k1","proof":"wrong""#))
+        let doctor = try run(["doctor"], impostor)
+        #expect(doctor.status == 1 && doctor.output.contains("fail  secrets: key 'k1' is another key"), "\(doctor)")
         #expect(try run(set, "\(k2),\(k1)").status == 0)
         #expect(try run(set, k1).status == 0)
         let after = try await texts(proofs + " ORDER BY name", connection)

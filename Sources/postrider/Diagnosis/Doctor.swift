@@ -40,6 +40,9 @@ struct Doctor: AsyncParsableCommand {
             }
             do {
                 findings += SecretFindings.all(try await SecretStore.census(on: session.raw), ring: session.keys)
+                if let keys = session.keys {
+                    findings += SecretFindings.wrongKeys(try await KeyStore.load(keys, on: session.raw))
+                }
             } catch let error as PostgresError where error.sqlState == "42501" {
                 findings.append(
                     Finding(.ok, "secrets", "not looked at: this login may not read them, which is as it should be"))

@@ -5,6 +5,15 @@ internal import OutboxStore
 
 /// Judges how secrets stand in the database.
 enum SecretFindings {
+    /// A finding for each key that is another one than that which seals under its name.
+    static func wrongKeys(_ proofs: KeyStore.Proofs) -> [Finding] {
+        proofs.unopened.sorted().map { name in
+            Finding(
+                .fail, "secrets", "key '\(name)' is another key than the one that seals under its name",
+                "the right key of that name, or a new name for this one")
+        }
+    }
+
     /// The findings, at least one: what stands readable, what the ring lacks, and otherwise which keys seal what.
     static func all(_ uses: [SecretStore.KeyUse], ring: KeyRing?) -> [Finding] {
         let signing = uses.map { (key: $0.key, count: $0.secrets + $0.headers + $0.settings) }.filter { $0.count > 0 }
