@@ -83,10 +83,11 @@ extension Scenarios {
             #expect(survivor.stop() == 0)
         }
 
-        /// After a failover the same name may lead to a pooler. A worker that went on as before would take locks in sessions that
-        /// others use, and one that never asked again would poll for ever.
-        @Test(.enabled(if: isInstalled, "needs pgbouncer"))
-        func workerFindsOutWhetherAPoolerStandsBetweenWheneverItConnects() async throws {
+        /// A worker whose way to Postgres is a relay that a test may lead to the pooler, with a direct way beside it or without.
+        /// Gives the receiver of its endpoint when the worker has stopped.
+        private func withWorkerBehindARelay(
+            isDirectBeside: Bool = false, _ body: (Outpost, Pooler, Relay, Receiver) async throws -> Void
+        ) async throws -> Receiver {
             let outpost = try await Outpost()
             let pooler = try await Pooler(outpost)
             defer { pooler.stop() }
@@ -95,7 +96,18 @@ extension Scenarios {
             try await outpost.endpoint(receiver.url())
             try await outpost.withWorkers {
                 $0.database = ConnectionSettings(url: relay.url)
+                if isDirectBeside { $0.directDatabase = ConnectionSettings(url: outpost.url) }
             } _: {
+                try await body(outpost, pooler, relay, receiver)
+            }
+            return receiver
+        }
+
+        /// After a failover the same name may lead to a pooler. A worker that went on as before would take locks in sessions that
+        /// others use, and one that never asked again would poll for ever.
+        @Test(.enabled(if: isInstalled, "needs pgbouncer"))
+        func workerFindsOutWhetherAPoolerStandsBetweenWheneverItConnects() async throws {
+            let receiver = try await withWorkerBehindARelay { outpost, pooler, relay, receiver in
                 for (turn, hears) in [true, false, true].enumerated() {
                     if turn > 0 { try relay.lead(to: hears ? outpost.url : pooler.url("led")) }
                     try await eventually("one life that \(hears ? "hears" : "is deaf") in turn \(turn)") {
@@ -113,16 +125,7 @@ extension Scenarios {
         /// Control goes on beside it. Settings of a session would hold for producers: their commits would not reach the disk.
         @Test(.enabled(if: isInstalled, "needs pgbouncer"))
         func workThatComesToGoThroughAPoolerLeavesNothingInItsSessions() async throws {
-            let outpost = try await Outpost()
-            let pooler = try await Pooler(outpost)
-            defer { pooler.stop() }
-            let relay = try Relay(to: outpost.url)
-            let receiver = try Receiver()
-            try await outpost.endpoint(receiver.url())
-            try await outpost.withWorkers {
-                $0.database = ConnectionSettings(url: relay.url)
-                $0.directDatabase = ConnectionSettings(url: outpost.url)
-            } _: {
+            let receiver = try await withWorkerBehindARelay(isDirectBeside: true) { outpost, pooler, relay, receiver in
                 try await outpost.emit("a.b")
                 try await receiver.wait(for: 1)
                 try await outpost.settled()
