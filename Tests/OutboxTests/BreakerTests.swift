@@ -160,6 +160,40 @@ import Testing
         #expect(failing(3, breaker).1 == [.opened])
     }
 
+    /// Else one bad second in a year would close a destination that tripped once.
+    @Test func destinationThatHasItsTrafficBackIsLikeAnyOther() {
+        var (breaker, _) = failing(10)
+        breaker.learn(isOpen: true, mayProbe: true)
+        for _ in 0..<200 { _ = breaker.succeed(limit: 64) }
+        #expect(breaker.state == .closed && !breaker.isWorthKeeping)
+        #expect(failing(9, breaker).1.isEmpty)
+        #expect(failing(10, breaker).1 == [.opened])
+    }
+
+    /// Forgotten with its lane, it would begin with eight requests at once, and its recovery would be news for nobody.
+    @Test func breakerThatKnowsOfTroubleIsWorthKeeping() {
+        #expect(!Breaker().isWorthKeeping)
+        #expect(failing(1, strains: false).0.isWorthKeeping)
+        var (breaker, _) = failing(10)
+        #expect(breaker.isWorthKeeping)
+        breaker.learn(isOpen: true, mayProbe: true)
+        _ = breaker.succeed(limit: 64)
+        #expect(breaker.failures == 0 && breaker.isWorthKeeping, "its traffic is coming back")
+        var told = Breaker()
+        told.learn(isOpen: false, mayProbe: false)
+        #expect(told.isWorthKeeping, "its success is news for the others")
+    }
+
+    /// A receiver that answers some requests with a refusal is alive; only strains in a row count.
+    @Test func refusalInBetweenBeginsTheCountOfStrainsAnew() {
+        var (breaker, reports) = failing(9)
+        #expect(reports.isEmpty)
+        expect(&breaker, .failing) { $0.fail(strains: false, at: 9) }
+        (breaker, reports) = failing(9, breaker)
+        #expect(!reports.contains(.opened) && breaker.limit(of: 64) == 8)
+        expect(&breaker, .opened) { $0.fail(strains: true, at: 99) }
+    }
+
     /// What was under way together is refused together, and tells nothing more.
     @Test func receiverThatAsksForLessGetsHalfAndThenEighthsMore() {
         var breaker = Breaker()

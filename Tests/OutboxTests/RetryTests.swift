@@ -117,6 +117,10 @@ import Testing
         ("-1", nil), ("+1", nil), ("1e3", nil), ("1.", nil), (".5", nil), ("1.2.3", nil), ("0x10", nil), ("soon", nil),
         ("1, 2", nil), ("١٢", nil), ("Thu, 00 Jan 2026 00:00:00 GMT", nil), ("Thu, 01 Jan 2026", nil),
         ("Thu, 29 Feb 2028 00:00:00 GMT", .seconds(366 * 86_400)), ("Thursday, 01-Jan-77 00:01:00 GMT", .zero),
+        // Two digits mean the next century up to fifty years ahead.
+        ("Wednesday, 01-Jan-76 00:01:00 GMT", .seconds(366 * 86_400)),
+        ("Thu, 01 Jan 2026 00:60:00 GMT", nil), ("Thu, 01 Jan 2026 00:00:61 GMT", nil),
+        ("Thu, 01 Jan 2026 00:00:60 GMT", .seconds(60)),
     ]
 
     @Test(arguments: hints)

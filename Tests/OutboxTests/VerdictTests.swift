@@ -93,6 +93,26 @@ import Testing
         let verdict = try judge(answered(429, retryAfter: .seconds(90)), attempt: 6)
         #expect(verdict.action == .exhausted(grace: .seconds(480)))
         #expect(verdict.pausesDestination == .seconds(90))
+        // Should Postgres count fewer attempts, it is not sent again within the pause.
+        #expect(try judge(answered(429, retryAfter: .seconds(900)), attempt: 6).action == .exhausted(grace: .seconds(900)))
+    }
+
+    /// A destination that fails at once, or for good, has failed all the same: else none of it would ever be paused or disabled.
+    @Test func finalAndInstantFailuresAreBlamedToo() throws {
+        #expect(
+            try judge(answered(401), final: FinalStatuses("4xx"))
+                == Verdict(action: .dead(.final), failure: .clientError, blamesDestination: true))
+        let destination = try Fixture.destination(retry: .standard, finalStatuses: .none)
+        let instant = Verdict.judge(.failed(.dns), destination: destination, attempt: 1, random: 0, duration: .zero)
+        #expect(instant == Verdict(action: .retry(after: .zero), failure: .dns, blamesDestination: true))
+    }
+
+    /// The receiver took the batch, and a transform failed before anything was sent: neither speaks against the destination.
+    @Test func singleItemsAndTransformsBlameNobodyAndSpendAnAttempt() throws {
+        for (outcome, failure) in [(Outcome.refusedItem, FailureClass.refusedItem), (Outcome.untransformed, FailureClass.transform)] {
+            #expect(try judge(outcome) == Verdict(action: .retry(after: .seconds(30)), failure: failure))
+            #expect(try judge(outcome, attempt: 6).action == .exhausted(grace: .seconds(480)))
+        }
     }
 
     /// One event is given up; those behind it need not follow.
@@ -108,9 +128,7 @@ import Testing
     @Test func goneDisablesTheDestinationAndParksItsDeliveries() throws {
         for final in try [FinalStatuses.none, FinalStatuses("4xx")] {
             let verdict = try judge(answered(410), attempt: 6, final: final)
-            #expect(verdict.action == .park)
-            #expect(verdict.failure == .gone)
-            #expect(verdict.disablesDestination)
+            #expect(verdict == Verdict(action: .park, failure: .gone, disablesDestination: true, blamesDestination: true))
         }
     }
 
@@ -240,6 +258,16 @@ import Testing
             unixSeconds: 40
         )
         #expect(answer.retryAfter == .seconds(60))
+    }
+
+    /// What is a strain opens breakers: one too few and a dead receiver gets every event, one too many and a setting closes it.
+    @Test func classesThatOpenBreakersAndAskForLess() {
+        let strains: [FailureClass] = [
+            .dns, .connect, .tls, .certificate, .timeout, .reset, .protocolError, .tooLarge, .serverError, .throttled, .unavailable,
+        ]
+        #expect(FailureClass.allCases.filter(\.isStrain) == strains)
+        #expect(FailureClass.allCases.filter(\.asksForLess) == [.throttled, .unavailable])
+        #expect(FailureClass.allCases.filter(\.isBlamelessAnswer) == [.payloadRefused, .workflowInactive, .refusedByReceiver])
     }
 
     @Test func classNamesAreStable() {
