@@ -239,6 +239,40 @@ import Testing
         }
     }
 
+    /// Put in line at another, an event would be sent to whom it does not concern, or wait behind a head that nobody sends.
+    @Test func eventsAreInLineOnlyWhereTheyAreSent() async throws {
+        try await withRollback { db in
+            let ordered = #"options = '{"order": true}'"#
+            let own = try await db.endpoint("own", settings: "\(ordered), organization_id = 'o1', user_id = 'u1'")
+            let all = try await db.endpoint("all", settings: ordered)
+            try await db.endpoint("other organization", settings: "\(ordered), organization_id = 'o2'")
+            try await db.endpoint("other user", settings: "\(ordered), organization_id = 'o1', user_id = 'u2'")
+            try await db.endpoint("other type", events: "c.d", settings: ordered)
+            try await db.endpoint("unordered")
+            try await db.endpoint("deleted", settings: "\(ordered), deleted_at = now(), is_active = false")
+            let emitted = try await db.lines(
+                """
+                SELECT postrider.emit('a.b', '{}', organization_id => 'o1', user_id => 'u1', ordering_key => 'k')
+                FROM generate_series(1, 2)
+                """)
+            let ids = try emitted.map { try #require(EventID($0)) }
+            // One without a key waits for nobody.
+            try await db.run("SELECT postrider.emit('a.b', '{}', organization_id => 'o1', user_id => 'u1')")
+            let worker = try await db.worker()
+            let front = [EventID](repeating: EventID(high: 0, low: 0), count: 3)
+            let results = try await db.connection.pipeline([
+                ClaimStore.lockOrder(),
+                ClaimStore.claimEvents(worker: worker, events: 9, rows: 9, from: front, reading: .everything),
+                ClaimStore.enrollOrder(worker: worker),
+            ])
+            let waiting = Set([own, all].map { DeliveryKey(event: ids[1], destination: $0) })
+            #expect(try ClaimStore.readEnrolled(results[2]) == waiting)
+            #expect(
+                try await db.lines("SELECT destination_id, head FROM postrider.webhook_keys ORDER BY 1")
+                    == [own, all].sorted().map { "\($0)|\(ids[0])" })
+        }
+    }
+
     /// One event with a key that no index can hold must not keep the others from being claimed.
     @Test func keysOfAnyLengthAreKeptInLine() async throws {
         try await withRollback { db in

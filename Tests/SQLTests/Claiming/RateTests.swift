@@ -6,9 +6,9 @@ import Postgres
 import Testing
 
 @Suite struct RateTests {
-    /// What a destination may send now of 10 requests, at 5 a second.
-    private func take(_ db: TestDatabase) async throws -> Int32? {
-        let demand = RateDemand(destination: 1, wanted: 10, rate: try RateLimit(perSecond: 5, burst: 10))
+    /// What a destination may send now of so many requests, at 5 a second.
+    private func take(_ db: TestDatabase, wanted: Int32 = 10) async throws -> Int32? {
+        let demand = RateDemand(destination: 1, wanted: wanted, rate: try RateLimit(perSecond: 5, burst: 10))
         return try RateStore.read(try await db.connection.pipeline([RateStore.take([demand])])[0]).first?.permits
     }
 
@@ -35,6 +35,30 @@ import Testing
             let refilled = try await db.line("SELECT refilled_at FROM postrider.webhook_rates")
             #expect(try await take(db) == 0)
             #expect(try await db.line("SELECT refilled_at FROM postrider.webhook_rates") == refilled)
+        }
+    }
+
+    /// Else a burst would be as large as the time since the last, or the demand.
+    @Test func noMoreThanABurstIsGrantedHoweverMuchIsWanted() async throws {
+        try await withDatabase { db in
+            #expect(try await take(db, wanted: 100) == 10, "at first")
+            try await setBack(db, by: "-1 hour")
+            #expect(try await take(db, wanted: 100) == 10, "after an hour")
+            #expect(try await db.count("postrider.webhook_rates WHERE tokens BETWEEN 0 AND 0.001") == 1, "nothing is left of it")
+        }
+    }
+
+    @Test func whatOneWorkerLeavesIsForTheNext() async throws {
+        try await withDatabase { db in
+            #expect(try await take(db, wanted: 4) == 4)
+            // The clock stands still: it is ahead of the database's by less than a minute.
+            try await setBack(db, by: "30 seconds")
+            #expect(try await take(db) == 6)
+            #expect(try await take(db) == 0)
+            // Half a request is none; it is whole in a tenth of a second.
+            try await db.run("UPDATE postrider.webhook_rates SET tokens = 3.5")
+            #expect(try await take(db) == 3)
+            #expect(try await db.count("postrider.webhook_rates WHERE tokens = 0.5") == 1)
         }
     }
 }
