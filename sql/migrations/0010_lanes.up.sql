@@ -168,10 +168,11 @@ COMMENT ON FUNCTION postrider.sweep_keys(integer) IS
 -- many at most; whoever gets as many calls it again. What somebody holds is left to the next round.
 CREATE FUNCTION postrider.sweep_retries(most integer DEFAULT 10000) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    active  integer[];
-    deleted integer[];
-    freed   integer;
-    removed integer;
+    active   integer[];
+    deleted  integer[];
+    freed    integer;
+    removed  integer;
+    archived integer;
 BEGIN
     IF NOT coalesce(most BETWEEN 1 AND 100000, false) THEN
         RAISE EXCEPTION 'a batch has 1 to 100000 rows, not %', most USING ERRCODE = '22023';
@@ -208,12 +209,13 @@ BEGIN
         SELECT l.ctid FROM postrider.webhook_destinations AS d JOIN postrider.webhook_dead_letters AS l ON l.destination_id = d.id
         WHERE d.deleted_at > clock_timestamp() - interval '1 day' AND l.dead_at > d.deleted_at - interval '1 hour'
           AND l.archived_at IS NULL AND NOT l.is_critical
-        FOR UPDATE OF l SKIP LOCKED));
-    RETURN freed + removed;
+        LIMIT most FOR UPDATE OF l SKIP LOCKED));
+    GET DIAGNOSTICS archived = ROW_COUNT;
+    RETURN freed + removed + archived;
 END
 $$;
 COMMENT ON FUNCTION postrider.sweep_retries(integer) IS
-    'Makes due what is parked for active destinations and removes what waits for deleted ones; how many. Archives dead letters that were written while their destination was being deleted. Called once a minute; with as many as were asked for there may be more.';
+    'Makes due what is parked for active destinations and removes what waits for deleted ones, and archives dead letters that were written while their destination was being deleted; how many of the three. Called once a minute; with as many as were asked for there may be more.';
 
 -- Every death leaves an attempt with outcome 2, and attempts of a dead letter are kept: so how often it died is known
 -- without a counter that would have to travel with every retry.

@@ -71,7 +71,7 @@ ORDER BY 1;
 -- index: webhook_keys_pkey, webhook_retries_order_idx; both are empty without destinations with strict order
 SELECT postrider.sweep_keys($1);
 
--- name: RetrySweep   rows: 1: how many retries were made due or removed; with $1 there may be more
+-- name: RetrySweep   rows: 1: how many retries were made due or removed, and dead letters archived; with $1 there may be more
 -- params: $1 how many of each kind at most int
--- index: webhook_retries_due_idx, read by jumping from one destination to the next
+-- index: webhook_retries_due_idx, read by jumping from one destination to the next; webhook_dead_letters_destination_idx
 SELECT postrider.sweep_retries($1);

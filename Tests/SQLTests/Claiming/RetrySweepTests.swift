@@ -88,6 +88,26 @@ import Testing
         }
     }
 
+    /// A destination with a long line that is deleted while workers give up on it leaves as many dead letters.
+    @Test func sweepArchivesSoManyDeadLettersAtOnceUntilAllAre() async throws {
+        try await withRollback { db in
+            let deleted = try await db.endpoint()
+            try await db.run("UPDATE postrider.webhook_destinations SET deleted_at = now() WHERE id = \(deleted)")
+            for _ in 1...3 {
+                let event = try await db.emit()[0]
+                try await db.run(
+                    """
+                    INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts) VALUES ('\(event)', \(deleted), 1)
+                    """)
+            }
+            let open = "postrider.webhook_dead_letters WHERE archived_at IS NULL"
+            #expect(try await db.line("SELECT postrider.sweep_retries(2)") == "2")
+            #expect(try await db.count(open) == 1)
+            #expect(try await db.line("SELECT postrider.sweep_retries(2)") == "1")
+            #expect(try await db.count(open) == 0)
+        }
+    }
+
     /// A worker that records it holds it; nobody waits for that, and the next round comes.
     @Test func sweepPassesOverWhatSomebodyHolds() async throws {
         try await withDatabase { db in
