@@ -39,7 +39,7 @@ END
 $$;
 DROP FUNCTION postrider.create_roles(), postrider.role_setup(), postrider.grant_roles(),
     postrider.shown_columns(regclass, text[]),
-    postrider.add_policy(regclass, text, name, text), postrider.add_grants(text, text, text, text[]);
+    postrider.add_policy(regclass, text, name, text, text), postrider.add_grants(text, text, text, text[]);
 DROP TABLE postrider.webhook_grants;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA postrider TO PUBLIC;
 

@@ -2948,7 +2948,10 @@ BEGIN
     -- making could only have an event sent again whose id they know, and ids cannot be guessed.
     PERFORM postrider.add_grants('producer', 'table', 'INSERT', 'webhook_event_log', 'webhook_events', 'webhook_queue');
     PERFORM postrider.add_grants('producer', 'schema', 'USAGE, CREATE', 'postrider_attached');
-    PERFORM postrider.add_grants('producer', 'table', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_attachments');
+    -- All but the id, which names a function: that of a row which was removed by hand may stand yet, and belong to another.
+    PERFORM postrider.add_grants('producer', 'table', 'SELECT, INSERT (target, name, table_name, operations, event_type, '
+        'event_type_expression, condition, columns, except_columns, except_places, sent_columns, organization_id, user_id, '
+        'record_id, ordering_key, priority, event_source, include_old), UPDATE, DELETE', 'webhook_attachments');
     PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check', 'webhook_denied_columns');
     PERFORM postrider.add_grants('producer', 'function', 'EXECUTE', 'emit', 'next_event_id', 'event_id_at',
         'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_document',
@@ -3053,7 +3056,10 @@ WHERE role_name = 'postrider_tenant'
 -- A policy is left alone when it stands and says the same, because making and changing one locks its table for a moment. What
 -- it was made of stands in its comment: the catalog has it in other words. The owner's is moved when the owner changed:
 -- without it the owner would be shut out of its own tables.
-CREATE FUNCTION postrider.add_policy(target regclass, policy text, role_name name, visible text) RETURNS void
+--
+-- Policies add up: whoever is a member of two roles sees the rows of both. For SELECT where the role only reads, because one for
+-- all commands would let a producer who is an auditor too remove what the auditor sees.
+CREATE FUNCTION postrider.add_policy(target regclass, policy text, role_name name, command text, visible text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     standing  pg_catalog.pg_policy;
@@ -3061,8 +3067,12 @@ DECLARE
     condition text := coalesce(visible, 'true');
 BEGIN
     SELECT p.* INTO standing FROM pg_catalog.pg_policy AS p WHERE p.polrelid = target AND p.polname = policy;
-    IF NOT FOUND THEN
-        EXECUTE format('CREATE POLICY %I ON %s TO %I USING (%s)', policy, target, role_name, condition);
+    IF standing.polcmd <> (CASE command WHEN 'SELECT' THEN 'r' ELSE '*' END) THEN
+        EXECUTE format('DROP POLICY %I ON %s', policy, target);
+        standing := NULL;
+    END IF;
+    IF standing.oid IS NULL THEN
+        EXECUTE format('CREATE POLICY %I ON %s FOR %s TO %I USING (%s)', policy, target, command, role_name, condition);
     ELSIF standing.polroles <> ARRAY[role_id] THEN
         EXECUTE format('ALTER POLICY %I ON %s TO %I', policy, target, role_name);
     END IF;
@@ -3074,8 +3084,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION postrider.add_policy(regclass, text, name, text) IS
-    'Part of grant_roles: makes a policy for one role, or changes the one that stands when its condition, which its comment repeats, is another.';
+COMMENT ON FUNCTION postrider.add_policy(regclass, text, name, text, text) IS
+    'Part of grant_roles: makes a policy for one role and for SELECT or ALL, or changes the one that stands when its condition, which its comment repeats, is another.';
 
 CREATE FUNCTION postrider.shown_columns(target regclass, hidden text[]) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -3097,7 +3107,7 @@ BEGIN
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA postrider FROM PUBLIC;
     FOR item IN SELECT c.oid::regclass AS target, pg_get_userbyid(c.relowner) AS owner FROM pg_class AS c
                 WHERE c.relnamespace = 'postrider'::regnamespace AND c.relrowsecurity AND NOT c.relispartition LOOP
-        PERFORM postrider.add_policy(item.target, 'owner', item.owner, NULL);
+        PERFORM postrider.add_policy(item.target, 'owner', item.owner, 'ALL', NULL);
     END LOOP;
     FOR grantee IN SELECT DISTINCT g.role_name FROM postrider.webhook_grants AS g ORDER BY 1 LOOP
         CONTINUE WHEN to_regrole(grantee) IS NULL;
@@ -3121,7 +3131,8 @@ BEGIN
             END IF;
             -- Those who may only insert need no more than the policy for everybody.
             IF item.relrowsecurity AND item.privileges ~ 'SELECT' THEN
-                PERFORM postrider.add_policy(item.target, grantee, grantee, item.visible);
+                PERFORM postrider.add_policy(item.target, grantee, grantee,
+                    CASE WHEN item.privileges ~ 'INSERT|UPDATE|DELETE' THEN 'ALL' ELSE 'SELECT' END, item.visible);
             END IF;
             granted := granted + 1;
         END LOOP;
@@ -3274,7 +3285,7 @@ END
 $$;
 DROP FUNCTION postrider.create_roles(), postrider.role_setup(), postrider.grant_roles(),
     postrider.shown_columns(regclass, text[]),
-    postrider.add_policy(regclass, text, name, text), postrider.add_grants(text, text, text, text[]);
+    postrider.add_policy(regclass, text, name, text, text), postrider.add_grants(text, text, text, text[]);
 DROP TABLE postrider.webhook_grants;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA postrider TO PUBLIC;
 

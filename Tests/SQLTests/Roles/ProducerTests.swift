@@ -130,6 +130,21 @@ import Testing
         }
     }
 
+    /// The id names a function, and that of a row which is gone may stand: whoever attaches what has its name builds it anew.
+    @Test func idOfAnAttachmentIsNeverTheProducersChoice() async throws {
+        try await withMembers { db, members in
+            try await db.run("CREATE SCHEMA app AUTHORIZATION \(members[.producer])")
+            let producer = try await members.connect(.producer)
+            try await producer.run("CREATE TABLE app.t (id int PRIMARY KEY)")
+            let error = try await producer.refusal(
+                """
+                INSERT INTO postrider.webhook_attachments (id, target, name, table_name, operations, event_type, event_source, include_old)
+                OVERRIDING SYSTEM VALUE VALUES (9, 'app.t', 'mine', 'app.t', '{insert}', 'a.b', 'trigger', false)
+                """)
+            #expect(error.sqlState == "42501" && error.message.contains("permission denied"), "\(error)")
+        }
+    }
+
     /// Policies of roles add up: that of auditors lets every row be read, and would let every row be written.
     @Test func producerWhoIsAnAuditorTooWritesRowsOfItsOwnTablesOnly() async throws {
         try await withMembers { db, members in
@@ -154,6 +169,9 @@ import Testing
             }
             try await producer.run("UPDATE postrider.webhook_attachments SET condition = 'true'")
             #expect(try await db.lines("SELECT target FROM postrider.webhook_attachments WHERE condition = 'true'") == ["app.t"])
+            #expect(try await producer.refusal("SELECT postrider.detach('t', 't.changed')").sqlState == "42704")
+            try await producer.run("DELETE FROM postrider.webhook_attachments")
+            #expect(try await db.lines("SELECT target FROM postrider.webhook_attachments") == ["t"])
         }
     }
 
