@@ -15,9 +15,12 @@ public struct SecretKeyError: Error, Sendable, CustomStringConvertible {
             Plural.text(count, "secret is", "secrets are")
                 + " sealed with key '\(name)', which is not in POSTRIDER_SECRET_KEYS"
         }
-        let disproved = proofs.unopened.sorted().map { "key '\($0)' is another key than the one that seals under its name" }
+        let disproved = proofs.unopened.sorted().map {
+            "key '\($0)' is another key than the one that seals under its name"
+        }
         // Only where no proof decides: one that this worker wrote would make its key the right one.
-        let wrong = census.wrongKeys.filter { !proofs.opened.contains($0) && !proofs.unopened.contains($0) }.map { name in
+        let unproven = census.wrongKeys.filter { !proofs.opened.contains($0) && !proofs.unopened.contains($0) }
+        let wrong = unproven.map { name in
             "key '\(name)' opens nothing of what is sealed under its name "
                 + "(\(Plural.text(census.unopened[name] ?? 0, "secret"))): it is another key"
         }

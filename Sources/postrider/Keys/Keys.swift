@@ -66,7 +66,8 @@ struct Keys: AsyncParsableCommand {
                 var table = Table(headings: ["key", "state", "secrets", "expired", "headers", "settings", "proof"])
                 table.rows = lines.map {
                     [
-                        "\($0.name)", $0.state, "\($0.secrets)", "\($0.expired)", "\($0.headers)", "\($0.settings)", $0.proof,
+                        "\($0.name)", $0.state, "\($0.secrets)", "\($0.expired)", "\($0.headers)", "\($0.settings)",
+                        $0.proof,
                     ]
                 }
                 for line in table.lines() { print(line) }
