@@ -32,6 +32,15 @@ import Testing
         #expect(try postrider(words, database: Self.nowhere).status == 64)
     }
 
+    /// What is thrown later than while words are read is told with the usage of all commands.
+    @Test(arguments: [["endpoints", "update"], ["n8n", "update"], ["replay", "run"], ["dead-letters", "archive"]])
+    func whatIsMissingIsToldWithTheUsageOfTheSubcommand(words: [String]) throws {
+        let argument = words.last == "update" ? ["x"] : []
+        let result = try postrider(words + argument, database: Self.nowhere)
+        let usage = "Usage: postrider " + words.joined(separator: " ")
+        #expect(result.status == 64 && result.errors.contains("say w") && result.errors.contains(usage), "\(result)")
+    }
+
     @Test(arguments: [("--profile", "nobody", 3), ("--secret-env", "NOT_SET_ANYWHERE", 1), ("--secret-file", "/nowhere", 1)])
     func listenEndsWithTheStatusOfOtherCommands(option: String, value: String, status: Int) throws {
         let result = try postrider(["listen", "--port", "0", option, value], database: "")

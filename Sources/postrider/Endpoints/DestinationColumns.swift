@@ -52,6 +52,15 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
     @Flag(help: "No request headers of its own any more.") var noHeaders = false
     @OptionGroup var output: OutputOptions
 
+    /// Refuses a change of nothing. What is wrong with the options is told when they are used.
+    ///
+    /// - Throws: `ValidationError` when neither these options nor the others name anything.
+    func check(beside options: DestinationOptions) throws {
+        let isGiven = [name, url, events].contains { $0 != nil } || allOrganizations || allUsers || noHeaders
+        guard !isGiven, let others = try? options.columns(), others.isEmpty else { return }
+        throw ValidationError("say what to change")
+    }
+
     /// Adds the columns that were given.
     ///
     /// - Throws: ``CommandFailure`` with what is wrong.
@@ -76,11 +85,9 @@ struct ChangedDestination<Group: DestinationGroup>: ParsableArguments {
     /// Changes the destination and prints its id.
     ///
     /// - Parameter before: what is to be said about the destination as it is.
-    /// - Throws: `ValidationError` when nothing is to change.
     func update(
         _ columns: Document, before: (Record, Session) async throws -> Void = { _, _ in }
     ) async throws {
-        if columns.isEmpty { throw ValidationError("say what to change") }
         try await Session.with { session in
             let found = try await Group.kind.find(chosen.name, session)
             try await DestinationHeaders.check(columns, of: found, session)

@@ -41,6 +41,10 @@ struct Endpoints: AsyncParsableCommand, DestinationGroup {
         @Option(help: "New wire format.") var profile: String?
         @OptionGroup var options: DestinationOptions
 
+        func validate() throws {
+            if profile == nil { try changed.check(beside: options) }
+        }
+
         func run() async throws {
             var columns = try options.columns()
             try changed.add(to: &columns)

@@ -43,6 +43,8 @@ struct N8n: AsyncParsableCommand, DestinationGroup {
         @OptionGroup var changed: ChangedDestination<N8n>
         @OptionGroup var options: DestinationOptions
 
+        func validate() throws { try changed.check(beside: options) }
+
         func run() async throws {
             var columns = try options.columns()
             try changed.add(to: &columns)
