@@ -255,12 +255,16 @@ import Testing
             #"SELECT postrider.start_replay('{"what": "deliveries", "endpoint": "billing"}', 20)"#, name: "order")
         let cancelled = try past.run("replay", "cancel", "1", "--json")
         #expect(try Record(Array(cancelled.text.utf8))["state"] == "cancelled")
-        #expect(try past.run("replay", "resume", "1").status == 1)
+        // One that has ended stays as it is.
+        let late = try past.run("replay", "resume", "1", "--rate", "7/s")
+        #expect(late.status == 1 && late.errors.contains("replay 1 is cancelled already"), "\(late)")
+        #expect(
+            try await past.text("SELECT per_second || ' ' || (ended_at IS NOT NULL) FROM postrider.webhook_replays") == "100 true")
         #expect(try await past.count("postrider.webhook_retries") == 0)
     }
 
-    /// Trying again would not bring the attempts back.
-    @Test func backfillOfWhichAttemptsWentMeanwhileFailsForGood() async throws {
+    /// Trying again does not bring the attempts back, and tells the reason once more.
+    @Test func backfillOfWhichAttemptsWentMeanwhileFailsWhoeverTries() async throws {
         let past = try await Past()
         _ = try await past.connection.script(
             """
@@ -275,10 +279,12 @@ import Testing
         #expect(listed.output.contains("failed") && listed.errors.contains("replay 1 failed: \(reason)"))
         let shown = try Record(Array(past.run("replay", "show", "1").text.utf8))
         #expect(shown["state"] == "failed" && shown["error"].hasPrefix(reason))
-        for command in ["resume", "cancel"] {
+        for command in ["pause", "cancel"] {
             let again = try past.run("replay", command, "1")
             #expect(again.status == 1 && again.errors.contains("replay 1 is failed already"), "\(again)")
         }
+        let again = try past.run("replay", "resume", "1")
+        #expect(again.status == 1 && again.errors.contains("replay 1 failed: \(reason)"), "\(again)")
         #expect(try past.run("doctor").output.contains("ok    replays"))
     }
 

@@ -42,7 +42,7 @@ COMMENT ON TABLE postrider.webhook_replays IS 'What operators send again: one ro
 COMMENT ON COLUMN postrider.webhook_replays.id IS 'The replay.';
 COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.';
 COMMENT ON COLUMN postrider.webhook_replays.created_by IS 'The login that ordered it.';
-COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end. failed: it cannot, whoever tries.';
+COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end. failed: it could not go on, whoever tried; error says why.';
 COMMENT ON COLUMN postrider.webhook_replays.what IS
     'deliveries: that were attempted; of a delivery or event that is named also dead letters without attempts, and archived ones. dead_letters: that are not archived. backfill: events that one destination never got.';
 COMMENT ON COLUMN postrider.webhook_replays.criteria IS 'What was asked for, see postrider.replay_plan.';
@@ -424,7 +424,7 @@ BEGIN
     IF wait_ms > 0 OR room <= 0 THEN
         RETURN;
     END IF;
-    -- Attempts may have gone since it began, while it was paused or slow. They do not come back: it has ended.
+    -- Attempts may have gone since it began, while it was paused or slow. What has gone does not come back: it has ended.
     IF r.what = 'backfill' AND NOT r.criteria ? 'event' THEN
         rest := r;
         rest.from_id := r.done_event_id;

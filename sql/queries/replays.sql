@@ -53,13 +53,14 @@ LIMIT ($1::jsonb ->> 'limit')::bigint;
 -- name: ReplaySwitch   rows: 0..1, with the state before
 -- params: $1 {"id", "state": running, paused or cancelled, "rate": number or null} jsonb
 -- index: webhook_replays_pkey
--- What has ended stays as it is.
+-- What has ended stays as it is, but that what failed may be tried again: replay_next looks whether it can go on.
 UPDATE postrider.webhook_replays AS r
-SET state = CASE WHEN b.state IN ('done', 'cancelled', 'failed') THEN b.state ELSE $1::jsonb ->> 'state' END,
-    per_second = coalesce(($1::jsonb ->> 'rate')::float8, r.per_second),
-    ended_at = CASE WHEN b.state IN ('running', 'paused') AND $1::jsonb ->> 'state' = 'cancelled' THEN clock_timestamp()
-                    ELSE r.ended_at END
-FROM (SELECT id, state FROM postrider.webhook_replays WHERE id = ($1::jsonb ->> 'id')::bigint FOR UPDATE) AS b
+SET state = CASE WHEN b.turns THEN $1::jsonb ->> 'state' ELSE r.state END,
+    per_second = CASE WHEN b.turns THEN coalesce(($1::jsonb ->> 'rate')::float8, r.per_second) ELSE r.per_second END,
+    ended_at = CASE WHEN NOT b.turns THEN r.ended_at WHEN $1::jsonb ->> 'state' = 'cancelled' THEN clock_timestamp() END,
+    error = CASE WHEN NOT b.turns THEN r.error END
+FROM (SELECT id, state, state IN ('running', 'paused') OR state = 'failed' AND $1::jsonb ->> 'state' = 'running' AS turns
+      FROM postrider.webhook_replays WHERE id = ($1::jsonb ->> 'id')::bigint FOR UPDATE) AS b
 WHERE r.id = b.id
 RETURNING jsonb_build_object('id', r.id, 'state', r.state, 'before', b.state, 'scheduled', r.scheduled,
     'planned', r.planned)::text;

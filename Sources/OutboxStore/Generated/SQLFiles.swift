@@ -4798,7 +4798,7 @@ COMMENT ON TABLE postrider.webhook_replays IS 'What operators send again: one ro
 COMMENT ON COLUMN postrider.webhook_replays.id IS 'The replay.';
 COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.';
 COMMENT ON COLUMN postrider.webhook_replays.created_by IS 'The login that ordered it.';
-COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end. failed: it cannot, whoever tries.';
+COMMENT ON COLUMN postrider.webhook_replays.state IS 'running: a driver may take the next batch. paused, cancelled: nobody does. done: it reached its end. failed: it could not go on, whoever tried; error says why.';
 COMMENT ON COLUMN postrider.webhook_replays.what IS
     'deliveries: that were attempted; of a delivery or event that is named also dead letters without attempts, and archived ones. dead_letters: that are not archived. backfill: events that one destination never got.';
 COMMENT ON COLUMN postrider.webhook_replays.criteria IS 'What was asked for, see postrider.replay_plan.';
@@ -5180,7 +5180,7 @@ BEGIN
     IF wait_ms > 0 OR room <= 0 THEN
         RETURN;
     END IF;
-    -- Attempts may have gone since it began, while it was paused or slow. They do not come back: it has ended.
+    -- Attempts may have gone since it began, while it was paused or slow. What has gone does not come back: it has ended.
     IF r.what = 'backfill' AND NOT r.criteria ? 'event' THEN
         rest := r;
         rest.from_id := r.done_event_id;
@@ -9156,16 +9156,17 @@ LIMIT ($1::jsonb ->> 'limit')::bigint
     /// `ReplaySwitch`; rows: 0..1, with the state before
     /// - params: $1 {"id", "state": running, paused or cancelled, "rate": number or null} jsonb
     /// - index: webhook_replays_pkey
-    /// - What has ended stays as it is.
+    /// - What has ended stays as it is, but that what failed may be tried again: replay_next looks whether it can go on.
     static let replaySwitch = Statement(
         name: "ReplaySwitch",
         sql: #"""
 UPDATE postrider.webhook_replays AS r
-SET state = CASE WHEN b.state IN ('done', 'cancelled', 'failed') THEN b.state ELSE $1::jsonb ->> 'state' END,
-    per_second = coalesce(($1::jsonb ->> 'rate')::float8, r.per_second),
-    ended_at = CASE WHEN b.state IN ('running', 'paused') AND $1::jsonb ->> 'state' = 'cancelled' THEN clock_timestamp()
-                    ELSE r.ended_at END
-FROM (SELECT id, state FROM postrider.webhook_replays WHERE id = ($1::jsonb ->> 'id')::bigint FOR UPDATE) AS b
+SET state = CASE WHEN b.turns THEN $1::jsonb ->> 'state' ELSE r.state END,
+    per_second = CASE WHEN b.turns THEN coalesce(($1::jsonb ->> 'rate')::float8, r.per_second) ELSE r.per_second END,
+    ended_at = CASE WHEN NOT b.turns THEN r.ended_at WHEN $1::jsonb ->> 'state' = 'cancelled' THEN clock_timestamp() END,
+    error = CASE WHEN NOT b.turns THEN r.error END
+FROM (SELECT id, state, state IN ('running', 'paused') OR state = 'failed' AND $1::jsonb ->> 'state' = 'running' AS turns
+      FROM postrider.webhook_replays WHERE id = ($1::jsonb ->> 'id')::bigint FOR UPDATE) AS b
 WHERE r.id = b.id
 RETURNING jsonb_build_object('id', r.id, 'state', r.state, 'before', b.state, 'scheduled', r.scheduled,
     'planned', r.planned)::text

@@ -108,7 +108,8 @@ struct Replay: AsyncParsableCommand {
     /// `postrider replay resume`.
     struct Resume: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Go on with a replay that was paused, or whose command ended before its time.")
+            abstract: "Go on with a replay that was paused or failed, or whose command ended before its time.",
+            discussion: "One that failed fails again, and tells why, unless what it failed of was mended.")
         @Argument(help: "The replay's id.") var id: Int64
         @Option(help: ArgumentHelp("At another rate: 100/s, 600/m (as before).", valueName: "rate"))
         var rate: RateArgument?
@@ -163,6 +164,9 @@ struct Replay: AsyncParsableCommand {
     }
 
     /// Changes the state of a replay, and its rate when one is given; tells the new state.
+    ///
+    /// - Throws: ``CommandFailure`` when there is none, or it has ended: then it stays as it is, its rate too. One that failed
+    ///   may run again.
     static func turn(
         _ id: Int64, to state: String, rate: RateArgument? = nil, _ session: Session
     ) async throws -> Record {

@@ -1,5 +1,6 @@
 // Which criteria a replay takes, and which it refuses.
 
+import OutboxStore
 import Postgres
 import TestSupport
 import Testing
@@ -93,6 +94,35 @@ import Testing
             #expect(try await db.line("SELECT scheduled, replay_state FROM postrider.replay_batch(\(id), 10)") == "0|failed")
             #expect(try await db.line(state) == ended)
             #expect(try await db.refusal(long).sqlState == "22023")
+        }
+    }
+
+    /// Attempts that may go and have not gone yet are kept again: it goes on where it was.
+    @Test func failedBackfillIsTakenUpAgainWhenAttemptsAreKeptForLonger() async throws {
+        try await withRollback { db in
+            try await db.run(OldWeeks.sql)
+            let endpoint = try await db.endpoint("late")
+            try await db.run(
+                """
+                UPDATE postrider.webhook_destinations SET created_at = now() - interval '120 days' WHERE id = \(endpoint);
+                UPDATE postrider.webhook_retention SET keep_events = NULL, keep_attempts = NULL
+                """)
+            let id = try await db.line(
+                #"SELECT postrider.start_replay('{"what": "backfill", "endpoint": "late", "since_s": 12960000}')"#)
+            let next = "SELECT state FROM postrider.replay_next(\(id), 10)"
+            let resume = {
+                _ = try await AdminStore.run(.replaySwitch, Array(#"{"id": \#(id), "state": "running"}"#.utf8), on: db.connection)
+            }
+            let state = "SELECT state, error IS NULL, ended_at IS NULL FROM postrider.webhook_replays WHERE id = \(id)"
+            try await db.run("UPDATE postrider.webhook_retention SET keep_attempts = '30 days'")
+            #expect(try await db.line(next) == "failed")
+            try await resume()
+            #expect(try await db.line(next) == "failed")
+            #expect(try await db.line(state) == "failed|f|f")
+            try await db.run("UPDATE postrider.webhook_retention SET keep_attempts = NULL")
+            try await resume()
+            #expect(try await db.line(state) == "running|t|t")
+            #expect(try await db.line(next) == "running")
         }
     }
 }
