@@ -31,12 +31,27 @@ import Testing
     @Test func membersOfTheFileAreLookedAtToo() async throws {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("config-\(UUID()).json")
         let text = #"""
-            {"postrider": {"alow": {"http": "true"}, "allow": {"http": "true"}}, "other": {"a": "b"}, "POSTRIDER_HTTP2": "false"}
+            {"postrider": {"alow": {"http": "true"}, "allow": {"http": "true"}}, "other": {"a": "b"}, "POSTRIDER_HTTP2": "false",
+             "databse": {"url": "x"}, "postrider.max.inflight": 3}
             """#
         try Data(text.utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         let settings = try await Settings.load(environment: ["POSTRIDER_CONFIG_FILE": file.path])
-        #expect(settings.ignoredNames == ["POSTRIDER_HTTP2 (postrider.http2?)", "postrider.alow.http (postrider.allow.http?)"])
+        #expect(
+            settings.ignoredNames == [
+                "POSTRIDER_HTTP2 (postrider.http2?)", "databse.url (database.url?)", "other.a",
+                "postrider.alow.http (postrider.allow.http?)", "postrider.max.inflight (postrider.max.in.flight?)",
+            ])
+    }
+
+    @Test func membersWithDotsAreAsGoodAsObjects() async throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("config-\(UUID()).json")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data(#"{"postrider.allow.http": true, "postrider": {"max.in": {"flight": 7}}}"#.utf8).write(to: file)
+        let settings = try await Settings.load(environment: ["POSTRIDER_CONFIG_FILE": file.path])
+        #expect(settings.worker.allowsHTTP && settings.worker.maxInFlight == 7 && settings.ignoredNames == [])
+        try Data(#"{"postrider.allow.http": true, "postrider": {"allow": {"http": false}}}"#.utf8).write(to: file)
+        await #expect(throws: CommandFailure.self) { _ = try await Settings.load(environment: ["POSTRIDER_CONFIG_FILE": file.path]) }
     }
 
     /// Doctor reads the settings for itself and for its connection.

@@ -17,17 +17,14 @@ enum IgnoredNames {
     ///
     /// - Parameters:
     ///   - environment: all of it; a variable without text is as good as none.
-    ///   - keys: what the file has, as ``Setting/key`` writes it.
+    ///   - keys: what the file has, as ``Setting/key`` writes it. All of it is looked at: nobody else reads the file.
     ///   - named: variables that destinations or options of the command may name, whatever they are called.
     static func all(environment: [String: String], keys: [String], named: some Collection<String>) -> [String] {
         let variables = environment.filter { name, value in
             name.hasPrefix(prefix) && ReferenceText.isName(name) && !value.isEmpty && !isKnown(name)
                 && !named.contains(name)
         }
-        // Also one that is written as the variable is.
-        let members = keys.filter { key in
-            variable(of: key).hasPrefix(prefix) && !Setting.all.contains { $0.key == key }
-        }
+        let members = keys.filter { key in !Setting.all.contains { $0.key == key } }
         return variables.keys.sorted().map { told($0, nearest(to: $0)?.variable) }
             + members.sorted().map { told($0, nearest(to: variable(of: $0))?.key) }
     }
@@ -48,7 +45,7 @@ enum IgnoredNames {
 
     /// The setting that differs in one letter of four at most, also when only the prefix is too much.
     private static func nearest(to name: String) -> Setting? {
-        let rest = name.dropFirst(prefix.count)
+        let rest = name.hasPrefix(prefix) ? name.dropFirst(prefix.count) : name[...]
         let distances = Setting.all.map { setting in
             let known = Array(setting.variable.utf8)
             return (setting: setting, value: min(distance(Array(name.utf8), known), distance(Array(rest.utf8), known)))

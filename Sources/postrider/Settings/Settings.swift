@@ -14,7 +14,7 @@ struct Settings: Sendable {
     var logLevel = Logger.Level.info
     /// Variables that are exposed and not set: workers warn of them, other commands need them seldom.
     var unsetVariables: [String] = []
-    /// Variables and members of the file that look like settings and are none, each with the setting that may be meant.
+    /// Variables that look like settings and are none, and members of the file that are none, each with the setting that may be meant.
     var ignoredNames: [String] = []
 
     /// Where Postgres is.
