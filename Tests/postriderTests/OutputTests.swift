@@ -10,6 +10,19 @@ import Testing
         #expect(errors.contains("could not be written"))
     }
 
+    /// As other programs of a pipe end when `head` has enough.
+    @Test func closedPipeEndsTheProgramWithoutARemark() throws {
+        // A pipe without readers, whoever is scheduled when; who runs the tests may ignore the signal.
+        let script = #"""
+            f=$(mktemp -u) && mkfifo "$f" && exec 3<>"$f" && exec 4>"$f" 3>&- && rm "$f" || exit 99
+            env --default-signal=PIPE "$0" "$@" >&4
+            exit $?
+            """#
+        let run = try ProgramRun(["keys", "generate"], script: script)
+        let (status, _, errors) = run.finish()
+        #expect(status == 141 && errors.isEmpty, "\(status) \(errors)")
+    }
+
     /// Without it libpq looks for a socket that nobody named.
     @Test func connectionThatFailsNamesTheVariableThatIsMissing() throws {
         // Nobody listens at such a port, and no socket is named by it.
