@@ -176,7 +176,7 @@ struct SecretOptions: ParsableArguments {
     var secretFile: String?
     @Option(help: ArgumentHelp("Environment variable that holds the secret.", valueName: "variable")) var secretEnv:
         String?
-    @Flag(help: "Read the secret from standard input.") var secretStdin = false
+    @Flag(help: "Read the secret from standard input: its first line; of a setting all of it.") var secretStdin = false
 
     func validate() throws {
         let given = [secretFile != nil, secretEnv != nil, secretStdin].filter { $0 }.count

@@ -12,6 +12,7 @@ struct ListenCommand: AsyncParsableCommand {
         abstract: "Receive webhooks, check their signatures, print them, and answer as told.",
         discussion: """
             One line for each request goes to standard output; where it listens and the totals go to standard error. \
+            Without a secret signatures are not checked. \
             Ends after Ctrl-C, SIGTERM or --count requests, or when nobody reads its lines any more.
 
               WEBHOOK_SECRET=whsec_… postrider listen --port 9000 --secret-env WEBHOOK_SECRET

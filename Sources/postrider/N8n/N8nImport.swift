@@ -32,7 +32,12 @@ struct N8nImport: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where n8n is, without /webhook.", valueName: "url")) var baseURL: String
     @Option(help: ArgumentHelp("Types of one path; can be repeated.", valueName: "path=list")) var events: [String] = []
     @Option(help: ArgumentHelp("JSON object of paths and lists of types.", valueName: "file")) var map: String?
-    @Option(help: "Where other types come from: map, tag or path.") var eventsFrom = Source.map
+    @Option(
+        help: """
+            Where other types come from: map, the paths that the example agentes knows; tag, tags that are types with a dot in \
+            them; path, its slashes read as dots.
+            """)
+    var eventsFrom = Source.map
     @Option(help: "Only events of this organization, also for what is known already; without it that stays as it is.")
     var organization: String?
     @Flag(help: "Tell what would be done, and do nothing.") var dryRun = false
@@ -69,7 +74,8 @@ struct N8nImport: AsyncParsableCommand {
     private func types() throws -> [String: [String]] {
         var types: [String: [String]] = [:]
         if let map {
-            guard let object = try? JSONValue(parsing: FileContents.bytes(map)).members else {
+            let text = try FileContents.given(map)
+            guard let object = try? JSONValue(parsing: text).members else {
                 throw CommandFailure.failed("--map: \(map) is no JSON object")
             }
             for (path, value) in object {

@@ -13,17 +13,18 @@ struct Attach: AsyncParsableCommand {
                 --condition 'NEW.status IS DISTINCT FROM OLD.status'
             """)
     @Argument(help: "The table, with its schema.") var table: String
-    @Option(help: "A constant type.") var eventType: String?
+    @Option(help: "The type of its events, or else --event-type-expression.") var eventType: String?
     @Option(help: "SQL over NEW and OLD that gives the type.") var eventTypeExpression: String?
-    @Option(help: ArgumentHelp("insert, update, delete, truncate.", valueName: "list")) var operations = "insert"
+    @Option(help: ArgumentHelp("Which changes: insert, update, delete, truncate.", valueName: "list"))
+    var operations = "insert"
     @Option(help: "SQL over NEW and OLD; false or null makes no event.") var condition: String?
-    @Option(help: ArgumentHelp("Columns to send.", valueName: "list")) var columns: String?
+    @Option(help: ArgumentHelp("Columns to send (all).", valueName: "list")) var columns: String?
     @Option(help: ArgumentHelp("Columns to leave out.", valueName: "list")) var except: String?
     @Option(help: "Column or SQL that gives the organization.") var organization: String?
     @Option(help: "Column or SQL that gives the user.") var user: String?
     @Option(help: "Column or SQL that gives the record's id; default the primary key.") var recordID: String?
     @Option(help: "Column or SQL that gives the ordering key.") var orderingKey: String?
-    @Option(help: "Column or SQL that gives the priority.") var priority: String?
+    @Option(help: "high, normal or low (normal), or column or SQL that gives 0, 1 or 2 for them.") var priority: String?
     @Flag(help: "Send the old row too.") var includeOld = false
     @Option(
         help: """

@@ -18,8 +18,8 @@ struct Emit: AsyncParsableCommand {
     @Option(help: "Organization it belongs to.") var organization: String?
     @Option(help: "User it belongs to.") var user: String?
     @Option(help: "Key of the record it is about.") var recordID: String?
-    @Option(help: "Events of one key are delivered in order where asked for.") var orderingKey: String?
-    @Option(help: "high, normal or low.") var priority = Priority.normal
+    @Option(help: "Events of one key go in order to destinations with the option order.") var orderingKey: String?
+    @Option(help: "How urgent it is.") var priority = Priority.normal
     @OptionGroup var output: OutputOptions
 
     /// The three priorities.

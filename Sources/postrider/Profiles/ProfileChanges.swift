@@ -20,7 +20,8 @@ struct ProfileOptions: ParsableArguments {
     @Option(help: "What stands before each Ed25519 signature.") var ed25519Prefix: String?
     @Option(help: "What stands between several signatures; without it the newest secret alone signs.")
     var separator: String?
-    @Option(help: "text, prefixed_text or standard (text).") var secretForm: String?
+    @Option(help: "How secrets are read: text, prefixed_text or standard, see docs/profiles.md (text).")
+    var secretForm: String?
 
     /// The profile of a name: the file's members, or those of what it was before, and the options over them.
     ///

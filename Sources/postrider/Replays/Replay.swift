@@ -128,7 +128,7 @@ struct Replay: AsyncParsableCommand {
 
     /// What pausing and cancelling leave as it is.
     static let whatIsScheduled = """
-        A replay schedules at most a second in advance. Where its rate is above what an endpoint takes, or an endpoint is
+        A replay schedules at most a second in advance. Where its rate is above what an endpoint takes, or an endpoint is \
         inactive, more of what it has scheduled waits for the endpoint, and is sent all the same.
         """
 
