@@ -16,7 +16,7 @@ struct DeadLetters: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List dead letters, newest first.")
         @Option(help: "Of one endpoint or workflow: id or name.") var endpoint: String?
         @Option(help: "A type, or a pattern.") var type: String?
-        @Option(help: ArgumentHelp("Of one failure class.", valueName: "class")) var failure: String?
+        @Option(help: ArgumentHelp("Of one failure class, such as timeout.", valueName: "class")) var failure: String?
         @Flag(help: "Only critical ones.") var critical = false
         @Flag(help: "Those that were archived.") var archived = false
         @OptionGroup var list: ListOptions
@@ -91,7 +91,7 @@ struct DeadLetters: AsyncParsableCommand {
         @Option(help: "One delivery.") var id: String?
         @Option(help: "Of one endpoint or workflow: id or name.") var endpoint: String?
         @Option(help: "A type, or a pattern.") var type: String?
-        @Option(help: ArgumentHelp("Of one failure class.", valueName: "class")) var failure: String?
+        @Option(help: ArgumentHelp("Of one failure class, such as timeout.", valueName: "class")) var failure: String?
         @Option(help: "Dead for longer than this: 30d.") var olderThan: TimeArgument?
         @Flag(help: "Critical ones too.") var critical = false
         @Flag(help: "Count, and archive nothing.") var dryRun = false

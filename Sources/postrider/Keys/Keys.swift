@@ -27,7 +27,7 @@ struct Keys: AsyncParsableCommand {
 
                   (umask 077; postrider keys generate >> /etc/postrider/keys)
                 """)
-        @Option(help: "Name of the key (today's date).") var name: String?
+        @Option(help: "Name of the key (k and today's date).") var name: String?
 
         func run() async throws {
             var generator = SystemRandomNumberGenerator()

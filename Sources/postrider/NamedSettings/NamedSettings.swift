@@ -85,7 +85,7 @@ struct NamedSettings: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Remove a setting; deliveries to destinations that name it wait until it is there again.")
         @Argument(help: "Its name.") var name: String
-        @Option(help: "Whose it is.") var organization: String?
+        @Option(help: "Whose it is; without it, the operator's own.") var organization: String?
         @OptionGroup var output: OutputOptions
 
         func run() async throws {

@@ -10,7 +10,7 @@ internal import SystemPackage
 
 /// Options that every command with answers has.
 struct OutputOptions: ParsableArguments {
-    @Flag(help: "Print JSON, one document a line, instead of a table.") var json = false
+    @Flag(help: "Print JSON, one document a line.") var json = false
 }
 
 /// What commands do with the database.
