@@ -1,6 +1,7 @@
 // Names of settings: which are known, and what is told of the others.
 
 import Foundation
+import OutboxWorker
 import TestSupport
 import Testing
 
