@@ -1,6 +1,5 @@
 // The columns of an event in the rows of three statements: EventClaim, RetryClaim and EventLoad in sql/queries/claims.sql. What
-// one of them gives the others give too, in this order. Used by ClaimStore, RescueStore
-// and ReplayStore.
+// one of them gives the others give too, in this order. Used by ClaimStore, RescueStore and ReplayStore.
 
 internal import Outbox
 internal import Postgres
