@@ -203,7 +203,7 @@ import Testing
         // Nothing is left that could be tried with the key.
         _ = try await connection.script("DELETE FROM postrider.webhook_settings", name: "empty")
         let create = ["endpoints", "create", "--name", "a", "--url", "https://example.com/", "--events", "*"]
-        for words in [set, ["keys", "rotate"], ["worker"], create] {
+        for words in [set, ["keys", "rotate"], ["keys", "rotate", "--dry-run"], ["worker"], create] {
             let refused = try run(words, impostor)
             #expect(refused.status == 1 && refused.errors.contains("key 'k1'"), "\(words): \(refused)")
             #expect(!refused.errors.contains(impostor.dropFirst(3)))

@@ -90,6 +90,10 @@ struct Keys: AsyncParsableCommand {
                 guard let keys = session.keys else {
                     throw CommandFailure.failed("there are no keys: set POSTRIDER_SECRET_KEYS or _FILE")
                 }
+                // As sealing does it, but writing no proof.
+                guard try await !KeyStore.load(keys, on: session.raw).unopened.contains(keys.first) else {
+                    throw SealingError.wrongKey(keys.first)
+                }
                 let before = try await SecretStore.census(on: session.raw).filter { $0.key != keys.first }
                 let total = before.reduce(0) { $0 + $1.secrets + $1.expired + $1.headers + $1.settings }
                 if dryRun { return print("\(total) would be sealed with key '\(keys.first)'") }
