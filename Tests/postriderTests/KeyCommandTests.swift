@@ -127,10 +127,14 @@ import Testing
         #expect(status.output.contains("(readable)  -      1"))
         let planned = try postrider(["keys", "rotate", "--dry-run"], database: database, environment: both)
         #expect(planned.text == "4 would be sealed with key 'new'")
+        let counted = try postrider(["keys", "rotate", "--dry-run", "--json"], database: database, environment: both)
+        #expect(counted.status == 0 && counted.text == #"{"count":4,"key":"new"}"#, "\(counted)")
         #expect(try await SecretStore.census(on: connection).count == 2)
         let rotated = try postrider(["keys", "rotate"], database: database, environment: both)
         #expect(rotated.status == 0 && rotated.text == "4 sealed with key 'new'", "\(rotated)")
         #expect(try postrider(["keys", "rotate"], database: database, environment: both).text == "0 sealed with key 'new'")
+        let again = try postrider(["keys", "rotate", "--json"], database: database, environment: both)
+        #expect(again.status == 0 && again.text == #"{"count":0,"key":"new"}"#, "\(again)")
         let machine = try postrider(["keys", "status", "--json"], database: database, environment: both)
         #expect(
             machine.text.split(separator: "\n").map(String.init) == [

@@ -122,6 +122,14 @@ private final class FakeN8n {
         #expect(try started(n8n) == "[]")
         let test = try postrider(["n8n", "test", "nobody"], database: database, environment: Self.environment)
         #expect(test.status == 1 && test.output.contains("n8n: no active workflow has this webhook"), "\(test.output)")
+        let refusals: [(String, Int?, String)] = [("nobody", 404, "workflow_inactive"), ("down", nil, "connect")]
+        for (name, status, failure) in refusals {
+            let told = try postrider(["n8n", "test", name, "--json"], database: database, environment: Self.environment)
+            let answer = try #require(try jsonLines(told.output).first)
+            #expect(told.status == 1 && answer["is_delivered"] as? Bool == false && answer["kind"] as? String == "n8n", "\(told)")
+            #expect(answer["status_code"] as? Int == status && answer["failure"] as? String == failure, "\(told)")
+            #expect(answer["name"] as? String == name && answer["duration_us"] is Int && answer["error_message"] is String, "\(told)")
+        }
         #expect(try postrider(["n8n", "probe", "none"], database: database, environment: Self.environment).status == 3)
         #expect(try postrider(["n8n", "probe"], database: database).status == 64)
         let doctor = try postrider(["doctor"], database: database)

@@ -19,6 +19,11 @@ import Testing
         #expect(passed.status == 0 && passed.text == "it passes", "\(passed)")
         let failed = try run("filters", "test", "--filter", filter, "--data", "{}")
         #expect(failed.status == 1 && failed.errors == "postrider: it does not pass: \"companionId\" does not hold\n", "\(failed)")
+        for (data, passes, fault) in [("{}", false, #""\"companionId\" does not hold""#), (#"{"companionId": "comp-123"}"#, true, "null")] {
+            let told = try run("filters", "test", "--filter", filter, "--data", data, "--json")
+            #expect(told.status == (passes ? 0 : 1) && told.errors.isEmpty, "\(told)")
+            #expect(told.text == #"{"fault":\#(fault),"passes":\#(passes)}"#)
+        }
         let odd = try run("filters", "test", "--filter", #"{"a": 1}"#, "--data", "{}")
         #expect(odd.status == 1 && odd.errors.hasPrefix("postrider: --filter: \"a\": expected a list"), "\(odd)")
         #expect(try run("filters", "test", "--filter", filter, "--data", "@/nowhere").errors == "postrider: cannot read /nowhere\n")

@@ -257,6 +257,10 @@ import Testing
         #expect(again.errors.contains("public key, for the receiver: whpk_"))
         let keysNow = try postrider(["endpoints", "public-key", "e"], database: database, environment: environment)
         #expect(keysNow.text.split(separator: "\n").count == 2)
+        let told = try jsonLines(
+            postrider(["endpoints", "public-key", "e", "--json"], database: database, environment: environment).output)
+        #expect(told.compactMap { $0["public_key"] as? String } == keysNow.text.split(separator: "\n").map(String.init))
+        #expect(told.allSatisfy { $0["id"] as? String == record["id"] && $0["name"] as? String == "e" }, "\(told)")
     }
 
     /// The receiver has nothing but the public key, as it should.

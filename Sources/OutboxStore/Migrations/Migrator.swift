@@ -36,7 +36,7 @@ public struct Migrator: Sendable {
     /// Makes a migrator on a connection, which it must have to itself.
     public init(connection: Connection) { self.connection = connection }
 
-    /// The versions in the database with the time of each, ascending; empty when there is no schema.
+    /// The versions in the database with the time of each (ISO 8601), ascending; empty when there is no schema.
     ///
     /// - Throws: `PostgresError`.
     public func applied() async throws -> [(version: Int, name: String, appliedAt: String)] {
@@ -150,7 +150,7 @@ public struct Migrator: Sendable {
             """, prepare: false)
     private static let appliedVersions = Statement(
         name: "MigrationList",
-        sql: "SELECT version, name, applied_at::text FROM postrider.webhook_migrations ORDER BY version",
+        sql: "SELECT version, name, to_json(applied_at) #>> '{}' FROM postrider.webhook_migrations ORDER BY version",
         prepare: false)
 }
 

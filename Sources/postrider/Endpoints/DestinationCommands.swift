@@ -111,8 +111,9 @@ struct TestDestination<Group: DestinationGroup>: AsyncParsableCommand {
         CommandConfiguration(commandName: "test", abstract: Group.kind.help.test)
     }
     @OptionGroup var chosen: ChosenDestination<Group>
+    @OptionGroup var output: OutputOptions
 
-    func run() async throws { try await Group.kind.test(chosen.name) }
+    func run() async throws { try await Group.kind.test(chosen.name, json: output.json) }
 }
 
 /// `rotate-secret`.

@@ -125,11 +125,11 @@ struct DestinationKind: Sendable {
     }
 
     /// Sends one signed request from this process, under the rules of workers.
-    func test(_ name: String) async throws {
+    func test(_ name: String, json: Bool) async throws {
         let settings = try await Settings.loadForCommand()
         let (id, destination) = try await load(name, settings)
         let exchange = try await DestinationTest.send(to: destination, settings)
-        print("\(noun) \(id): \(exchange.summary)")
+        print(json ? Record(exchange.document).text : "\(noun) \(id): \(exchange.summary)")
         guard exchange.isDelivered else { throw CommandFailure.failed("the test request was not accepted") }
     }
 

@@ -9,6 +9,8 @@ internal import OutboxWorker
 struct DestinationTest {
     let isDelivered: Bool
     let summary: String
+    /// What came of it for machines, in the words of attempts.
+    let document: Document
 
     /// The type of the test event.
     static let eventType = "postrider.test"
@@ -46,20 +48,38 @@ struct DestinationTest {
                 timeout: destination.timeout, allowsHTTP: settings.worker.allowsHTTP,
                 route: Route(destination.access)))
         await exchanger.shutdown()
-        return DestinationTest(exchange, of: destination.kind)
+        return DestinationTest(exchange, of: destination)
     }
 
-    private init(_ exchange: Exchange, of kind: Destination.Kind) {
+    private init(_ exchange: Exchange, of destination: Destination) {
         let milliseconds = exchange.timings.total / 1000
+        let outcome: Outcome
+        let answered: Document
         switch exchange.result {
         case .response(let response):
             isDelivered = (200...299).contains(response.status)
-            let answer = kind == .n8n ? N8nAnswer(status: response.status, body: response.body) : nil
-            let body = answer?.explanation ?? String(decoding: response.body.prefix(200), as: UTF8.self)
-            summary = "status \(response.status) in \(milliseconds) ms" + (body.isEmpty ? "" : ": \(body)")
+            let answer = destination.kind == .n8n ? N8nAnswer(status: response.status, body: response.body) : nil
+            let excerpt = String(decoding: response.body.prefix(200), as: UTF8.self)
+            let text = answer?.explanation ?? excerpt
+            summary = "status \(response.status) in \(milliseconds) ms" + (text.isEmpty ? "" : ": \(text)")
+            answered = [
+                "status_code": response.status, "response_body": excerpt, "error_message": answer?.explanation,
+            ]
+            outcome = .answered(
+                Answer(
+                    status: response.status, headers: response.headers.lazy.map { ($0.name, $0.value) },
+                    bodyPrefix: Array(response.body.prefix(512)), unixSeconds: Int64(Date().timeIntervalSince1970)))
         case .failure(let failure):
             isDelivered = false
             summary = "\(failure.kind.rawValue) after \(milliseconds) ms: \(failure.message)"
+            answered = ["status_code": nil, "response_body": nil, "error_message": failure.message]
+            outcome = .failed(ExchangeFailure(rawValue: failure.kind.rawValue) ?? .protocolError)
         }
+        let verdict = Verdict.judge(outcome, destination: destination, attempt: 1, random: 0)
+        let told: Document = [
+            "id": destination.uuid, "name": destination.name, "kind": destination.kind.rawValue,
+            "is_delivered": isDelivered, "duration_us": exchange.timings.total, "failure": verdict.failure?.rawValue,
+        ]
+        document = told.merging(answered) { $1 }
     }
 }

@@ -61,13 +61,18 @@ struct Endpoints: AsyncParsableCommand, DestinationGroup {
         static let configuration = CommandConfiguration(
             commandName: "public-key", abstract: "Print the public keys (whpk_…) of Ed25519 secrets, newest first.")
         @OptionGroup var chosen: ChosenDestination<Endpoints>
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             let settings = try await Settings.loadForCommand()
             let destination = try await DestinationKind.endpoint.load(chosen.name, settings).destination
             let keys = destination.secrets.compactMap(\.publicKeyText)
             guard !keys.isEmpty else { throw CommandFailure.notFound("the endpoint has no Ed25519 secret") }
-            for key in keys { print(key) }
+            for key in keys {
+                print(
+                    output.json
+                        ? Record(["id": destination.uuid, "name": destination.name, "public_key": key]).text : key)
+            }
         }
     }
 }

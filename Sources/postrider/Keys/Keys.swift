@@ -84,6 +84,7 @@ struct Keys: AsyncParsableCommand {
                 is run again. Exit status 1 when a secret that signs cannot be opened with the keys there are.
                 """)
         @Flag(help: "Count what would be sealed, and seal nothing.") var dryRun = false
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in
@@ -96,16 +97,22 @@ struct Keys: AsyncParsableCommand {
                 }
                 let before = try await SecretStore.census(on: session.raw).filter { $0.key != keys.first }
                 let total = before.reduce(0) { $0 + $1.secrets + $1.expired + $1.headers + $1.settings }
-                if dryRun { return print("\(total) would be sealed with key '\(keys.first)'") }
+                if dryRun { return tell(total, "would be sealed", keys) }
                 var told = 0
                 try await SecretStore.seal(.all, with: keys, on: session.raw) { progress in
                     guard progress.sealed > told else { return }
                     told = progress.sealed
                     Session.remark("sealed \(told) of \(total)")
                 }
-                print("\(told) sealed with key '\(keys.first)'")
+                tell(told, "sealed", keys)
                 try await Self.checkRest(session, keys)
             }
+        }
+
+        private func tell(_ count: Int, _ what: String, _ keys: KeyRing) {
+            print(
+                output.json
+                    ? Record(["count": count, "key": keys.first]).text : "\(count) \(what) with key '\(keys.first)'")
         }
 
         /// Tells what is left; expired secrets do not sign, so they need no key.

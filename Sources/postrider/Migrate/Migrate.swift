@@ -20,6 +20,7 @@ struct Migrate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Apply what is missing (the default).")
         @Option(help: "Stop at this version.") var to: Int?
         @Flag(help: "Print the SQL that would run, and run nothing.") var dryRun = false
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in
@@ -27,11 +28,11 @@ struct Migrate: AsyncParsableCommand {
                 if dryRun {
                     let pending = try await migrator.pending(upTo: to)
                     if pending.isEmpty { Session.remark("nothing to apply") }
-                    for migration in pending { print("-- \(migration.version) \(migration.name)\n\(migration.up)") }
+                    for migration in pending { print(Step.apply.plan(of: migration, migration.up, output)) }
                     return
                 }
-                try await migrator.up(to: to) { print("applied \($0.version) \($0.name)") }
-                print("the schema is at version \(try await migrator.version())")
+                try await migrator.up(to: to) { print(Step.apply.line(of: $0, output)) }
+                if !output.json { print("the schema is at version \(try await migrator.version())") }
                 if let setup = try await migrator.roleSetup() {
                     Session.remark("roles are missing; a DBA has to make them, until then work as the owner:\n\(setup)")
                 }
@@ -46,6 +47,7 @@ struct Migrate: AsyncParsableCommand {
         @Option(help: "The version to go back to.") var to: Int
         @Flag(help: "Print the SQL that would run, and run nothing.") var dryRun = false
         @Flag(help: "Do not ask.") var yes = false
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in
@@ -53,7 +55,7 @@ struct Migrate: AsyncParsableCommand {
                 let current = try await migrator.version()
                 let undone = Migration.all.reversed().filter { $0.version > to && $0.version <= current }
                 if dryRun {
-                    for migration in undone { print("-- \(migration.version) \(migration.name)\n\(migration.down)") }
+                    for migration in undone { print(Step.undo.plan(of: migration, migration.down, output)) }
                     return
                 }
                 if undone.contains(where: { $0.version == 1 }) { try await tellLoss(session) }
@@ -62,8 +64,8 @@ struct Migrate: AsyncParsableCommand {
                 guard undone.isEmpty || yes || Session.confirms("Undo \(what)?") else {
                     throw CommandFailure.failed("not undone: add --yes")
                 }
-                try await migrator.down(to: to) { print("undone \($0.version) \($0.name)") }
-                print("the schema is at version \(try await migrator.version())")
+                try await migrator.down(to: to) { print(Step.undo.line(of: $0, output)) }
+                if !output.json { print("the schema is at version \(try await migrator.version())") }
             }
         }
 
@@ -91,21 +93,49 @@ struct Migrate: AsyncParsableCommand {
     /// `postrider migrate status`.
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Tell which migrations were applied, and when.")
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             try await Session.with { session in
                 let applied = try await Migrator(connection: session.raw).applied()
-                var table = Table(headings: ["version", "name", "applied at"])
-                for migration in Migration.all {
+                var records = Migration.all.map { migration in
                     let done = applied.first { $0.version == migration.version }
-                    table.rows.append(["\(migration.version)", migration.name, done?.appliedAt ?? "-"])
+                    return Record([
+                        "version": migration.version, "name": migration.name, "applied_at": done?.appliedAt,
+                    ])
                 }
                 // Of a newer program: it knows what they are.
                 for one in applied where !Migration.all.contains(where: { $0.version == one.version }) {
-                    table.rows.append(["\(one.version)", one.name, one.appliedAt])
+                    records.append(Record(["version": one.version, "name": one.name, "applied_at": one.appliedAt]))
                 }
-                for line in table.lines() { print(line) }
+                Session.show(
+                    records, [("version", "version"), ("name", "name"), ("applied at", "applied_at")],
+                    json: output.json)
             }
+        }
+    }
+
+    /// What becomes of a migration, as it is told.
+    private enum Step: String {
+        case apply
+        case undo
+
+        /// One migration that was applied or undone.
+        func line(of migration: Migration, _ output: OutputOptions) -> String {
+            guard output.json else {
+                return "\(self == .apply ? "applied" : "undone") \(migration.version) \(migration.name)"
+            }
+            return Record(document(of: migration)).text
+        }
+
+        /// The SQL that would run.
+        func plan(of migration: Migration, _ sql: String, _ output: OutputOptions) -> String {
+            guard output.json else { return "-- \(migration.version) \(migration.name)\n\(sql)" }
+            return Record(document(of: migration).merging(["sql": sql]) { $1 }).text
+        }
+
+        private func document(of migration: Migration) -> Document {
+            ["action": rawValue, "version": migration.version, "name": migration.name]
         }
     }
 }

@@ -21,13 +21,18 @@ struct Filters: AsyncParsableCommand {
         var filter: DataArgument
         @Option(help: ArgumentHelp("The payload: JSON, @file, or - for standard input.", valueName: "json"))
         var data: DataArgument
+        @OptionGroup var output: OutputOptions
 
         func run() async throws {
             let filter = try CommandFailure.naming("--filter") { try PayloadFilter(parsing: try self.filter.bytes()) }
             let payload = try CommandFailure.naming("--data") { try ParsedPayload(parsing: try data.bytes()) }
-            if let place = filter.fault(of: payload) {
-                throw CommandFailure.failed("it does not pass: \(place) does not hold")
+            let fault = filter.fault(of: payload).map { "\($0) does not hold" }
+            if output.json {
+                print(Record(["passes": fault == nil, "fault": fault]).text)
+                if fault != nil { throw ExitCode(1) }
+                return
             }
+            if let fault { throw CommandFailure.failed("it does not pass: \(fault)") }
             print("it passes")
         }
     }
