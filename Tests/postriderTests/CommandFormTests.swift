@@ -1,6 +1,7 @@
 // What all commands have in common: groups that stand alone, --json, and what is missing or of the wrong form.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 
@@ -66,5 +67,38 @@ import Testing
             #expect(try run(words)["name"] == "own", "\(words)")
         }
         for word in ["add", "remove"] { #expect(try run(["sealed-types", word, "patient.*"])["pattern"] == "patient.*") }
+    }
+
+    @Test func whatIsShownHasTheWordsOfLists() async throws {
+        let database = try await TestCluster.freshDatabase()
+        func run(_ words: String...) throws -> Record {
+            let result = try postrider(words + ["--json"], database: database)
+            #expect(result.status == 0, "\(words): \(result)")
+            return try Record(Array(result.text.utf8))
+        }
+        #expect(try postrider(["migrate"], database: database).status == 0)
+        _ = try run("endpoints", "create", "--name", "e", "--url", "https://example.com/", "--events", "*")
+        let event = try run("emit", "a.b", "--data", "{}")["id"]
+        let connection = try await Connection.open(ConnectionSettings(url: database))
+        _ = try await connection.script(
+            """
+            INSERT INTO postrider.webhook_attempts (event_id, attempted_at, worker_id, destination_id, duration_us, attempt_number, outcome, failure)
+            SELECT '\(event)', now(), 1, d.id, 5, 1, 2, 'timeout' FROM postrider.webhook_destinations AS d
+            """, name: "attempt")
+        await connection.close()
+        let listed = try run("deliveries", "list")
+        let shown = try run("deliveries", "show", listed["id"])
+        let whole = try run("events", "show", event)
+        let within = try #require(whole.records("deliveries").first)
+        for word in ["id", "event_id", "endpoint", "attempts", "status", "status_code", "failure"] {
+            #expect(shown.has(word) && shown[word] == listed[word], "\(word): \(shown.text)")
+            #expect(within.has(word) && within[word] == listed[word], "\(word): \(within.text)")
+        }
+        #expect(listed["endpoint"] == "e" && listed["event_id"] == event && listed["attempts"] == "1")
+        #expect(shown["kind"] == "endpoint" && within["kind"] == "endpoint")
+        #expect(shown.records("history").count == 1 && whole.records("history").count == 1)
+        let flow = try run("n8n", "create", "--name", "w", "--url", "https://n8n.example.com/webhook/x", "--events", "a.b")
+        let workflow = try run("n8n", "show", flow["id"])
+        #expect(workflow["url"] == flow["url"] && !workflow.has("webhook_url") && !workflow.has("event_types"), "\(workflow.text)")
     }
 }

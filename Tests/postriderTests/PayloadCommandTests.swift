@@ -69,14 +69,16 @@ import Testing
         let matched = try run("endpoints", "match", "--type", "lead.created", "--data", data)
         #expect(
             matched.output.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ") } == [
-                "GETS IT DESTINATION KIND REMARK", "yes all endpoint waits: disabled by hand", "yes sales endpoint",
+                "GETS IT NAME KIND REMARK", "yes all endpoint waits: disabled by hand", "yes sales endpoint",
                 "yes shaped endpoint transform, function public.half", "no other endpoint wants deal.won",
-                "no flow n8n workflow only of organization acme",
+                "no flow n8n only of organization acme",
             ], "\(matched)")
         let event = try run("emit", "lead.created", "--data", #"{"country": "BR", "id": 9007199254740992}"#, "--organization", "acme").text
-        let shown = try run("endpoints", "match", event, "--json").output
-        #expect(shown.contains(#""destination":"sales","gets_it":false"#) && shown.contains(#"filter: \"id\" does not hold"#), "\(shown)")
-        #expect(shown.contains(#""destination":"flow","gets_it":true"#), "\(shown)")
+        let shown = try jsonLines(run("endpoints", "match", event, "--json").output)
+        let sales = shown.first { $0["name"] as? String == "sales" }
+        #expect(sales?["gets_it"] as? Bool == false && sales?["remark"] as? String == #"filter: "id" does not hold"#, "\(shown)")
+        let flow = shown.first { $0["name"] as? String == "flow" }
+        #expect(flow?["gets_it"] as? Bool == true && flow?["kind"] as? String == "n8n", "\(shown)")
         #expect(try run("endpoints", "match", "01a1fc61-5643-7ab4-82fb-36796572a704").status == 3)
         #expect(try run("endpoints", "match").status == 64)
 
@@ -121,7 +123,7 @@ import Testing
             #expect(matched.status == 0, "\(matched)")
             return try matched.text.split(separator: "\n").map { line in
                 let record = try Record(Array(line.utf8))
-                return "\(record["destination"]) \(record["gets_it"]) \(record["remark"])"
+                return "\(record["name"]) \(record["gets_it"]) \(record["remark"])"
             }
         }
         let others = "deals no wants deal.*"

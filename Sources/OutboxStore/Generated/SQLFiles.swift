@@ -7512,7 +7512,7 @@ ORDER BY e.name, e.id
     static let workflowList = Statement(
         name: "WorkflowList",
         sql: #"""
-SELECT (to_jsonb(w) || jsonb_build_object('url', w.webhook_url, 'events', w.event_types,
+SELECT (to_jsonb(w) - '{webhook_url,event_types}'::text[] || jsonb_build_object('url', w.webhook_url, 'events', w.event_types,
     'headers', postrider.shown_headers(w.headers),
     'secret_expires_at', postrider.secret_expires_at(w.destination_id)))::text
 FROM postrider.n8n_workflows AS w
@@ -7677,10 +7677,14 @@ LIMIT ($1::jsonb ->> 'limit')::bigint
         sql: #"""
 SELECT (to_jsonb(e) || jsonb_build_object(
     'data_text', e.data::text,
-    'deliveries', (SELECT coalesce(jsonb_agg(to_jsonb(d) - 'payload' - 'event_type' ORDER BY d.destination_id), '[]')
+    -- The words that lists have: the view's columns have names that applications know.
+    'deliveries', (SELECT coalesce(jsonb_agg(to_jsonb(d) - '{payload,event_type,webhook_event_id,webhook_endpoint_id,destination_kind,
+                              destination_name,attempt_number,response_status_code}'::text[] || jsonb_build_object(
+                              'event_id', d.webhook_event_id, 'endpoint_id', d.webhook_endpoint_id, 'endpoint', d.destination_name,
+                              'kind', d.destination_kind, 'attempts', d.attempt_number) ORDER BY d.destination_id), '[]')
                    FROM postrider.webhook_deliveries AS d WHERE d.webhook_event_id = e.id),
-    'attempts', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' ORDER BY a.attempted_at), '[]')
-                 FROM postrider.webhook_attempts AS a WHERE a.event_id = e.id)))::text
+    'history', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' ORDER BY a.attempted_at), '[]')
+                FROM postrider.webhook_attempts AS a WHERE a.event_id = e.id)))::text
 FROM postrider.webhook_events AS e
 WHERE e.id = ($1::jsonb ->> 'id')::uuid
 """#)
@@ -7712,10 +7716,13 @@ LIMIT ($1::jsonb ->> 'limit')::bigint
     static let deliveryShow = Statement(
         name: "DeliveryShow",
         sql: #"""
-SELECT (to_jsonb(d) || jsonb_build_object(
-    'attempts', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' - 'destination_id' ORDER BY a.attempted_at), '[]')
-                 FROM postrider.webhook_attempts AS a
-                 WHERE a.event_id = d.webhook_event_id AND a.destination_id = d.destination_id)))::text
+SELECT (to_jsonb(d) - '{webhook_event_id,webhook_endpoint_id,destination_kind,destination_name,attempt_number,
+        response_status_code}'::text[] || jsonb_build_object(
+    'event_id', d.webhook_event_id, 'endpoint_id', d.webhook_endpoint_id, 'endpoint', d.destination_name,
+    'kind', d.destination_kind, 'attempts', d.attempt_number,
+    'history', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' - 'destination_id' ORDER BY a.attempted_at), '[]')
+                FROM postrider.webhook_attempts AS a
+                WHERE a.event_id = d.webhook_event_id AND a.destination_id = d.destination_id)))::text
 FROM postrider.webhook_deliveries AS d
 WHERE d.webhook_event_id >= (left($1::jsonb ->> 'id', 18) || '-0000-000000000000')::uuid
   AND d.webhook_event_id <= (left($1::jsonb ->> 'id', 18) || '-ffff-ffffffffffff')::uuid
@@ -7950,7 +7957,7 @@ LIMIT ($1::jsonb ->> 'limit')::bigint
     static let deniedColumnList = Statement(
         name: "DeniedColumnList",
         sql: #"""
-SELECT jsonb_build_object('table', coalesce(d.target::text, '*'),
+SELECT jsonb_build_object('table_name', coalesce(d.target::text, '*'),
     'column', array_to_string(d.column_name || d.path, '.'), 'created_by', d.created_by, 'created_at', d.created_at)::text
 FROM postrider.webhook_denied_columns AS d WHERE $1::jsonb IS NOT NULL
 ORDER BY d.target IS NOT NULL, d.target::text, d.column_name, d.path

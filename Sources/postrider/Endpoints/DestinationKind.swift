@@ -9,6 +9,8 @@ internal import OutboxWorker
 
 /// The requests and words of one kind of destination.
 struct DestinationKind: Sendable {
+    /// What the database and JSON call it.
+    let word: Destination.Kind
     /// What messages call one of them.
     let noun: String
     let create: AdminRequest
@@ -18,10 +20,10 @@ struct DestinationKind: Sendable {
     let help: DestinationHelp
 
     static let endpoint = DestinationKind(
-        noun: "endpoint", create: .endpointCreate, list: .endpointList, update: .endpointUpdate,
+        word: .endpoint, noun: "endpoint", create: .endpointCreate, list: .endpointList, update: .endpointUpdate,
         delete: .endpointDelete, help: .endpoint)
     static let workflow = DestinationKind(
-        noun: "n8n workflow", create: .workflowCreate, list: .workflowList, update: .workflowUpdate,
+        word: .n8n, noun: "n8n workflow", create: .workflowCreate, list: .workflowList, update: .workflowUpdate,
         delete: .workflowDelete, help: .workflow)
 
     /// A URL that may be stored.

@@ -76,7 +76,7 @@ struct Events: AsyncParsableCommand {
                 print("data: \(event["data_text"])\n")
                 Deliveries.show(event.records("deliveries"), json: false)
                 print("")
-                Attempts.show(event.records("attempts"))
+                Attempts.show(event.records("history"))
             }
         }
     }
@@ -124,18 +124,18 @@ struct Deliveries: AsyncParsableCommand {
                 if output.json { return print(delivery.text) }
                 Deliveries.show([delivery], json: false)
                 print("")
-                Attempts.show(delivery.records("attempts"))
+                Attempts.show(delivery.records("history"))
             }
         }
     }
 
-    /// Prints rows of webhook_deliveries.
+    /// Prints deliveries with what is known of them.
     static func show(_ records: [Record], json: Bool) {
         Session.show(
             records,
             [
-                ("delivery", "id"), ("destination", "destination_name"), ("status", "status"),
-                ("attempts", "attempt_number"), ("code", "status_code"), ("delivered at", "delivered_at"),
+                ("delivery", "id"), ("endpoint", "endpoint"), ("status", "status"),
+                ("attempts", "attempts"), ("code", "status_code"), ("delivered at", "delivered_at"),
                 ("next retry at", "next_retry_at"), ("failure", "failure"),
             ], json: json)
     }

@@ -42,7 +42,7 @@ struct RequestReport: Sendable {
         }
         line.add("signature", inspection.signature.word)
         line.add("reason", inspection.signature.reason)
-        line.add("status", status)
+        line.add("status_code", status)
         line.add("body_bytes", request.body.count)
         line.add("body", String(String(decoding: request.body, as: UTF8.self).prefix(Self.longExcerpt)))
         if withHeaders { line.add("headers", request.headers) }

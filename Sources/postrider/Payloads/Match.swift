@@ -38,14 +38,14 @@ struct Match: AsyncParsableCommand {
             let answers = try await MatchedDestination.all(session).map { destination in
                 let answer = destination.answer(to: event, payload)
                 return Record([
-                    "destination": destination.record["name"], "id": destination.record["id"],
-                    "kind": destination.kind.noun, "gets_it": answer.getsIt, "remark": answer.remark,
+                    "name": destination.record["name"], "id": destination.record["id"],
+                    "kind": destination.kind.word.rawValue, "gets_it": answer.getsIt, "remark": answer.remark,
                 ])
             }
             let order: [JSONValue] = [.bool(true), .null, .bool(false)]
             Session.show(
                 order.flatMap { getsIt in answers.filter { $0.value("gets_it") == getsIt } },
-                [("gets it", "gets_it"), ("destination", "destination"), ("kind", "kind"), ("remark", "remark")],
+                [("gets it", "gets_it"), ("name", "name"), ("kind", "kind"), ("remark", "remark")],
                 json: output.json)
         }
     }

@@ -21,7 +21,7 @@ extension ReplayOrder {
         guard let event = options.event else { return [] }
         let all = try await session.record(.eventShow, id: event, "event").records("deliveries")
         guard let endpoint = options.endpoint else { return all }
-        return all.filter { $0["webhook_endpoint_id"] == endpoint || $0["destination_name"] == endpoint }
+        return all.filter { $0["endpoint_id"] == endpoint || $0["endpoint"] == endpoint }
     }
 
     private static func reason(_ deliveries: [Record]) -> String {

@@ -21,7 +21,9 @@ struct Maintain: AsyncParsableCommand {
                 dryRun
                 ? try await MaintenanceStore.plan(on: session.raw) : try await MaintenanceStore.round(on: session.raw)
             if output.json {
-                for step in steps { print(#"{"task":"\#(step.task)","table":"\#(step.table)","rows":\#(step.rows)}"#) }
+                for step in steps {
+                    print(Record(["task": step.task, "table_name": step.table, "rows": step.rows]).text)
+                }
                 return
             }
             if steps.isEmpty { return print("nothing to do") }
