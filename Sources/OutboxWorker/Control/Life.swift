@@ -116,9 +116,32 @@ struct Life: Sendable {
         context.dispatcher.drain()
         // The old way may lead to a server that is not the primary any more, or nowhere.
         await context.links.abandonWork()
-        let end = MonotonicTime.now() + Self.landingTime
-        while context.fence.isOpen, MonotonicTime.now() < end, context.dispatcher.gauge().inFlight > 0 {
-            do { try await Task.sleep(for: .milliseconds(10)) } catch { return }
+        guard context.dispatcher.gauge().inFlight > 0 else { return }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await stayAlive() }
+            let end = MonotonicTime.now() + Self.landingTime
+            while context.fence.isOpen, MonotonicTime.now() < end, context.dispatcher.gauge().inFlight > 0 {
+                do { try await Task.sleep(for: .milliseconds(10)) } catch { break }
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Goes on with heartbeats by the new way. The sessions that held this worker's locks are gone: 300 ms after the last heartbeat
+    /// others miss them, take over, and send again what is in flight.
+    private func stayAlive() async {
+        do {
+            while true {
+                let start = MonotonicTime.now()
+                let pulse = try await WorkerStore.heartbeat(
+                    worker: context.worker, counts: context.counts(), within: Control.deadline,
+                    on: context.links.lastWork())
+                guard pulse.isAlive else { return context.fence.close() }
+                context.fence.confirm(heartbeatStartedAt: start)
+                try await Task.sleep(for: Control.interval)
+            }
+        } catch {
+            // Landed, or nobody answers: the fence and the lease stand as the last heartbeat left them.
         }
     }
 

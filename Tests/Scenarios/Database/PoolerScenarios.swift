@@ -86,13 +86,14 @@ extension Scenarios {
         /// A worker whose way to Postgres is a relay that a test may lead to the pooler, with a direct way beside it or without.
         /// Gives the receiver of its endpoint when the worker has stopped.
         private func withWorkerBehindARelay(
-            isDirectBeside: Bool = false, _ body: (Outpost, Pooler, Relay, Receiver) async throws -> Void
+            isDirectBeside: Bool = false, answering handler: @escaping Receiver.Handler = { _, _ in .ok },
+            _ body: (Outpost, Pooler, Relay, Receiver) async throws -> Void
         ) async throws -> Receiver {
             let outpost = try await Outpost()
             let pooler = try await Pooler(outpost)
             defer { pooler.stop() }
             let relay = try Relay(to: outpost.url)
-            let receiver = try Receiver()
+            let receiver = try Receiver(handler: handler)
             try await outpost.endpoint(receiver.url())
             try await outpost.withWorkers {
                 $0.database = ConnectionSettings(url: relay.url)
@@ -152,6 +153,43 @@ extension Scenarios {
                 await client.close()
             }
             #expect(Set(receiver.received.map(\.id)).count == 2)
+        }
+
+        /// Its sessions are gone and their locks with them: others would take over, and send again what is in flight.
+        @Test(.enabled(if: isInstalled, "needs pgbouncer"))
+        func lifeThatAnotherWayEndsBeatsByTheNewWayUntilItHasLanded() async throws {
+            let turnstile = DispatchSemaphore(value: 0)
+            let held: Receiver.Handler = { _, _ in
+                turnstile.wait()
+                turnstile.signal()
+                return .ok
+            }
+            _ = try await withWorkerBehindARelay(isDirectBeside: true, answering: held) { outpost, pooler, relay, receiver in
+                defer { turnstile.signal() }
+                try await outpost.connection.script(
+                    """
+                    CREATE TABLE public.beats (worker bigint, process integer);
+                    CREATE FUNCTION public.note_beat() RETURNS trigger LANGUAGE plpgsql AS $$
+                    BEGIN
+                        INSERT INTO public.beats VALUES (NEW.id, pg_backend_pid());
+                        RETURN NULL;
+                    END $$;
+                    CREATE TRIGGER note_beat AFTER UPDATE OF heartbeat_at ON postrider.webhook_workers
+                        FOR EACH ROW EXECUTE FUNCTION public.note_beat()
+                    """, name: "note heartbeats")
+                // Control beats in one session; the other one is that of the landing.
+                let landed = "(SELECT worker FROM public.beats GROUP BY worker HAVING count(DISTINCT process) > 1) AS landed"
+                try await outpost.emit("a.b")
+                try await receiver.wait(for: 1)
+                // A landing lasts for half a second at most, in which a slow machine may not come to it: the next one does.
+                for life in 2...6 {
+                    if try await outpost.count(landed) > 0 { break }
+                    try relay.lead(to: life % 2 == 0 ? pooler.url("led") : outpost.url)
+                    try await outpost.emit("a.b")
+                    try await eventually("life \(life)") { try await outpost.count("postrider.webhook_workers") >= life }
+                }
+                #expect(try await outpost.count(landed) > 0)
+            }
         }
 
         /// The bell, hearing it, and being alive: locks of this database.
