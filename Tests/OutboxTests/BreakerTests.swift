@@ -250,9 +250,21 @@ import Testing
             refusals += 1
             let now = Int64(refusals)
             let isEased = breaker.ease(limit: 1_000, startedAt: now, at: now)
-            report = breaker.fail(strains: !isEased, at: now)
+            report = breaker.fail(strains: true, eased: isEased, at: now)
         }
         #expect(report == .opened && refusals < 300)
+    }
+
+    /// A balancer says now and then that the receivers behind it are overloaded, and most requests run out of time.
+    @Test func refusalThatIsEasedEndsNoStrainsInARow() {
+        var breaker = Breaker()
+        for _ in 0..<60 { _ = breaker.succeed(limit: 64) }
+        for now in 1...9 { expect(&breaker, nil) { $0.fail(strains: true, at: Int64(now)) } }
+        let isEased = breaker.ease(limit: 64, startedAt: 9, at: 10)
+        #expect(isEased)
+        // The tenth failure is told, but opens nothing.
+        expect(&breaker, .failing) { $0.fail(strains: true, eased: true, at: 10) }
+        expect(&breaker, .opened) { $0.fail(strains: true, at: 11) }
     }
 
     @Test func breakerThatIsShutEasesNothing() {

@@ -118,11 +118,15 @@ public struct Breaker: Sendable, Equatable {
 
     /// An attempt failed in a way that counts against the destination.
     ///
-    /// - Parameter strains: whether the failure tells of an overloaded or dead receiver; ``FailureClass/isStrain``.
-    public mutating func fail(strains isStrain: Bool, at now: Int64) -> Report? {
+    /// - Parameters:
+    ///   - isStrain: whether the failure tells of an overloaded or dead receiver; ``FailureClass/isStrain``.
+    ///   - wasEased: whether getting less answers it, ``ease(limit:startedAt:at:)``. Then it adds nothing to the strains in a row, and
+    ///     does not end them: it is no sign of health.
+    ///   - now: when it ended.
+    public mutating func fail(strains isStrain: Bool, eased wasEased: Bool = false, at now: Int64) -> Report? {
         failures += 1
-        strains = isStrain ? strains + 1 : 0
-        if isStrain, opens() {
+        if !wasEased { strains = isStrain ? strains + 1 : 0 }
+        if isStrain, !wasEased, opens() {
             state = .open
             openedAt = now
             failingSince = failingSince ?? now

@@ -257,7 +257,7 @@ struct Lane: Sendable {
         guard let failure = verdict.failure else { return nil }
         if verdict.blamesDestination {
             let isEased = failure.asksForLess && breaker.ease(limit: most, startedAt: start, at: now)
-            let report = breaker.fail(strains: failure.isStrain && !isEased, at: now)
+            let report = breaker.fail(strains: failure.isStrain, eased: isEased, at: now)
             if report == .opened { valve.forfeit() }
             return report
         }
