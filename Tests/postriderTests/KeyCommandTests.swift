@@ -217,6 +217,15 @@ import Testing
         #expect(try run(["keys", "status", "--json"], impostor).text.contains(#""key":"k1","proof":"wrong""#))
         let doctor = try run(["doctor"], impostor)
         #expect(doctor.status == 1 && doctor.output.contains("fail  secrets: key 'k1' is another key"), "\(doctor)")
+        // One who may not read the secrets is told all the same. The role belongs to the whole server.
+        let auditor = "keys_\(UUID().uuidString.prefix(8).lowercased())"
+        _ = try await connection.script("CREATE ROLE \(auditor) LOGIN IN ROLE postrider_auditor", name: "auditor")
+        let told = try postrider(
+            ["doctor"], database: database.replacing(/user=\w+/, with: "user=\(auditor)"),
+            environment: ["POSTRIDER_SECRET_KEYS": impostor])
+        _ = try await connection.script("DROP ROLE \(auditor)", name: "auditor")
+        #expect(told.status == 1 && told.output.contains("fail  secrets: key 'k1' is another key"), "\(told)")
+        #expect(told.output.contains("ok    secrets: not looked at"), "\(told)")
         #expect(try run(set, "\(k2),\(k1)").status == 0)
         #expect(try run(set, k1).status == 0)
         let after = try await texts(proofs + " ORDER BY name", connection)

@@ -39,10 +39,11 @@ struct Doctor: AsyncParsableCommand {
                         "a login that is a member of postrider_auditor"))
             }
             do {
-                findings += SecretFindings.all(try await SecretStore.census(on: session.raw), ring: session.keys)
+                // Before the secrets, which fewer may read: administrators and auditors may not.
                 if let keys = session.keys {
                     findings += SecretFindings.wrongKeys(try await KeyStore.load(keys, on: session.raw))
                 }
+                findings += SecretFindings.all(try await SecretStore.census(on: session.raw), ring: session.keys)
             } catch let error as PostgresError where error.sqlState == "42501" {
                 findings.append(
                     Finding(.ok, "secrets", "not looked at: this login may not read them, which is as it should be"))
