@@ -176,14 +176,15 @@ extension SecretStore {
         try await connection.pipeline(steps)
     }
 
-    /// Headers with the values of credentials sealed; the others as they are.
+    /// Headers with the values of credentials sealed; the others as they are. Where there are none nothing is asked.
     ///
     /// - Throws: `PostgresError`; `SealingError` when the key is another one of its name.
     public static func seal(
         headers: [String: String], of destination: Int32, with keys: KeyRing, on connection: Connection
     ) async throws -> [String: String] {
-        try await KeyStore.check(keys, on: connection)
-        return try sealedHeaders(headers, of: destination, with: keys)
+        let sealed = try sealedHeaders(headers, of: destination, with: keys)
+        if sealed != headers { try await KeyStore.check(keys, on: connection) }
+        return sealed
     }
 
     private static func sealedHeaders(

@@ -29,6 +29,24 @@ import Testing
         }
     }
 
+    /// Nobody would need the key: neither a proof nor the right key is asked for.
+    @Test func headersWithoutCredentialsNeedNoProof() async throws {
+        try await withDatabase { db in
+            let keys = try ring("k1", 1)
+            let plain = ["X-Tenant": "acme"]
+            #expect(try await SecretStore.seal(headers: plain, of: 1, with: keys, on: db.connection) == plain)
+            #expect(try await db.count("postrider.webhook_secret_keys") == 0)
+            let headers = ["X-Tenant": "acme", "Authorization": "Bearer a"]
+            let sealed = try await SecretStore.seal(headers: headers, of: 1, with: keys, on: db.connection)
+            #expect(sealed["X-Tenant"] == "acme" && SealedSecret.isSealed(sealed["Authorization"] ?? ""))
+            let wrong = try ring("k1", 2)
+            await #expect(throws: SealingError.wrongKey("k1")) {
+                try await SecretStore.seal(headers: headers, of: 1, with: wrong, on: db.connection)
+            }
+            #expect(try await SecretStore.seal(headers: plain, of: 1, with: wrong, on: db.connection) == plain)
+        }
+    }
+
     /// Nothing is sealed: there is no secret by which the two keys could be told apart.
     @Test func payloadsAreNotSealedWithAnotherKeyOfTheName() async throws {
         try await withDatabase { db in
