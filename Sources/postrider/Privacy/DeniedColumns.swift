@@ -41,7 +41,9 @@ struct DeniedColumns: AsyncParsableCommand {
         func run() async throws {
             try await Session.list(
                 .deniedColumnList,
-                showing: [("table", "table_name"), ("column", "column"), ("by", "created_by"), ("since", "created_at")],
+                showing: [
+                    ("table", "table_name"), ("column", "column"), ("by", "created_by"), ("since", "created_at"),
+                ],
                 output)
         }
     }
