@@ -49,7 +49,7 @@ struct Options {
           bench latency     commit acknowledged to request at the receiver, at steady rates (open loop)
           bench replay      the same at 200/s, alone and during a replay at its default rate
           bench options     drains to an endpoint that uses an option, and beside 100,000 others
-          bench producers   commit rate of clients: without trigger, with it, with workers running
+          bench producers   commit rate of clients: without trigger, with it, with workers running, by emit alone
           bench inserts     what triggers cost one session: statements of one row, and of 10,000
           bench cpu         workers that idle, and workers at 1,000 events/s: CPU, memory, wake-ups
           bench instructions
