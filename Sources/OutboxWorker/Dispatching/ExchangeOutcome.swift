@@ -1,11 +1,14 @@
-// From an HTTP exchange to the domain's outcome. Called by the dispatcher for every exchange that ended.
+// From an HTTP exchange to the domain's outcome. Called by the dispatcher for every exchange that ended, and by the command that
+// tests a destination.
 
-internal import HTTPExchange
-internal import Outbox
+public import HTTPExchange
+public import Outbox
 
 extension Outcome {
     /// The outcome of an exchange, in words of the domain.
-    init(_ exchange: Exchange, unixSeconds: Int64) {
+    ///
+    /// - Parameter unixSeconds: when it ended, by which the dates of `Retry-After` are read.
+    public init(_ exchange: Exchange, unixSeconds: Int64) {
         switch exchange.result {
         case .failure(let failure):
             self = .failed(ExchangeFailure(rawValue: failure.kind.rawValue) ?? .protocolError)

@@ -53,7 +53,6 @@ struct DestinationTest {
 
     private init(_ exchange: Exchange, of destination: Destination) {
         let milliseconds = exchange.timings.total / 1000
-        let outcome: Outcome
         let answered: Document
         switch exchange.result {
         case .response(let response):
@@ -65,16 +64,12 @@ struct DestinationTest {
             answered = [
                 "status_code": response.status, "response_body": excerpt, "error_message": answer?.explanation,
             ]
-            outcome = .answered(
-                Answer(
-                    status: response.status, headers: response.headers.lazy.map { ($0.name, $0.value) },
-                    bodyPrefix: Array(response.body.prefix(512)), unixSeconds: Int64(Date().timeIntervalSince1970)))
         case .failure(let failure):
             isDelivered = false
             summary = "\(failure.kind.rawValue) after \(milliseconds) ms: \(failure.message)"
             answered = ["status_code": nil, "response_body": nil, "error_message": failure.message]
-            outcome = .failed(ExchangeFailure(rawValue: failure.kind.rawValue) ?? .protocolError)
         }
+        let outcome = Outcome(exchange, unixSeconds: Int64(Date().timeIntervalSince1970))
         let verdict = Verdict.judge(outcome, destination: destination, attempt: 1, random: 0)
         let told: Document = [
             "id": destination.uuid, "name": destination.name, "kind": destination.kind.rawValue,
