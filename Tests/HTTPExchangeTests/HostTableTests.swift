@@ -103,6 +103,42 @@ import Testing
         #expect(!target.host.isPinned)
     }
 
+    /// One that hangs in its handshake would hold up all that are reached the same way.
+    @Test func receiversBehindAProxyDoNotWaitForOneAnother() throws {
+        let loop = try Loop(settings: .loopback, mailbox: try Mailbox(), counters: counters) { _ in }
+        let proxy = Route.Proxy(kind: .http, host: "proxy.invalid", port: 3128)
+        let behind = try loop.hosts.target(for: "https://name.invalid/", through: proxy).host
+        let straight = try loop.hosts.target(for: "https://name.invalid/").host
+        #expect(!loop.mustHold(straight, isSecure: true))
+        behind.admit()
+        straight.admit()
+        #expect(!loop.mustHold(behind, isSecure: true))
+        #expect(loop.mustHold(straight, isSecure: true) && !loop.mustHold(straight, isSecure: false))
+        straight.isSettled = true
+        #expect(!loop.mustHold(straight, isSecure: true))
+    }
+
+    /// A receiver of the same name and port is judged by itself, and takes no address of the proxy along when it goes.
+    @Test func addressesOfAProxyAreBroughtWithEachRequest() throws {
+        var table = try table()
+        let proxy = Route.Proxy(kind: .http, host: "name.invalid", port: 443)
+        let behind = try table.target(for: "https://other.invalid/", through: proxy).host
+        let receiver = try table.target(for: "https://name.invalid/").host
+        #expect(behind !== receiver)
+        // Its addresses are not judged, those of the receiver are.
+        _ = table.take(answer("10.0.0.1", key: "proxy name.invalid:443"), now: 1)
+        _ = table.take(answer("10.0.0.1"), now: 1)
+        #expect(name(table.readiness(of: behind, now: 2)) == "ready")
+        #expect(name(table.readiness(of: receiver, now: 2)) == "refused_address")
+        for _ in 0..<2 {
+            let pins = table.pins(for: behind)
+            let list = try #require(pins)
+            #expect(String(cString: list.pointee.data) == "name.invalid:443:10.0.0.1")
+            curl_slist_free_all(list)
+        }
+        #expect(!behind.isPinned)
+    }
+
     @Test func hostsThatAreDroppedAreTakenOutOfLibcurlToo() throws {
         var table = try table()
         let first = try table.target(for: "https://first.invalid/").host

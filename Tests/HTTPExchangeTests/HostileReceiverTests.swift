@@ -159,6 +159,15 @@ private let seconds = ProcessInfo.processInfo.environment["POSTRIDER_SANITIZER"]
         #expect(exchange.failure?.kind == .tooLarge)
     }
 
+    /// Whoever sits before the receiver may have let them through unread.
+    @Test func trailersMeanNothing() async throws {
+        let exchange = try await exchange(
+            answered: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nRetry-After: 9\r\n\r\n")
+        #expect(exchange.response?.body == Array("ok".utf8))
+        #expect(exchange.response?.retryAfter == nil)
+        #expect(exchange.response?.headers.isEmpty == true)
+    }
+
     @Test func informationalAnswersAreSkippedWithTheirHeaders() async throws {
         let exchange = try await exchange(
             answered: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n"
