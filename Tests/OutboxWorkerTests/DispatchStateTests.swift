@@ -122,8 +122,10 @@ import Testing
         state.relieve(at: 1)
         #expect(state.waiting == 0)
         #expect(state.settlement.count == 3)
+        #expect(state.payloadBytes == 4, "of the two in flight")
         #expect(state.settlement.finishedClaims.isEmpty)
         for departure in departures { answer(&state, departure.token, status: 200) }
+        #expect(state.payloadBytes == 0)
         #expect(state.settlement.finishedClaims == [1])
         #expect(state.depart(at: 2).isEmpty)
     }

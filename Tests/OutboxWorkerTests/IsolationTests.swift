@@ -204,6 +204,24 @@ import Testing
         #expect(state.retryRoom(of: 1, at: 30) == Breaker.firstLimit)
     }
 
+    /// What the address of before asked for, and that it failed, is nothing to the one that replaced it meanwhile.
+    @Test func answerOfTheURLOfBeforeSaysNothingOfTheNewOne() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, (0..<30).map { work($0) })
+        let flights = state.depart(at: 0)
+        let mended = try destination(1, url: "https://mended.example.com/")
+        state.setRouting(
+            RoutingTable(Routing(version: 2, destinations: [mended], keptResponseBytes: [:], faults: [])))
+        let ended = EndedExchange(duration: 5, status: 503, body: [], message: "")
+        for flight in flights {
+            let refusal = Answer(status: 503, retryAfter: .seconds(86_400))
+            state.settle(token: flight.token, .answered(refusal), ended, random: 0, now: 10)
+        }
+        let news = state.breakers.take()
+        #expect(news.failing.isEmpty && news.recovered.isEmpty)
+        #expect(!state.depart(at: 20).isEmpty)
+    }
+
     /// A receiver that refuses this payload lives, though nothing is held against it.
     @Test(arguments: [413, 415]) func probeThatIsRefusedWithoutBlameLetsMoreThrough(_ status: Int) throws {
         var state = state([try destination(1)])
@@ -297,6 +315,26 @@ import Testing
         state.relieve(at: 2_000_000)
         #expect(state.depart(at: 2_000_000).count >= 8)
         #expect(state.inFlight > 16)
+    }
+
+    /// Whoever hangs next finds no room beside what the first ones hold: sockets and memory have an end.
+    @Test func requestsThatHangAreBoundedToo() throws {
+        let types = ["a", "b", "c", "d", "e"]
+        let destinations = try types.indices.map { index in
+            try destination(Int32(index + 1), concurrency: 8, patterns: [types[index]])
+        }
+        var state = state(destinations, maxInFlight: 16)
+        var counts: [Int] = []
+        for (round, arriving) in [["a", "b"], ["c", "d"], ["e"]].enumerated() {
+            let now = Int64(round) * 2_000_000
+            state.relieve(at: now)
+            for (place, type) in arriving.enumerated() {
+                let first = UInt64(100 * round + 10 * place)
+                add(&state, claim: Int64(first) + 1, (first..<first + 8).map { work($0, type: type) }, now: now)
+            }
+            counts.append(state.depart(at: now).count)
+        }
+        #expect(counts == [16, 16, 0])
     }
 
     @Test func claimOfWhichLittleIsLeftIsCutDown() throws {

@@ -16,9 +16,12 @@ import Testing
         let wishes = Mutex<[Int64]>([])
     }
 
-    private func dispatcher(_ log: Log, maxOutstanding: Int = 1_000) throws -> Dispatcher {
+    private func dispatcher(
+        _ log: Log, maxOutstanding: Int = 1_000, maxPayloadBytes: Int = 64 << 20
+    ) throws -> Dispatcher {
         var settings = WorkerSettings(database: ConnectionSettings(url: "postgres://localhost/none"))
         settings.maxOutstanding = maxOutstanding
+        settings.maxPayloadBytes = maxPayloadBytes
         let routing = Routing(
             version: 1, destinations: [try destination(1, concurrency: 512)], keptResponseBytes: [:], faults: [])
         // Open for an hour: a worker's own right to send is over in a second, which a test may take.
@@ -65,6 +68,20 @@ import Testing
         let urgent = wishes.indices.filter { wishes[$0] == 0 }
         #expect(urgent == [WorkCycle.smallestClaim - 1, WorkCycle.backlogFlushCount - 1])
         #expect(wishes.first == WorkCycle.backlogFlushDelay)
+    }
+
+    /// Each payload has two bytes.
+    @Test func payloadsTakeRoomUntilTheyAreAnswered() throws {
+        let log = Log()
+        let dispatcher = try dispatcher(log, maxPayloadBytes: 4)
+        dispatcher.accept(Claim(id: 1, work: [work(1)], rescues: 0))
+        #expect(dispatcher.gauge().room == 999)
+        dispatcher.accept(Claim(id: 2, work: [work(2)], rescues: 0))
+        #expect(dispatcher.gauge().room == 0)
+        _ = answer(1, dispatcher, log)
+        #expect(dispatcher.gauge().room == 999)
+        _ = answer(1, dispatcher, log)
+        #expect(dispatcher.gauge().room == 1_000)
     }
 
     @Test func outcomesWaitLongerForCompanyWhenMuchIsInMemory() {
