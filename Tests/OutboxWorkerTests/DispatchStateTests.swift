@@ -70,6 +70,19 @@ import Testing
         #expect(state.settlement.finishedClaims == [1])
     }
 
+    /// One answer means the same for each event of a request: the next attempts of all are due at the same time.
+    @Test func batchHoldsEventsOfTheSameAttempt() throws {
+        let options = try DeliveryOptions(parsing: Array(#"{"batch": {"events": 16, "wait_ms": 0}}"#.utf8))
+        var state = state([try destination(1, options: options)])
+        let attempts: [Int16] = [2, 2, 3, 2]
+        let works = attempts.enumerated().map { number, attempt in
+            work(UInt64(number), target: Claim.Target(destination: 1, attempt: attempt))
+        }
+        add(&state, claim: 1, works)
+        let requests = state.depart(at: 1).map { [$0.delivery.attempt] + $0.more.map(\.attempt) }
+        #expect(requests == [[2, 2], [3], [2]])
+    }
+
     @Test func destinationsTakeTurns() throws {
         var state = state(
             [try destination(1, concurrency: 50, patterns: ["a.b"]), try destination(2, concurrency: 50, patterns: ["c"])], maxInFlight: 4)

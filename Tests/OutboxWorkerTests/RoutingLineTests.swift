@@ -57,4 +57,27 @@ import Testing
         #expect(disabled.map(\.destination) == [1] && disabled.map(\.reason) == ["gone"])
         #expect(disabled.map(\.url) == ["https://d1.example.com/"])
     }
+
+    /// Told of the new URL, what the old one did would have it left alone by all workers.
+    @Test func whatTheOldURLDidIsNotToldOfTheNewOne() throws {
+        var state = state([try destination(1)])
+        add(&state, claim: 1, (0..<30).map { work($0) })
+        for _ in 0..<2 { for departure in state.depart(at: 0) { answer(&state, departure.token, status: 503) } }
+        // Nobody has been told yet.
+        state.setRouting(RoutingTable(routing(2, [try destination(1, url: "https://mended.example.com/")])))
+        let departure = try #require(state.depart(at: 20).first)
+        let ended = EndedExchange(duration: 5, status: 429, body: [], message: "")
+        let throttled = Answer(status: 429, retryAfter: .seconds(7))
+        state.settle(token: departure.token, .answered(throttled), ended, random: 0, now: 30)
+        let failing = state.breakers.take().failing
+        #expect(failing.map(\.url) == ["https://mended.example.com/"])
+        #expect(failing.map(\.opens) == [false] && failing.map(\.pause) == [.seconds(7)])
+        // Nor when it could not be told and comes back.
+        state.breakers.giveBack(failing, [])
+        let old = BreakerReport(
+            destination: 1, url: "https://d1.example.com/", opens: true, pause: .seconds(500), failingFor: .zero,
+            failure: "unavailable")
+        state.breakers.giveBack([old], [])
+        #expect(state.breakers.take().failing == failing)
+    }
 }
