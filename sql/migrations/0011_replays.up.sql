@@ -482,15 +482,21 @@ CREATE FUNCTION postrider.replay_schedule(replay bigint, events uuid[], destinat
 DECLARE
     r     postrider.webhook_replays;
     start timestamptz;
+    there integer[];
     lost  integer;
 BEGIN
     SELECT p.* INTO r FROM postrider.webhook_replays AS p WHERE p.id = replay AND p.state = 'running' FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'replay % is not running', replay USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
+    -- Who deletes or activates a destination takes its row first, and then its retries and dead letters in another order than this
+    -- does: beside this lock they cannot wait for each other. For a destination that was deleted meanwhile nothing is scheduled.
+    there := ARRAY(SELECT d.id FROM postrider.webhook_destinations AS d
+                   WHERE d.id = ANY (destinations) AND d.deleted_at IS NULL ORDER BY d.id FOR SHARE);
     start := greatest(r.due_to, clock_timestamp());
     WITH chosen AS MATERIALIZED (
         SELECT u.* FROM unnest(events, destinations, attempts) WITH ORDINALITY AS u (event_id, destination_id, number, place)
+        WHERE u.destination_id = ANY (there)
     ), held AS MATERIALIZED (
         -- Retention must wait until this is committed, and what it removed first is looked at again under the lock.
         SELECT e.id FROM postrider.webhook_event_log AS e
