@@ -278,6 +278,16 @@ import Testing
         #expect(breaker.limit(of: 64) == 2 && !breaker.isEased)
     }
 
+    /// Only what was sent before it got less tells nothing more.
+    @Test func attemptThatBeganWhenItGotLessCounts() {
+        var breaker = Breaker()
+        for _ in 0..<60 { _ = breaker.succeed(limit: 64) }
+        for _ in 0..<8 { _ = breaker.ease(limit: 64, startedAt: 0, at: 100) }
+        #expect(breaker.limit(of: 64) == 32)
+        for _ in 0..<4 { _ = breaker.ease(limit: 64, startedAt: 100, at: 200) }
+        #expect(breaker.limit(of: 64) == 16)
+    }
+
     @Test func otherWorkersNewsOpensAndClosesIt() {
         var breaker = Breaker()
         for _ in 0..<60 { _ = breaker.succeed(limit: 64) }

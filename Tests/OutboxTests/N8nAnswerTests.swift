@@ -35,6 +35,13 @@ import Testing
         #expect(N8nAnswer(status: status, body: Array(body.utf8)) == expected)
     }
 
+    @Test func onlyTheBeginningOfABodyIsRead() {
+        let last = String(repeating: " ", count: 1007) + "Error in workflow"
+        let beyond = " " + last
+        #expect(N8nAnswer(status: 500, body: Array(last.utf8)) == .workflowFailed)
+        #expect(N8nAnswer(status: 500, body: Array(beyond.utf8)) == nil)
+    }
+
     @Test func everyAnswerIsExplainedInOneLine() {
         #expect(Set(Self.answers.compactMap(\.2)) == Set(N8nAnswer.allCases))
         for answer in N8nAnswer.allCases {

@@ -62,6 +62,9 @@ import Testing
         ),
         (#"{"max_attempts":4,"backoff_type":"linear","initial_delay":250,"max_delay":600}"#, [0.25, 0.5, 0.6]),
         (#"{"max_attempts":3,"backoff_type":"fixed","initial_delay":1000}"#, [1, 1]),
+        // The most that is allowed: 366 days, a factor of 100.
+        (#"{"delays":[31622400],"jitter":0}"#, [31_622_400]),
+        (#"{"max_attempts":3,"base_delay":1,"factor":100,"jitter":0}"#, [1, 100]),
         (#"{"retry_count":3}"#, [2, 4, 8]), (#"{"retry_count":0}"#, []), (#"{"retry_attempts":3}"#, [30, 60, 120]),
         // crm knows no cap.
         (#"{"retry_count":13}"#, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192]),
@@ -77,6 +80,8 @@ import Testing
         (#"{"factor":0.5}"#, .factor), (#"{"jitter":1.1}"#, .jitter), (#"{"jitter":-0.1}"#, .jitter),
         (#"{"base_delay":-1}"#, .delay), (#"{"max_delay":1e300}"#, .delay), (#"{"max_delay":1e400}"#, .delay),
         (#"{"base_delay":10,"max_delay":5}"#, .baseAboveMaximum), (#"{"delays":[1,-1]}"#, .delay),
+        (#"{"factor":100.5}"#, .factor), (#"{"max_delay":31622401}"#, .delay),
+        (#"{"base_delay":31622401}"#, .delay), (#"{"delays":[31622401]}"#, .delay),
         (#"{"retry_count":-1}"#, nil), (#"{"delays":"x"}"#, nil), (#"{"delays":["x"]}"#, nil), ("[]", nil), ("{", nil),
         (#"{"max_attempt":3}"#, nil), (#"{"max_attempts":1.5}"#, nil), (#"{"max_attempts":"3"}"#, nil),
         (#"{"backoff_type":"random"}"#, nil), (#"{"retry_count":3,"jitter":0}"#, nil),

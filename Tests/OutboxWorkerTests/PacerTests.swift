@@ -211,6 +211,17 @@ import Testing
         #expect(agenda.nextTime() == 101_000)
     }
 
+    @Test func whatIsReleasedIsDueAndWhatIsPostponedWaits() {
+        var agenda = RetryAgenda()
+        agenda.replace(with: [(3, 50)], at: 0)
+        agenda.release(destination: 3, at: 1_000)
+        #expect(agenda.dueDestinations(at: 1_000) == [3])
+        agenda.postpone(destination: 3, until: 20_000)
+        #expect(agenda.dueDestinations(at: 19_999).isEmpty)
+        #expect(agenda.dueDestinations(at: 20_000) == [3])
+        #expect(agenda.nextTime() == 20_000)
+    }
+
     @Test func claimsTellWhetherThereIsMoreAndLooksKeepTheirDistance() {
         var agenda = RetryAgenda()
         agenda.replace(with: [(3, 0), (9, 0)], at: 0)

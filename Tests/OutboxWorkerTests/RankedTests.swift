@@ -26,4 +26,12 @@ import Testing
         for (number, rank) in [(1, 0), (2, 2), (3, 2), (4, 1)] { line.append(number, rank: rank) }
         #expect((1...4).map { _ in line.popLast() } == [3, 2, 4, 1])
     }
+
+    @Test func companionIsTakenOnlyFromTheHeadOfTheHighestRank() {
+        var line = Ranked<Int>()
+        for (number, rank) in [(3, 2), (2, 1), (1, 0)] { line.append(number, rank: rank) }
+        let found: [Int?] = [2, 1, 3, 2, 3].map { wanted in line.popFirst(where: { $0 == wanted }) }
+        #expect(found == [nil, 1, nil, 2, 3])
+        #expect(line.isEmpty)
+    }
 }

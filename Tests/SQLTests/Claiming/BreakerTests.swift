@@ -62,6 +62,18 @@ import Testing
         }
     }
 
+    /// A worker that came later has seen less of it.
+    @Test func failsSinceTheEarliestThatAnyWorkerSaw() async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let age = "SELECT round(extract(epoch FROM clock_timestamp() - failing_since) / 3600) FROM postrider.webhook_breakers"
+            for (seconds, hours) in [(7_200, "2"), (1, "2"), (36_000, "10")] {
+                _ = try await report(db, id, failingFor: .seconds(seconds))
+                #expect(try await db.line(age) == hours)
+            }
+        }
+    }
+
     @Test func reportsDoNotMakeWorkersLoadDestinations() async throws {
         try await withRollback { db in
             let id = try await db.endpoint()

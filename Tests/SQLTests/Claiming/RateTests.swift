@@ -61,4 +61,22 @@ import Testing
             #expect(try await db.count("postrider.webhook_rates WHERE tokens = 0.5") == 1)
         }
     }
+
+    /// A worker that is told too early asks in vain; told too late it sends less than the rate.
+    @Test func nextPermitIsToldToTheMillisecond() async throws {
+        try await withDatabase { db in
+            func nextIn(wanted: Int32) async throws -> Int64? {
+                let demand = RateDemand(destination: 1, wanted: wanted, rate: try RateLimit(perSecond: 2, burst: 5))
+                return try RateStore.read(try await db.connection.pipeline([RateStore.take([demand])])[0]).first?.nextIn
+            }
+            #expect(try await nextIn(wanted: 4) == 0, "one is left")
+            #expect(try await nextIn(wanted: 0) == 0)
+            // The clock stands still: it is ahead of the database's by less than a minute.
+            try await setBack(db, by: "30 seconds")
+            try await db.run("UPDATE postrider.webhook_rates SET tokens = 1")
+            #expect(try await nextIn(wanted: 5) == 500)
+            try await db.run("UPDATE postrider.webhook_rates SET tokens = 0.75")
+            #expect(try await nextIn(wanted: 5) == 125)
+        }
+    }
 }
