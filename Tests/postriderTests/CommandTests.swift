@@ -176,6 +176,9 @@ func postrider(
         let diagnosis = try postrider(["doctor"], database: database)
         #expect(diagnosis.status == 1)
         #expect(diagnosis.output.contains("version 9999") && diagnosis.output.contains("a newer postrider"))
+        let found = try jsonLines(try postrider(["doctor", "--json"], database: database).text)
+        let failed = try #require(found.first { $0["level"] as? String == "fail" })
+        #expect(failed["check"] as? String == "schema" && (failed["remark"] as? String ?? "").contains("version 9999"), "\(failed)")
         #expect(try postrider(["migrate", "status"], database: database).output.contains("future"))
     }
 

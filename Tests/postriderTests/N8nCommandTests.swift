@@ -110,11 +110,9 @@ private final class FakeN8n {
         let database = try await database(urls)
         let all = try postrider(["n8n", "probe", "--all", "--json"], database: database, environment: Self.environment)
         #expect(all.status == 1)
-        let states = Dictionary(
-            uniqueKeysWithValues: try all.text.split(separator: "\n").map {
-                let record = try Record(Array($0.utf8))
-                return (record["name"], record["state"])
-            })
+        let records = try all.text.split(separator: "\n").map { try Record(Array($0.utf8)) }
+        #expect(records.allSatisfy { !$0["remark"].isEmpty })
+        let states = Dictionary(uniqueKeysWithValues: records.map { ($0["name"], $0["state"]) })
         #expect(
             states == ["orders": "ready", "both": "ready", "reading": "refuses", "nobody": "refuses", "test": "refuses", "down": "down"])
         let one = try postrider(["n8n", "probe", "orders"], database: database, environment: Self.environment)

@@ -206,6 +206,10 @@ import Testing
         // Loopback is refused as it is by workers.
         let guarded = try postrider(send, database: Self.nowhere, environment: ["POSTRIDER_ALLOW_HTTP": "true"])
         #expect(guarded.status == 1 && guarded.output.contains("refused_address"), "\(guarded)")
+        let told = try postrider(send + ["--json"], database: Self.nowhere, environment: ["POSTRIDER_ALLOW_HTTP": "true"])
+        let record = try #require(try jsonLines(told.text).first)
+        #expect(record["is_delivered"] as? Bool == false && record["failure"] as? String == "refused_address", "\(told)")
+        #expect(record["verified"] as? Bool == true && record["status_code"] is NSNull)
     }
 
     @Test func listenerTakesAProfileThatWasAdded() async throws {

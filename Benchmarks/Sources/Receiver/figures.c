@@ -39,7 +39,6 @@ static void record(uint16_t destination, const char *id, size_t id_length, int64
 
 void figures_count(uint16_t destination, const char *id, size_t id_length, int64_t now_us) {
     if (figures.requests++ == 0) figures.first_us = now_us;
-    figures.last_us = now_us;
     figures.by_port[destination]++;
     if (id == NULL) {
         figures.without_id++;
@@ -58,10 +57,10 @@ void figures_print(const struct options *options) {
     printf("{\"requests\":%" PRId64 ",\"distinct\":%" PRId64 ",\"duplicates\":%" PRId64 ",\"without_id\":%" PRId64
            ",\"bad\":%" PRId64 ",\"connections\":%" PRId64 ",\"open_connections\":%" PRId64 ",\"bytes\":%" PRId64
            ",\"handshakes\":%" PRId64 ",\"resumed\":%" PRId64 ",\"handshakes_failed\":%" PRId64
-           ",\"most_requests\":%" PRId64 ",\"first_us\":%" PRId64 ",\"last_us\":%" PRId64 ",\"cpu_us\":%" PRId64 ",\"recorded\":%zu,\"by_port\":[",
+           ",\"most_requests\":%" PRId64 ",\"first_us\":%" PRId64 ",\"cpu_us\":%" PRId64 ",\"recorded\":%zu,\"by_port\":[",
            figures.requests, figures.distinct, figures.duplicates, figures.without_id, figures.bad,
            figures.connections, figures.open_connections, figures.bytes, figures.handshakes, figures.resumed,
-           figures.handshakes_failed, figures.most_requests, figures.first_us, figures.last_us, bench_cpu_us(),
+           figures.handshakes_failed, figures.most_requests, figures.first_us, bench_cpu_us(),
            record_count);
     for (int port = 0; port < options->ports; port++) {
         printf("%s%" PRId64, port == 0 ? "" : ",", figures.by_port[port]);

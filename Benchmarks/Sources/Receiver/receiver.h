@@ -52,7 +52,7 @@ struct figures {
     int64_t requests, distinct, duplicates, without_id, connections, open_connections, bytes, bad;
     int64_t handshakes, resumed, handshakes_failed; // of TLS: full ones, those that resumed a session, others
     int64_t most_requests;                          // that came over one connection
-    int64_t first_us, last_us;
+    int64_t first_us;
     int64_t by_port[most_ports];
 };
 

@@ -8,7 +8,7 @@ public import Postgres
 /// A value; whoever holds it may append. Times are monotonic microseconds of the worker and become ages when written,
 /// so that the database's clock dates every attempt.
 public struct Settlement: Sendable {
-    private var delivered = DeliveredColumns()
+    private var delivered = AttemptColumns()
     private var failed = FailedColumns()
     private var snoozed = SnoozedColumns()
     private var left = LeftColumns()
@@ -23,15 +23,15 @@ public struct Settlement: Sendable {
 
     /// True when there is nothing to write.
     public var isEmpty: Bool {
-        delivered.events.isEmpty && failed.events.isEmpty && snoozed.events.isEmpty && finished.isEmpty
+        delivered.events.isEmpty && failed.attempts.events.isEmpty && snoozed.events.isEmpty && finished.isEmpty
             && left.claims.isEmpty && released.events.isEmpty
     }
 
     /// How many attempts and snoozes it holds.
-    public var count: Int { delivered.events.count + failed.events.count + snoozed.events.count }
+    public var count: Int { delivered.events.count + failed.attempts.events.count + snoozed.events.count }
 
     /// Whether it tells of attempts, which nobody else knows of.
-    public var hasAttempts: Bool { !delivered.events.isEmpty || !failed.events.isEmpty }
+    public var hasAttempts: Bool { !delivered.events.isEmpty || !failed.attempts.events.isEmpty }
 
     /// Adds an attempt that delivered.
     public mutating func deliver(_ attempt: FinishedAttempt, status: Int16) {
@@ -117,7 +117,7 @@ public struct Settlement: Sendable {
         var steps = isPartial ? [Step(Queries.settlementKeep)] : []
         steps.append(beginStep(worker: worker, number: number))
         if !delivered.events.isEmpty { steps.append(delivered.step(worker: worker, now: now)) }
-        if !failed.events.isEmpty { steps.append(failed.step(worker: worker, now: now)) }
+        if !failed.attempts.events.isEmpty { steps.append(failed.step(worker: worker, now: now)) }
         if !snoozed.events.isEmpty { steps.append(snoozed.step(worker: worker)) }
         if !tallies.isEmpty { steps.append(tallyStep()) }
         if !left.claims.isEmpty { steps.append(left.step(worker: worker)) }
@@ -128,19 +128,7 @@ public struct Settlement: Sendable {
 
     /// Asks whether the settlement has been recorded, by one of its attempts when it has any.
     private func beginStep(worker: Int64, number: Int64) -> Step {
-        let witness: [Value]
-        if let event = delivered.events.first {
-            witness = [
-                .uuid(event), .int4(delivered.destinations[0]), .int2(delivered.numbers[0]),
-                .int4(delivered.durations[0]),
-            ]
-        } else if let event = failed.events.first {
-            witness = [
-                .uuid(event), .int4(failed.destinations[0]), .int2(failed.numbers[0]), .int4(failed.durations[0]),
-            ]
-        } else {
-            witness = [.null, .null, .null, .null]
-        }
+        let witness = delivered.witness ?? failed.attempts.witness ?? [.null, .null, .null, .null]
         return Step(Queries.settlementBegin, [.int8(worker), .int8(number)] + witness)
     }
 

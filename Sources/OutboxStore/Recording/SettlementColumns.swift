@@ -4,18 +4,18 @@
 internal import Outbox
 internal import Postgres
 
-/// The columns of `AttemptRecordDelivered`.
-struct DeliveredColumns: Sendable {
+/// The columns of `AttemptRecordDelivered`, which are the first ones of `AttemptRecordFailed`.
+struct AttemptColumns: Sendable {
     var events: [UUIDBytes] = []
     var destinations: [Int32] = []
     var numbers: [Int16] = []
-    var statuses: [Int16] = []
+    var statuses: [Int16?] = []
     var durations: [Int32] = []
     var endedAt: [Int64] = []
     var bodies: [[UInt8]?] = []
 
     /// Adds an attempt.
-    mutating func append(_ attempt: FinishedAttempt, status: Int16) {
+    mutating func append(_ attempt: FinishedAttempt, status: Int16?) {
         events.append(attempt.event.uuid)
         destinations.append(attempt.destination)
         numbers.append(attempt.number)
@@ -25,26 +25,29 @@ struct DeliveredColumns: Sendable {
         bodies.append(attempt.body)
     }
 
-    /// The step that writes them.
+    /// The attempt that a settlement is known by when it is sent twice, the first; nil without one.
+    var witness: [Value]? {
+        guard let event = events.first else { return nil }
+        return [.uuid(event), .int4(destinations[0]), .int2(numbers[0]), .int4(durations[0])]
+    }
+
+    /// The parameters, after that of the worker.
+    func values(worker: Int64, now: Int64) -> [Value] {
+        [
+            .int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int2s(statuses), .int4s(durations),
+            .int4s(ages(endedAt, now: now)), .utf8s(bodies),
+        ]
+    }
+
+    /// The step that writes them as delivered.
     func step(worker: Int64, now: Int64) -> Step {
-        Step(
-            Queries.attemptRecordDelivered,
-            [
-                .int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int2s(statuses),
-                .int4s(durations), .int4s(ages(endedAt, now: now)), .utf8s(bodies),
-            ])
+        Step(Queries.attemptRecordDelivered, values(worker: worker, now: now))
     }
 }
 
 /// The columns of `AttemptRecordFailed`.
 struct FailedColumns: Sendable {
-    var events: [UUIDBytes] = []
-    var destinations: [Int32] = []
-    var numbers: [Int16] = []
-    var statuses: [Int16?] = []
-    var durations: [Int32] = []
-    var endedAt: [Int64] = []
-    var bodies: [[UInt8]?] = []
+    var attempts = AttemptColumns()
     var failures: [String] = []
     var messages: [String] = []
     var waits: [Int64?] = []
@@ -56,13 +59,7 @@ struct FailedColumns: Sendable {
     mutating func append(
         _ attempt: FinishedAttempt, status: Int16?, failure: String, message: String, next: NextStep, claim: Int64
     ) {
-        events.append(attempt.event.uuid)
-        destinations.append(attempt.destination)
-        numbers.append(attempt.number)
-        statuses.append(status)
-        durations.append(attempt.duration)
-        endedAt.append(attempt.endedAt)
-        bodies.append(attempt.body)
+        attempts.append(attempt, status: status)
         failures.append(failure)
         messages.append(message)
         waits.append(next.milliseconds)
@@ -80,10 +77,8 @@ struct FailedColumns: Sendable {
     func step(worker: Int64, now: Int64) -> Step {
         Step(
             Queries.attemptRecordFailed,
-            [
-                .int8(worker), .uuids(events), .int4s(destinations), .int2s(numbers), .int2s(statuses),
-                .int4s(durations), .int4s(ages(endedAt, now: now)), .utf8s(bodies), .texts(failures),
-                .texts(messages), .int8s(waits), .int8s(claims), .int2s(budgets), .int8s(graces),
+            attempts.values(worker: worker, now: now) + [
+                .texts(failures), .texts(messages), .int8s(waits), .int8s(claims), .int2s(budgets), .int8s(graces),
             ])
     }
 }

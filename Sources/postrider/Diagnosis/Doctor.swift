@@ -102,7 +102,7 @@ struct Finding {
 
     /// One line for machines.
     var json: String {
-        Record(["level": level.rawValue, "check": check, "text": text, "cure": cure]).text
+        Record(["level": level.rawValue, "check": check, "remark": text, "cure": cure]).text
     }
 }
 

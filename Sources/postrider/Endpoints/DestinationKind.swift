@@ -131,7 +131,8 @@ struct DestinationKind: Sendable {
         let settings = try await Settings.loadForCommand()
         let (id, destination) = try await load(name, settings)
         let exchange = try await DestinationTest.send(to: destination, settings)
-        print(json ? Record(exchange.document).text : "\(noun) \(id): \(exchange.summary)")
+        let told: Document = ["id": id, "name": destination.name, "kind": destination.kind.rawValue]
+        print(json ? Record(told.merging(exchange.document) { $1 }).text : "\(noun) \(id): \(exchange.summary)")
         guard exchange.isDelivered else { throw CommandFailure.failed("the test request was not accepted") }
     }
 

@@ -9,7 +9,7 @@ internal import OutboxWorker
 struct DestinationTest {
     let isDelivered: Bool
     let summary: String
-    /// What came of it for machines, in the words of attempts.
+    /// What came of it for machines, in the words of attempts; not to which destination.
     let document: Document
 
     /// The type of the test event.
@@ -72,7 +72,6 @@ struct DestinationTest {
         let outcome = Outcome(exchange, unixSeconds: Int64(Date().timeIntervalSince1970))
         let verdict = Verdict.judge(outcome, destination: destination, attempt: 1, random: 0)
         let told: Document = [
-            "id": destination.uuid, "name": destination.name, "kind": destination.kind.rawValue,
             "is_delivered": isDelivered, "duration_us": exchange.timings.total, "failure": verdict.failure?.rawValue,
         ]
         document = told.merging(answered) { $1 }

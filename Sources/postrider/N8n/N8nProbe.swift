@@ -74,14 +74,14 @@ struct N8nProbe: AsyncParsableCommand {
     }
 
     private func show(_ targets: [Target], _ findings: [Int: N8nFinding]) {
-        var table = Table(headings: ["name", "state", "explanation"])
+        var table = Table(headings: ["name", "state", "remark"])
         for (place, target) in targets.enumerated() {
             guard let finding = findings[place] else { continue }
             if output.json {
                 var line = JSONLine()
                 line.add("name", target.name)
                 line.add("state", finding.state.rawValue)
-                line.add("explanation", finding.text)
+                line.add("remark", finding.text)
                 print(line.text)
             } else {
                 table.rows.append([target.name, finding.state.rawValue, finding.text])

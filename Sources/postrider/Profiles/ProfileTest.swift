@@ -41,7 +41,7 @@ extension Profiles {
                 url: url ?? "https://receiver.invalid/", eventType: eventType, data: Payload.read(data),
                 unixSeconds: at ?? Int64(Date().timeIntervalSince1970))
             let sent = try await send(sample)
-            print(output.json ? sample.json(isGenerated: secret.given == nil, sent?.summary) : sample.text)
+            print(output.json ? sample.json(isGenerated: secret.given == nil, sent?.document) : sample.text)
             if !output.json {
                 if secret.given == nil, let text = sample.secretText { print("secret, generated for this: \(text)") }
                 if let sent { print("sent: \(sent.summary)") }
@@ -125,15 +125,16 @@ struct ProfileSample {
         return lines.joined(separator: "\n")
     }
 
-    /// The same for machines.
-    func json(isGenerated: Bool, _ sent: String?) -> String {
-        Record([
+    /// The same for machines, with what came of sending it.
+    func json(isGenerated: Bool, _ sent: Document?) -> String {
+        let told: Document = [
             "profile": destination.profile.name, "headers": request.headers,
             "body": String(decoding: request.body, as: UTF8.self),
             "signed": signed.map { String(decoding: $0, as: UTF8.self) },
             "verified": destination.profile.signature != nil && fault == nil, "fault": fault,
             "secret": isGenerated ? secretText : nil,
-            "public_key": destination.secrets.first?.publicKeyText, "sent": sent,
-        ]).text
+            "public_key": destination.secrets.first?.publicKeyText,
+        ]
+        return Record(told.merging(sent ?? [:]) { $1 }).text
     }
 }
