@@ -78,10 +78,12 @@ struct DestinationOptions: ParsableArguments {
     /// The waits are compared only when both are given: what the other one is in the row is not known here.
     private func checkPolicy() throws {
         try check("retry policy") {
+            let standard = RetryPolicy.standard
             _ = try RetryPolicy(
-                maxAttempts: maxAttempts ?? 6, growth: .exponential(factor: factor ?? 2),
+                maxAttempts: maxAttempts ?? standard.maxAttempts,
+                growth: factor.map { .exponential(factor: $0) } ?? standard.growth,
                 baseDelay: baseDelay?.duration ?? .zero, maxDelay: maxDelay?.duration ?? baseDelay?.duration ?? .zero,
-                jitter: jitter ?? 0.1)
+                jitter: jitter ?? standard.jitter)
         }
     }
 
