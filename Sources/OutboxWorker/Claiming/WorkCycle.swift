@@ -129,17 +129,24 @@ final class WorkCycle: Sendable {
     /// Records what is known of requests that were made, when this life has ended before its time and ``run()`` with it.
     ///
     /// Where a claim is another's by now, no state of a delivery changes; but whoever has it need not send again what is
-    /// known to be delivered.
+    /// known to be delivered. Attempts wait for a server that is away, as they do in ``run()``: nobody else knows of them. What
+    /// is only given back does so no longer than its lease.
     ///
     /// - Parameter holdsClaims: whether the claims are this life's yet, so that what is given back counts too.
     func recordFacts(holdsClaims: Bool) async {
         let (sent, number) = unconfirmed.withLock { $0 }
         for (settlement, number) in [(sent, number), (context.dispatcher.takeSettlement(), number + 1)]
         where settlement.hasAttempts || holdsClaims && !settlement.isEmpty {
-            do {
-                let connection = try await context.links.lastWork()
+            let record: @Sendable (Connection) async throws -> Void = { [context] connection in
                 let steps = settlement.steps(worker: context.worker, number: number, now: MonotonicTime.now())
                 try await connection.pipeline(Links.settingsOfOne + steps, timeout: Self.shortestDeadline)
+            }
+            do {
+                if settlement.hasAttempts {
+                    try await record(context.links.lastWork())
+                } else {
+                    try await context.links.lastWork(within: Life.farewellTime, record)
+                }
             } catch let error as PostgresError where Settlement.isRecordedAlready(error) {
                 continue
             } catch {

@@ -108,8 +108,8 @@ struct Life: Sendable {
 
     /// How long what is in flight may take to end when a life ends that has its claims yet; 500 ms, less when its lease ends.
     private static let landingTime: Int64 = 500_000
-    /// How long a farewell is worth a try; 1.5 s, as long as the lease that runs out without it.
-    private static let farewellTime = Duration.milliseconds(1_500)
+    /// How long a farewell is worth a try, and giving back; 1.5 s, as long as the lease that runs out without it.
+    static let farewellTime = Duration.milliseconds(1_500)
 
     /// Starts nothing more, gives back what has not started, and lets end what ends soon: it need not be sent again.
     private func land() async {
@@ -148,17 +148,8 @@ struct Life: Sendable {
     /// Says farewell by the new way, so that what is left here is found by the next sweep, and not when the lease has run out.
     private func resign() async {
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                defer { group.cancelAll() }
-                group.addTask { [context] in
-                    let connection = try await context.links.lastWork()
-                    try await WorkerStore.farewell(worker: context.worker, counts: context.counts(), on: connection)
-                }
-                group.addTask {
-                    try await Task.sleep(for: Self.farewellTime)
-                    throw PostgresError(code: .timedOut, message: "the lease has run out meanwhile")
-                }
-                try await group.next()
+            try await context.links.lastWork(within: Self.farewellTime) { [context] connection in
+                try await WorkerStore.farewell(worker: context.worker, counts: context.counts(), on: connection)
             }
         } catch {
             context.logger.warning("no farewell: the lease runs out instead", metadata: ["error": "\(error)"])

@@ -140,6 +140,23 @@ final class Links: Sendable {
         return connection
     }
 
+    /// Does something by ``lastWork()`` that is worth so much time and no more.
+    ///
+    /// - Throws: what `body` throws; `PostgresError` when the time is over; `CancellationError`.
+    func lastWork(
+        within limit: Duration, _ body: @escaping @Sendable (Connection) async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await body(self.lastWork()) }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                throw PostgresError(code: .timedOut, message: "the lease has run out meanwhile")
+            }
+            try await group.next()
+        }
+    }
+
     /// A connection by the way that was found when this life began; nil for any.
     private static func open(_ database: ConnectionSettings, isPooled: Bool?) async throws -> Connection {
         let connection = try await Connection.open(database)
