@@ -70,6 +70,20 @@ import Testing
         #expect(news.failing.isEmpty && news.recovered.isEmpty)
     }
 
+    /// A success beside it takes the row away, and leaves no pause that no receiver asked for.
+    @Test func restOfAWorkerIsNoPauseOfTheReceiver() throws {
+        var state = state([try destination(1)])
+        _ = state.learn([row(1, isOpen: false)], askedAt: 0)
+        add(&state, claim: 1, (0..<2).map { work($0) })
+        let departures = state.depart(at: 1)
+        let ended = EndedExchange(duration: 10, status: nil, body: [], message: "no socket")
+        state.settle(token: departures[0].token, .failed(.worker), ended, random: 0, now: 2)
+        answer(&state, departures[1].token, status: 200, now: 10)
+        let news = state.takeBreakerReports(at: 11)
+        #expect(news.failing.isEmpty && news.recovered == [1])
+        #expect(state.retryRoom(of: 1, at: 12) == 0, "here it rests all the same")
+    }
+
     /// A row of failures that opened no breaker, or of a pause that has passed, is no reason to leave retries where they are: a
     /// worker that has just been started knows nothing else of the destination.
     @Test func rowThatShutsNothingLetsRetriesThrough() throws {

@@ -27,7 +27,7 @@ struct BreakerNews: Sendable {
         if report == .recovered {
             recoveries.insert(id)
             // What was in flight when the receiver asked for a pause says nothing of it. The row goes, and all that it tells.
-            let left = lane.pausedUntil - now
+            let left = lane.askedUntil - now
             reports[id] =
                 left <= 0
                 ? nil

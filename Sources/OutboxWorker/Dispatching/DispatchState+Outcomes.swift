@@ -37,7 +37,7 @@ extension DispatchState {
             verdict.pausesDestination = nil
         }
         // Others can send what this worker cannot: it does not take more of it as fast as it fails.
-        if verdict.failure == .worker { lanes.all[place].pause(until: now + Self.ownPause) }
+        if verdict.failure == .worker { lanes.all[place].pause(until: now + Self.ownPause, isAsked: false) }
         let refused = refusedItems(of: flight, verdict, ended)
         var ended = ended
         if destination.kind == .n8n, let status = ended.status, !(200...299).contains(status),

@@ -33,7 +33,7 @@ extension DispatchState {
     mutating func takeBreakerReports(at now: Int64) -> (failing: [BreakerReport], recovered: [Int32]) {
         var reports = breakers.take()
         for index in reports.failing.indices where reports.failing[index].pause > .zero {
-            let left = (lanes[reports.failing[index].destination]?.pausedUntil ?? now) - now
+            let left = (lanes[reports.failing[index].destination]?.askedUntil ?? now) - now
             reports.failing[index].pause = min(reports.failing[index].pause, .microseconds(max(0, left)))
         }
         return reports

@@ -15,6 +15,7 @@ struct Lane: Sendable {
             if destination.isEnabled && !oldValue.isEnabled || destination.url != oldValue.url {
                 breaker = Breaker()
                 pausedUntil = 0
+                askedUntil = 0
             }
         }
     }
@@ -39,8 +40,10 @@ struct Lane: Sendable {
     private var valve = Valve()
     /// True while the lane stands in the dispatcher's list of lanes with work.
     var isListed = false
-    /// Nothing is sent before this time, because the receiver asked for a pause.
+    /// Nothing is sent before this time: the receiver asked for a pause, or this worker lacks something.
     private(set) var pausedUntil: Int64 = 0
+    /// Until when the receiver asked for a pause, which concerns every worker.
+    private(set) var askedUntil: Int64 = 0
     /// A smoothed duration of exchanges; 0 before there was one to learn from.
     private var typicalDuration = 0.0
     /// How many exchanges end before ``typicalDuration`` learns. The first make connections, all at once: what they take
@@ -275,8 +278,11 @@ struct Lane: Sendable {
         if row.pause > .zero, !row.isOpen { pause(until: askedAt + row.pause.microseconds) }
     }
 
-    /// Sends nothing for a time, because the receiver asked for it.
-    mutating func pause(until time: Int64) {
+    /// Sends nothing for a time.
+    ///
+    /// - Parameter isAsked: whether the receiver asked for it; otherwise this worker rests by itself.
+    mutating func pause(until time: Int64, isAsked: Bool = true) {
+        if isAsked { askedUntil = max(askedUntil, time) }
         guard time > pausedUntil else { return }
         pausedUntil = time
         valve.forfeit()
