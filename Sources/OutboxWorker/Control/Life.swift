@@ -97,7 +97,8 @@ struct Life: Sendable {
             let holdsClaims = (error as? LifeEnd) == .otherWay
             if holdsClaims { await land() }
             await exchanger.shutdown()
-            if error is LifeEnd { await cycle.recordFacts(holdsClaims: holdsClaims) }
+            // What the server refused with a claim it may take by itself.
+            if !(error is CancellationError) { await cycle.recordFacts(holdsClaims: holdsClaims) }
             if holdsClaims { await resign() }
             await context.links.close()
             throw error

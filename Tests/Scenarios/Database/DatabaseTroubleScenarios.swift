@@ -136,6 +136,31 @@ extension Scenarios {
             try await disk.detach()
         }
 
+        /// A claim that the server refuses again and again ends a worker; what it knows by then is not sent again.
+        @Test func attemptsOfAWorkerThatGivesUpAreRecorded() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver { _, _ in Reply(delayMilliseconds: 30_000, hangsUp: true) }
+            try await outpost.endpoint(receiver.url())
+            try await outpost.connection.script(
+                """
+                CREATE OR REPLACE FUNCTION postrider.claimed_payload(data jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
+                BEGIN
+                    IF data ? 'refused' THEN
+                        RAISE EXCEPTION 'this cannot be claimed' USING ERRCODE = 'data_exception';
+                    END IF;
+                    RETURN data::text;
+                END $$
+                """, name: "refuse to claim")
+            let worker = try WorkerProcess(outpost)
+            try await outpost.emit("a.b")
+            try await receiver.wait(for: 1)
+            try await outpost.emit("a.b", data: #"{"refused": 1}"#)
+            try await eventually("the worker to end") { !worker.isRunning }
+            #expect(worker.status != 0)
+            #expect(try String(contentsOf: worker.log, encoding: .utf8).contains("this cannot be claimed"))
+            #expect(try await outpost.count("postrider.webhook_attempts") == 1, "it was in flight")
+        }
+
         @Test(arguments: [-7200, 7200]) func clockOfTheWorkerDoesNotCount(_ shift: Int) async throws {
             let outpost = try await Outpost()
             let seen = Mutex<Set<String>>([])

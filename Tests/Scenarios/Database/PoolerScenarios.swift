@@ -195,36 +195,6 @@ extension Scenarios {
             }
         }
 
-        /// Whoever takes over finds it where it is. The work connection leads nowhere when control finds another way.
-        @Test(.enabled(if: isInstalled, "needs pgbouncer"))
-        func stopDoesNotWaitForAServerWithNothingButWorkToGiveBack() async throws {
-            let outpost = try await Outpost()
-            let pooler = try await Pooler(outpost)
-            defer { pooler.stop() }
-            let work = try Relay(to: outpost.url)
-            let control = try Relay(to: outpost.url)
-            let receiver = try Receiver()
-            // One event waits a minute for company: it is in memory, and nothing is in flight.
-            try await outpost.endpoint(
-                receiver.url(), settings: #"options = '{"batch": {"events": 100, "wait_ms": 60000}}'"#)
-            try await outpost.withWorkers {
-                $0.database = ConnectionSettings(url: work.url)
-                $0.directDatabase = ConnectionSettings(url: control.url)
-            } _: {
-                try await outpost.emit("a.b")
-                try await eventually("the event to be claimed") {
-                    try await outpost.count("postrider.webhook_claims") == 1
-                }
-                work.hang()
-                try control.lead(to: pooler.url("led"))
-                try await eventually("control to find the other way") {
-                    try await outpost.count(
-                        "pg_stat_activity WHERE datname = current_database() AND application_name = 'led'") > 0
-                }
-            }
-            #expect(receiver.received.isEmpty, "no attempt was there to be recorded")
-        }
-
         /// The bell, hearing it, and being alive: locks of this database.
         private static let workerLocks = """
             pg_locks WHERE locktype = 'advisory' AND classid IN (7741, 7742)
