@@ -51,6 +51,16 @@ import Testing
         #expect(try passes(filter, payload))
     }
 
+    @Test(arguments: [(32, true), (33, false)]) func pathsHave32NamesAtMost(count: Int, isAllowed: Bool) throws {
+        let filter = #"{"\#(Array(repeating: "a", count: count).joined(separator: "."))": [1]}"#
+        let payload = String(repeating: #"{"a":"#, count: count) + "1" + String(repeating: "}", count: count)
+        if isAllowed {
+            #expect(try passes(filter, payload))
+        } else {
+            #expect(throws: OptionError.self) { try passes(filter, payload) }
+        }
+    }
+
     static let failing: [(String, String, String)] = [
         (#"{"companionId": ["comp-123"]}"#, #"{"companionId": "comp-9"}"#, #""companionId""#),
         (#"{"companionId": ["comp-123"]}"#, #"{}"#, #""companionId""#),

@@ -155,4 +155,15 @@ import Testing
             try verifier.verify(headers: [], body: [], unixSeconds: 0)
         }
     }
+
+    static let times: [(String, Int64?)] = [
+        ("2026-01-01T23:59:59.999Z", 1_767_311_999), ("2026-01-01T24:00:00.000Z", nil), ("2026-01-01T00:60:00.000Z", nil),
+        ("2026-01-01T00:00:60.000Z", nil), ("2026-00-01T00:00:00.000Z", nil), ("2026-13-01T00:00:00.000Z", nil),
+        ("2026-01-00T00:00:00.000Z", nil), ("2026-01-32T00:00:00.000Z", nil), ("2026-01-01T00:00:00Z", nil),
+    ]
+
+    @Test(arguments: times)
+    func timesOfISO8601AreReadAsTheyAreWritten(_ text: String, _ seconds: Int64?) {
+        #expect(Timestamp.unixSeconds(iso8601: Array(text.utf8)[...]) == seconds)
+    }
 }

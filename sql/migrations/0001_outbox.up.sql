@@ -109,7 +109,11 @@ CREATE TABLE postrider.webhook_event_log (
     organization_id text,
     ordering_key    text,
     data            jsonb       NOT NULL,
-    CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id)
+    CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id),
+    -- They are read along with each claim, hundreds of events at once; only the payload may be large, and is read by itself then.
+    CONSTRAINT texts_have_8_kib_at_most CHECK (octet_length(event_source) <= 8192 AND octet_length(table_name) <= 8192
+        AND octet_length(record_id) <= 8192 AND octet_length(user_id) <= 8192 AND octet_length(organization_id) <= 8192
+        AND octet_length(ordering_key) <= 8192)
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE postrider.webhook_event_log IS
     'Events as they were committed, immutable, partitioned by time of insert. Applications use the view webhook_events.';

@@ -113,6 +113,22 @@ import Testing
         }
     }
 
+    /// They are read with each claim, for hundreds of events at once, so that workers would run out of memory.
+    @Test(arguments: ["event_source", "table_name", "record_id", "user_id", "organization_id", "ordering_key"])
+    func otherTextsOfAnEventHave8KiBAtMostEach(column: String) async throws {
+        try await withRollback { db in
+            func insert(_ bytes: Int) -> String {
+                """
+                INSERT INTO postrider.webhook_event_log (event_type, data, \(column))
+                VALUES ('a.b', '{}', repeat('é', \(bytes / 2)) || repeat('x', \(bytes % 2)))
+                """
+            }
+            try await db.run(insert(8192))
+            let error = try await db.refusal(insert(8193))
+            #expect(error.sqlState == "23514" && error.message.contains("texts_have_8_kib_at_most"), "\(error.message)")
+        }
+    }
+
     @Test(arguments: ["a\r\nX-Evil: 1", "a\n", "\na", "a\u{2028}b", "a b", "a\u{7F}", "é", "a..b", "a\tb", "a/../b", "a%0d%0a"])
     func eventTypeThatCouldBreakAHeaderIsRefused(type: String) async throws {
         try await withRollback { db in
