@@ -1,7 +1,8 @@
 // n8n's answers as its source writes them, and what they are taken for.
 
-import Outbox
 import Testing
+
+@testable import Outbox
 
 @Suite struct N8nAnswerTests {
     private static let registered = #"{"code":404,"message":"The requested webhook \"POST orders\" is not registered.","hint":"%"}"#
@@ -40,6 +41,13 @@ import Testing
         let beyond = " " + last
         #expect(N8nAnswer(status: 500, body: Array(last.utf8)) == .workflowFailed)
         #expect(N8nAnswer(status: 500, body: Array(beyond.utf8)) == nil)
+    }
+
+    /// The phrase ends with the last byte that is read, and one later.
+    @Test(arguments: [(998, true), (999, false)])
+    func onlyTheBeginningOfABodyTellsOfTheWorkflow(spaces: Int, isFound: Bool) {
+        let body = "{" + String(repeating: " ", count: spaces) + "webhook is not registered"
+        #expect(N8nAnswer.isNotRegistered(Array(body.utf8)) == isFound)
     }
 
     @Test func everyAnswerIsExplainedInOneLine() {

@@ -185,4 +185,10 @@ import Testing
         )
         for (name, profile) in Profile.builtIn { #expect(profile.name == name) }
     }
+
+    @Test func namesOfAddedProfilesAreLowerCaseWords() {
+        let longest = String(repeating: "p", count: 64)
+        for name in [longest, "a_-9"] { #expect(Profile.isName(name), "\(name)") }
+        for name in [longest + "p", "", "1a", "_a", "-a", "aB", "a.b", "é"] { #expect(!Profile.isName(name), "\(name)") }
+    }
 }

@@ -35,6 +35,21 @@ import Testing
         }
     }
 
+    @Test func settingIsBoundToItsNameAndItsOwner() throws {
+        let ring = try KeyRing(list: Self.new)
+        let places: [SecretPlace] = [
+            .setting("A", organization: "acme"), .setting("A", organization: "beta"), .setting("A", organization: nil),
+            .setting("B", organization: "acme"), .proof("A"),
+        ]
+        for place in places {
+            let sealed = try SealedSecret(sealing: Self.plain, for: place, with: ring)
+            for other in places where other != place {
+                #expect(throws: SealingError.doesNotOpen(key: "new")) { try sealed.open(at: other, with: ring) }
+            }
+            #expect(try sealed.open(at: place, with: ring) == Self.plain)
+        }
+    }
+
     @Test func firstKeySealsAndAllOpen() throws {
         let before = try KeyRing(list: Self.old)
         let during = try KeyRing(list: "\(Self.new),\(Self.old)")
@@ -109,7 +124,7 @@ import Testing
     @Test(arguments: [
         ("Authorization", true), ("proxy-authorization", true), ("X-Auth", true), ("Cookie", true), ("X-API-Key", true),
         ("apikey", true), ("Ocp-Apim-Subscription-Key", true), ("X-Access-Token", true), ("x-shared-secret", true),
-        ("X-Password", true), ("X-Team", false), ("Accept", false), ("X-Keyboard", false), ("User-Agent", false),
+        ("X-Password", true), ("X-Credential", true), ("X-Team", false), ("Accept", false), ("X-Keyboard", false), ("User-Agent", false),
         ("traceparent", false), ("", false),
     ])
     func credentialsAreKnownByTheirNames(name: String, isCredential: Bool) {
@@ -119,6 +134,12 @@ import Testing
 
 @Suite struct KeyRingTests {
     private static let key = Base64.text([UInt8](repeating: 7, count: 32))
+
+    @Test func namesOfKeysHave32LettersAtMost() {
+        let longest = String(repeating: "n", count: 32)
+        for name in [longest, "A.b-c_9Z", "0"] { #expect(KeyRing.isName(name), "\(name)") }
+        for name in [longest + "n", "", "a b", "a:b", "é"] { #expect(!KeyRing.isName(name), "\(name)") }
+    }
 
     @Test func listAndFileGiveTheSameRing() throws {
         let list = try KeyRing(list: " a:\(Self.key) , b:\(Self.key.filter { $0 != "=" })")
