@@ -75,7 +75,7 @@ extension Worker {
                 if let lasted = trouble.end() { logger.notice("work goes on", metadata: ["after": "\(lasted)"]) }
                 return life
             } catch let error as PostgresError
-                where (wasLetIn || error.code == .connectionLost) && (error.isPassing || error.isOfAFullServer)
+                where (wasLetIn || error.code == .connectionLost) && error.isWaitedOut
             {
                 if trouble.isNews(error) {
                     logger.warning("no connection to Postgres", metadata: ["error": "\(error)"])

@@ -19,6 +19,9 @@ import Testing
         #expect(!verdicts.contains(true))
     }
 
+    @Test(arguments: ["42P01", "42501", "22003", "23514", "XX000"])
+    func refusalOfAStatementIsNotWaitedOut(_ state: String) { #expect(!refusal(state).isWaitedOut) }
+
     @Test(arguments: [PostgresError.Code.connectionFailed, .connectionLost, .timedOut, .closed])
     func lostConnectionsAreWaitedOutForEver(_ code: PostgresError.Code) {
         var trouble = Trouble()

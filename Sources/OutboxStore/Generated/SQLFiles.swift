@@ -100,6 +100,9 @@ COMMENT ON DOMAIN postrider.event_type IS 'Dotted words of letters, digits, _ an
 CREATE DOMAIN postrider.event_priority AS smallint
     CONSTRAINT priority_is_0_high_1_normal_2_low CHECK (VALUE BETWEEN 0 AND 2);
 COMMENT ON DOMAIN postrider.event_priority IS '0 high, 1 normal, 2 low.';
+-- Read along with each claim, hundreds of events at once; only the payload may be large, and is read by itself then.
+CREATE DOMAIN postrider.event_text AS text CONSTRAINT text_has_8_kib_at_most CHECK (octet_length(VALUE) <= 8192);
+COMMENT ON DOMAIN postrider.event_text IS 'What is told of an event beside its payload, at most 8192 bytes.';
 -- Producers write the queue. A list of another shape than the trigger makes cannot be claimed, and is tried first by every
 -- worker again: one row would stop all of them.
 CREATE DOMAIN postrider.further_events AS uuid[]
@@ -112,18 +115,14 @@ CREATE TABLE postrider.webhook_event_log (
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     priority        postrider.event_priority NOT NULL DEFAULT 1,
     event_type      postrider.event_type     NOT NULL,
-    event_source    text        NOT NULL DEFAULT 'manual',
-    table_name      text,
-    record_id       text,
-    user_id         text,
-    organization_id text,
-    ordering_key    text,
+    event_source    postrider.event_text     NOT NULL DEFAULT 'manual',
+    table_name      postrider.event_text,
+    record_id       postrider.event_text,
+    user_id         postrider.event_text,
+    organization_id postrider.event_text,
+    ordering_key    postrider.event_text,
     data            jsonb       NOT NULL,
-    CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id),
-    -- They are read along with each claim, hundreds of events at once; only the payload may be large, and is read by itself then.
-    CONSTRAINT texts_have_8_kib_at_most CHECK (octet_length(event_source) <= 8192 AND octet_length(table_name) <= 8192
-        AND octet_length(record_id) <= 8192 AND octet_length(user_id) <= 8192 AND octet_length(organization_id) <= 8192
-        AND octet_length(ordering_key) <= 8192)
+    CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
 COMMENT ON TABLE postrider.webhook_event_log IS
     'Events as they were committed, immutable, partitioned by time of insert. Applications use the view webhook_events.';

@@ -24,6 +24,12 @@ struct Control: Sendable {
 
     let context: LifeContext
     let cycle: WorkCycle
+    private let rescues = Rescues()
+
+    init(context: LifeContext, cycle: WorkCycle) {
+        self.context = context
+        self.cycle = cycle
+    }
 
     /// Runs, on one connection after another.
     func run() async throws {
@@ -111,17 +117,20 @@ struct Control: Sendable {
             await context.routingKeeper.refresh(version: pulse.routingVersion)
         }
         guard mayRescue else { return }
-        for suspect in pulse.suspects { Task { await rescue(suspect) } }
+        for suspect in pulse.suspects where rescues.begin(suspect.id) { Task { await rescue(suspect) } }
     }
 
     /// A task beside the heartbeat, which must not wait for it. What fails here is found by the next look or sweep.
     private func rescue(_ suspect: SuspectedWorker) async {
         do {
             try await context.takeIn { try await seize(suspect, on: $0) }
-        } catch let error as PostgresError where error.code == .closed {
-            // The worker stops; somebody else rescues.
+            rescues.end(suspect.id)
         } catch {
-            context.logger.error("rescue failed", metadata: ["error": "\(error)"])
+            let isNews = rescues.fail(suspect.id, error)
+            // Closed: the worker stops, and somebody else rescues.
+            guard isNews, (error as? PostgresError)?.code != .closed else { return }
+            context.logger.error(
+                "rescue failed", metadata: ["worker.dead": "\(suspect.id)", "error": "\(error)"])
         }
     }
 

@@ -29,7 +29,7 @@ struct Trouble: Sendable {
 
     /// Whether waiting does not help.
     mutating func isHopeless(_ error: PostgresError, patience: Int) -> Bool {
-        guard !error.isPassing, !error.isOfAFullServer else {
+        guard !error.isWaitedOut else {
             refusals = 0
             return false
         }
@@ -54,9 +54,9 @@ extension PostgresError {
         return sqlState == "25006" || ["53", "57", "58"].contains { sqlState.hasPrefix($0) }
     }
 
-    /// True when the server has no transaction ids left, or no room for notifications. Only of statements that store rows of
-    /// bounded size: larger ones lead to the same SQLSTATE.
-    var isOfAFullServer: Bool { sqlState == "54000" }
+    /// True for what a worker waits out: what passes, and a server that has no transaction ids left or no room for
+    /// notifications (54000). Only of statements that store rows of bounded size: larger ones lead to the same SQLSTATE.
+    var isWaitedOut: Bool { isPassing || sqlState == "54000" }
 
     /// True when another connection may find a server that takes what this one does not: after a failover the old
     /// primary is read-only.

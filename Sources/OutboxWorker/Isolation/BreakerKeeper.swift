@@ -44,8 +44,7 @@ struct BreakerKeeper: Sendable {
             if context.dispatcher.learn(answer.rows, askedAt: askedAt) { cycle.ringForRetries() }
         } catch {
             // What a server refuses for good must not keep the others from being told.
-            let passes = (error as? PostgresError).map { $0.isRetryable || $0.isConnectionFailure } ?? false
-            if passes { context.dispatcher.giveBack(failing, recovered) }
+            if (error as? PostgresError)?.isWaitedOut == true { context.dispatcher.giveBack(failing, recovered) }
             throw error
         }
     }

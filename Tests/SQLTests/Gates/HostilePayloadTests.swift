@@ -125,7 +125,7 @@ import Testing
             }
             try await db.run(insert(8192))
             let error = try await db.refusal(insert(8193))
-            #expect(error.sqlState == "23514" && error.message.contains("texts_have_8_kib_at_most"), "\(error.message)")
+            #expect(error.sqlState == "23514" && error.message.contains("text_has_8_kib_at_most"), "\(error.message)")
         }
     }
 
