@@ -120,7 +120,7 @@ import Testing
     // MARK: The dispatcher
 
     /// The right to send, for as long as a test may take: a worker's own is over in a second.
-    private func openFence() -> Fence { Fence(registeredAt: MonotonicTime.now() + 3_600_000_000) }
+    private func openFence() -> Fence { Fence(registeredAt: WorkerClock.now() + 3_600_000_000) }
 
     private func dispatcher(_ fence: Fence) throws -> Dispatcher {
         var settings = WorkerSettings(database: ConnectionSettings(url: "postgres://localhost/none"))
@@ -154,7 +154,7 @@ import Testing
         fence.close()
         #expect(dispatcher.takeLoad() == nil)
         #expect(dispatcher.hasLoads)
-        fence.confirm(heartbeatStartedAt: MonotonicTime.now() + 3_600_000_000)
+        fence.confirm(heartbeatStartedAt: WorkerClock.now() + 3_600_000_000)
         #expect(dispatcher.takeLoad() != nil)
     }
 

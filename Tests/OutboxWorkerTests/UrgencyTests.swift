@@ -25,7 +25,7 @@ import Testing
         let routing = Routing(
             version: 1, destinations: [try destination(1, concurrency: 512)], keptResponseBytes: [:], faults: [])
         // Open for an hour: a worker's own right to send is over in a second, which a test may take.
-        let fence = Fence(registeredAt: MonotonicTime.now() + 3_600_000_000)
+        let fence = Fence(registeredAt: WorkerClock.now() + 3_600_000_000)
         return Dispatcher(
             settings: settings, routing: RoutingTable(routing), fence: fence,
             send: { requests in log.requests.withLock { $0 += requests } }, transform: { $0 },

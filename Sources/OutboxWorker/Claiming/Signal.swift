@@ -51,7 +51,7 @@ final class Signal: Sendable {
     /// Waits for the signal, at most for a time. One task at a time may wait.
     func wait(atMost limit: Duration) async {
         guard limit > .zero else { return state.withLock { $0.isRaised = false } }
-        let deadline = MonotonicTime.now() + limit.microseconds
+        let deadline = WorkerClock.now() + limit.microseconds
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let mustSet = state.withLock { state -> Bool? in
@@ -70,14 +70,14 @@ final class Signal: Sendable {
     }
 
     private func setTimer(_ time: Int64) {
-        ConnectionThread.call(after: .microseconds(max(0, time - MonotonicTime.now()))) { [weak self] in
+        ConnectionThread.call(after: .microseconds(max(0, time - WorkerClock.now()))) { [weak self] in
             self?.ring(time)
         }
     }
 
     /// A timer rang. The waiter may be another than the one for which it was set, with a later time.
     private func ring(_ time: Int64) {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         let (waiter, next) = state.withLock { state -> (CheckedContinuation<Void, Never>?, Int64?) in
             if state.timer <= time { state.timer = .max }
             guard state.waiter != nil else { return (nil, nil) }

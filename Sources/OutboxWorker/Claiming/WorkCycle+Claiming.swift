@@ -36,7 +36,7 @@ extension WorkCycle {
         _ plan: Plan, _ turn: inout Turn, _ results: ArraySlice<Rows>, askedAt: Int64, keepsOrder: Bool,
         _ connection: Connection
     ) async throws {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         var claimed = try read(plan, &turn, results, askedAt: askedAt, keepsOrder: keepsOrder, now)
         // Before anything is waited for: to the sweep, a claim that nobody holds is one whose answer was lost.
         claimed.retries = adopted(claimed.retries)
@@ -45,7 +45,7 @@ extension WorkCycle {
         do {
             let due = try await complete(claimed.retries, &turn.retrySpan, now, within: deadline, connection)
             let waiting = try await complete(claimed.events, &turn.span, now, within: deadline, connection)
-            turn.succeed(after: MonotonicTime.now() - askedAt)
+            turn.succeed(after: WorkerClock.now() - askedAt)
             if plan.events > 0 {
                 let taken = (waiting?.work ?? []).lazy.map { (priority: Int($0.event.priority), id: $0.event.id) }
                 turn.lowWater.looked(taken, from: askedAt, to: now)

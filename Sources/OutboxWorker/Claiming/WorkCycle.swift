@@ -138,7 +138,7 @@ final class WorkCycle: Sendable {
         for (settlement, number) in [(sent, number), (context.dispatcher.takeSettlement(), number + 1)]
         where settlement.hasAttempts || holdsClaims && !settlement.isEmpty {
             let record: @Sendable (Connection) async throws -> Void = { [context] connection in
-                let steps = settlement.steps(worker: context.worker, number: number, now: MonotonicTime.now())
+                let steps = settlement.steps(worker: context.worker, number: number, now: WorkerClock.now())
                 try await connection.pipeline(Links.settingsOfOne + steps, timeout: Self.shortestDeadline)
             }
             do {
@@ -158,7 +158,7 @@ final class WorkCycle: Sendable {
 
     /// One turn; true when all is done.
     private func takeTurn(_ turn: inout Turn, _ connection: Connection) async throws -> Bool {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         if now - turn.relievedAt > Self.reliefInterval {
             context.dispatcher.relieve()
             turn.relievedAt = now
@@ -268,7 +268,7 @@ final class WorkCycle: Sendable {
     // MARK: Doing
 
     private func execute(_ plan: Plan, _ turn: inout Turn, _ connection: Connection) async throws {
-        let sentAt = MonotonicTime.now()
+        let sentAt = WorkerClock.now()
         var steps = context.links.workSettings
         let keepsOrder = context.dispatcher.keepsOrder && (plan.events > 0 || turn.settlement.releasesOrder)
         if keepsOrder { steps.append(ClaimStore.lockOrder()) }
@@ -297,7 +297,7 @@ final class WorkCycle: Sendable {
         turn.settlement = Settlement()
         unconfirmed.withLock { $0.settlement = Settlement() }
         context.dispatcher.recorded()
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         for hint in context.dispatcher.takeRetryHints() {
             turn.agenda.add(destination: hint.destination, milliseconds: hint.milliseconds, at: now)
         }

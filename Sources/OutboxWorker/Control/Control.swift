@@ -104,7 +104,7 @@ struct Control: Sendable {
     }
 
     private func beat(_ connection: Connection, mayRescue: Bool) async throws {
-        let start = MonotonicTime.now()
+        let start = WorkerClock.now()
         let pulse = try await WorkerStore.heartbeat(
             worker: context.worker, counts: context.counts(), within: Self.deadline, on: connection)
         guard pulse.isAlive else {

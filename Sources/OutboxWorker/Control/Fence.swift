@@ -24,5 +24,5 @@ final class Fence: Sendable {
     func close() { confirmedAt.store(.min / 2, ordering: .relaxed) }
 
     /// Whether a request may start now.
-    var isOpen: Bool { MonotonicTime.now() - confirmedAt.load(ordering: .relaxed) < Self.validity }
+    var isOpen: Bool { WorkerClock.now() - confirmedAt.load(ordering: .relaxed) < Self.validity }
 }

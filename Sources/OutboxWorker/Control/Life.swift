@@ -32,7 +32,7 @@ struct Life: Sendable {
     private static func begin(
         _ settings: WorkerSettings, links: Links, identity: WorkerIdentity, needsKeys: Bool, logger: Logger
     ) async throws -> Life {
-        let start = MonotonicTime.now()
+        let start = WorkerClock.now()
         let worker = try await links.aside { connection in
             try await WorkerStore.register(
                 host: identity.host, processID: identity.processID, version: identity.version, on: connection)
@@ -72,7 +72,7 @@ struct Life: Sendable {
             transform: { transformer.take($0) },
             settled: { within in
                 if within == 0 { return signal.raise() }
-                signal.raise(by: MonotonicTime.now() + within)
+                signal.raise(by: WorkerClock.now() + within)
             })
         box.dispatcher = dispatcher
         await keeper.keep(dispatcher)
@@ -120,8 +120,8 @@ struct Life: Sendable {
         guard context.dispatcher.gauge().inFlight > 0 else { return }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await stayAlive() }
-            let end = MonotonicTime.now() + Self.landingTime
-            while context.fence.isOpen, MonotonicTime.now() < end, context.dispatcher.gauge().inFlight > 0 {
+            let end = WorkerClock.now() + Self.landingTime
+            while context.fence.isOpen, WorkerClock.now() < end, context.dispatcher.gauge().inFlight > 0 {
                 do { try await Task.sleep(for: .milliseconds(10)) } catch { break }
             }
             group.cancelAll()
@@ -133,7 +133,7 @@ struct Life: Sendable {
     private func stayAlive() async {
         do {
             while true {
-                let start = MonotonicTime.now()
+                let start = WorkerClock.now()
                 let pulse = try await WorkerStore.heartbeat(
                     worker: context.worker, counts: context.counts(), within: Control.deadline,
                     on: context.links.lastWork())

@@ -44,7 +44,7 @@ extension Dispatcher {
                 unrecordedSince: state.unrecordedSince,
                 hasSettlement: !state.settlement.isEmpty, hasAttempts: state.settlement.hasAttempts,
                 releasesOrder: state.settlement.releasesOrder, openClaims: state.openClaimCount,
-                nextTimed: state.timedLanes.isEmpty ? .max : state.nextTimed(at: MonotonicTime.now()))
+                nextTimed: state.timedLanes.isEmpty ? .max : state.nextTimed(at: WorkerClock.now()))
         }
     }
 
@@ -65,7 +65,7 @@ extension Dispatcher {
 
     /// How many retries of each destination could start soon.
     func retryRoom(of destinations: [Int32]) -> [Int] {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         return state.withLock { state in destinations.map { state.retryRoom(of: $0, at: now) } }
     }
 
@@ -74,7 +74,7 @@ extension Dispatcher {
 
     /// Takes what the other workers should know of destinations.
     func takeBreakerReports() -> (failing: [BreakerReport], recovered: [Int32]) {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         return state.withLock { $0.takeBreakerReports(at: now) }
     }
 
@@ -93,17 +93,17 @@ extension Dispatcher {
     }
 
     /// The permits that could be used now of destinations with a rate.
-    func ratesWanted() -> [RateDemand] { state.withLock { $0.ratesWanted(at: MonotonicTime.now()) } }
+    func ratesWanted() -> [RateDemand] { state.withLock { $0.ratesWanted(at: WorkerClock.now()) } }
 
     /// Takes permits that Postgres gave, and starts what may start.
     func grant(_ grants: [RateGrant]) {
-        state.withLock { $0.grant(grants, at: MonotonicTime.now()) }
+        state.withLock { $0.grant(grants, at: WorkerClock.now()) }
         depart()
     }
 
     /// Starts what a batch or a rate has held back until now.
     func departTimed() {
-        state.withLock { $0.listTimed(at: MonotonicTime.now()) }
+        state.withLock { $0.listTimed(at: WorkerClock.now()) }
         depart()
     }
 
@@ -140,7 +140,7 @@ extension Dispatcher {
 
     /// Gives back what waits behind stalled or paused destinations and starts what may start.
     func relieve() {
-        state.withLock { $0.relieve(at: MonotonicTime.now()) }
+        state.withLock { $0.relieve(at: WorkerClock.now()) }
         depart()
     }
 
@@ -148,7 +148,7 @@ extension Dispatcher {
     func drain() {
         state.withLock { state in
             state.isDraining = true
-            state.relieve(at: MonotonicTime.now())
+            state.relieve(at: WorkerClock.now())
         }
         settled(0)
     }

@@ -48,7 +48,7 @@ final class Dispatcher: Sendable {
     /// Takes a claim: routes its events and starts what may start. What is heavy waits for ``takeLoad()``. One that too many
     /// workers died of becomes dead letters.
     func accept(_ claim: Claim, settled: Set<DeliveryKey> = []) {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         let isPoison = claim.rescues >= RescueStore.mostRescues
         let routed = isPoison ? nil : routed(claim, settled)
         let untransformed = state.withLock { state in
@@ -93,7 +93,7 @@ final class Dispatcher: Sendable {
 
     /// Goes on with deliveries whose payload was to be made.
     func transformed(_ results: [(delivery: Delivery, result: Transformed)]) {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         state.withLock { state in
             for (delivery, result) in results {
                 state.transformed(delivery, result, random: Double.random(in: 0..<1), now: now)
@@ -114,7 +114,7 @@ final class Dispatcher: Sendable {
     ///
     /// - Returns: false when the claim is known already: it must be left alone.
     func adopt(claim: Int64) -> Bool {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         return state.withLock { $0.adopt(claim: claim, now: now) }
     }
 
@@ -127,8 +127,8 @@ final class Dispatcher: Sendable {
     /// Settles exchanges that ended, and starts what can start now. Called on the exchanger's thread.
     func completed(_ exchanges: [Exchange]) {
         Failpoint.afterSend.pass()
-        let now = MonotonicTime.now()
-        let unixSeconds = MonotonicTime.unixSeconds()
+        let now = WorkerClock.now()
+        let unixSeconds = WorkerClock.unixSeconds()
         let endings = exchanges.map { ($0.token, Outcome($0, unixSeconds: unixSeconds), EndedExchange($0)) }
         let within: Int64 = state.withLock { state in
             let before = (hasRoom: hasRoom(state), unrecorded: state.settlement.count)
@@ -157,9 +157,9 @@ final class Dispatcher: Sendable {
     /// Starts what may start now.
     func depart() {
         guard fence.isOpen else { return }
-        let departures = state.withLock { $0.depart(at: MonotonicTime.now()) }
+        let departures = state.withLock { $0.depart(at: WorkerClock.now()) }
         guard !departures.isEmpty else { return }
-        let unixSeconds = MonotonicTime.unixSeconds()
+        let unixSeconds = WorkerClock.unixSeconds()
         var requests: [Request] = []
         requests.reserveCapacity(departures.count)
         var refused: [(UInt64, String)] = []
@@ -200,7 +200,7 @@ final class Dispatcher: Sendable {
 
     /// A request that cannot be built is an outcome like any other: recorded, and final.
     private func refuse(_ refused: [(token: UInt64, reason: String)]) {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         state.withLock { state in
             for (token, reason) in refused {
                 let ended = EndedExchange(duration: 0, status: nil, body: [], message: reason)

@@ -35,7 +35,7 @@ struct BreakerKeeper: Sendable {
 
     private func round() async throws {
         // Before the reports are taken: the answer knows nothing of what happens between the two.
-        let askedAt = MonotonicTime.now()
+        let askedAt = WorkerClock.now()
         let (failing, recovered) = context.dispatcher.takeBreakerReports()
         do {
             let answer = try await exchange(failing, recovered)

@@ -82,7 +82,7 @@ final class Transformer: Sendable {
     ///
     /// - Returns: those that it does not take, because their function is slow now.
     func take(_ deliveries: [Delivery]) -> [Delivery] {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         let refused = state.withLock { state in
             deliveries.filter { !state.append(Load(delivery: $0, since: now), to: Self.function(of: $0)) }
         }
@@ -130,7 +130,7 @@ final class Transformer: Sendable {
                 loads.append(load)
                 bytes += load.delivery.parcel.event.data.count
             }
-            line.busySince = MonotonicTime.now()
+            line.busySince = WorkerClock.now()
             state.lines[function] = line
             return Batch(function: function, loads: loads)
         }
@@ -173,7 +173,7 @@ final class Transformer: Sendable {
     }
 
     private func end(_ batch: Batch, _ ending: Ending, _ context: LifeContext, isTooLate: Bool = false) {
-        let now = MonotonicTime.now()
+        let now = WorkerClock.now()
         let late = state.withLock { state -> [Load] in
             guard var line = state.lines[batch.function] else { return [] }
             line.busySince = nil

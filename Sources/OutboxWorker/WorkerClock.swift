@@ -1,10 +1,10 @@
-// The clocks of the worker, in microseconds; the module Postgres has one of its own. Only effects read them: decisions get
+// The clocks of the worker, in microseconds. Only effects read them: decisions get
 // times as arguments.
 
 internal import Glibc
 
 /// Clock readings.
-enum MonotonicTime {
+enum WorkerClock {
     /// Microseconds since boot, including time in which the machine slept: a lease runs on while a machine is suspended.
     static func now() -> Int64 { read(CLOCK_BOOTTIME) }
 
