@@ -98,29 +98,29 @@ CREATE DOMAIN postrider.event_type AS text
     CONSTRAINT event_type_is_dotted_words CHECK (VALUE ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND length(VALUE) <= 128);
 COMMENT ON DOMAIN postrider.event_type IS 'Dotted words of letters, digits, _ and -, such as lead.created, at most 128 characters.';
 CREATE DOMAIN postrider.event_priority AS smallint
-    CONSTRAINT priority_is_0_high_1_normal_2_low CHECK (VALUE BETWEEN 0 AND 2);
+    CONSTRAINT priority_is_0_high_1_normal_2_low CHECK (VALUE IN (0, 1, 2));
 COMMENT ON DOMAIN postrider.event_priority IS '0 high, 1 normal, 2 low.';
--- Read along with each claim, hundreds of events at once; only the payload may be large, and is read by itself then.
-CREATE DOMAIN postrider.event_text AS text CONSTRAINT text_has_8_kib_at_most CHECK (octet_length(VALUE) <= 8192);
-COMMENT ON DOMAIN postrider.event_text IS 'What is told of an event beside its payload, at most 8192 bytes.';
 -- Producers write the queue. A list of another shape than the trigger makes cannot be claimed, and is tried first by every
 -- worker again: one row would stop all of them.
 CREATE DOMAIN postrider.further_events AS uuid[]
-    CONSTRAINT further_events_are_a_plain_list_of_63_at_most CHECK (VALUE IS NULL
-        OR coalesce(array_ndims(VALUE), 1) = 1 AND cardinality(VALUE) <= 63 AND array_position(VALUE, NULL) IS NULL);
+    CONSTRAINT further_events_are_a_plain_list_of_63_at_most CHECK (
+        array_ndims(VALUE) = 1 AND cardinality(VALUE) <= 63 AND array_position(VALUE, NULL) IS NULL);
 COMMENT ON DOMAIN postrider.further_events IS 'Event ids, at most 63, none of them null.';
 
+-- What is told of an event beside its payload is read along with each claim, hundreds of events at once: 4,096 characters are the
+-- most. A length, because the planner applies it to constants and nulls itself; a domain of these six columns cost an insert of one
+-- row 17,000 of 274,000 instructions (measured).
 CREATE TABLE postrider.webhook_event_log (
     id              postrider.event_id       NOT NULL DEFAULT postrider.next_event_id(),
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     priority        postrider.event_priority NOT NULL DEFAULT 1,
     event_type      postrider.event_type     NOT NULL,
-    event_source    postrider.event_text     NOT NULL DEFAULT 'manual',
-    table_name      postrider.event_text,
-    record_id       postrider.event_text,
-    user_id         postrider.event_text,
-    organization_id postrider.event_text,
-    ordering_key    postrider.event_text,
+    event_source    varchar(4096)            NOT NULL DEFAULT 'manual',
+    table_name      varchar(4096),
+    record_id       varchar(4096),
+    user_id         varchar(4096),
+    organization_id varchar(4096),
+    ordering_key    varchar(4096),
     data            jsonb       NOT NULL,
     CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
