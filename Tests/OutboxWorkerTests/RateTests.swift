@@ -25,6 +25,22 @@ import Testing
         #expect(state.ratesWanted(at: 0).map(\.wanted) == [5])
     }
 
+    /// Turns of a worker that is behind are further apart than the permits for its free places last.
+    @Test(arguments: [
+        (#"{"rate": {"per_second": 20000}}"#, 200), (#"{"rate": {"per_second": 20000, "burst": 50}}"#, 50),
+        (#"{"rate": {"per_second": 300}}"#, 4), (#"{"rate": {"per_second": 3}}"#, 3),
+    ])
+    func fastRateIsAskedForAheadOfItsPlaces(_ options: String, _ wanted: Int32) throws {
+        let rated = try destination(1, concurrency: 4, options: DeliveryOptions(parsing: Array(options.utf8)))
+        var state = state([rated])
+        add(&state, claim: 1, (0..<300).map { work($0) })
+        #expect(state.ratesWanted(at: 0).map(\.wanted) == [wanted])
+        grant(&state, wanted, at: 0)
+        #expect(state.depart(at: 0).count == min(4, Int(wanted)))
+        // All places are taken: what is left of the permits is for those that follow.
+        #expect(wanted < 4 || state.ratesWanted(at: 0).isEmpty)
+    }
+
     /// They would go out after the pause beside those that the bucket has gathered meanwhile.
     @Test func permitsOfBeforeAPauseAreForfeited() throws {
         var state = try ratedState()

@@ -217,11 +217,16 @@ struct Lane: Sendable {
 
     // MARK: Rate and batches
 
-    /// How many permits of its rate the lane could use now; 0 when it should not ask yet.
+    /// How many permits of its rate the lane could use now, or within a hundredth of a second; 0 when it should not ask yet.
+    ///
+    /// A worker that is behind asks no oftener than that: with one permit for each place that is free, a fast rate would
+    /// wait for its turns.
     func permitsWanted(at now: Int64) -> Int {
-        guard let rate, waiting > 0, now >= valve.askAt else { return 0 }
+        let openings = openings(at: now)
+        guard let rate, waiting > 0, openings > 0, now >= valve.askAt else { return 0 }
         let requests = (waiting + eventsPerRequest - 1) / eventsPerRequest
-        return max(0, min(requests, openings(at: now), rate.perSecondRoundedUp) - valve.permits)
+        let soon = min(rate.perSecondRoundedUp / 100, Int(rate.burst))
+        return max(0, min(requests, max(openings, soon), rate.perSecondRoundedUp) - valve.permits)
     }
 
     /// Takes permits that Postgres gave.
