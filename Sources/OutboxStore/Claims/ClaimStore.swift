@@ -91,9 +91,12 @@ public enum ClaimStore {
         let first = 1
         for index in 0..<rows.count {
             let row = rows[index]
+            // Nothing of the claim is left in the log.
+            if !isRetry, try row.isNull(first) { continue }
             let target = isRetry ? try readTarget(row, first: first + EventRow.width) : nil
             if try EventRow.isUnread(row, first: first) {
-                claim.unread.append(PartialClaim.Unread(place: index, id: try row.uuid(first).eventID, target: target))
+                let id = try row.uuid(first).eventID
+                claim.unread.append(PartialClaim.Unread(place: claim.count, id: id, target: target))
             } else {
                 claim.work.append(try EventRow.work(row, first: first, target: target))
             }
@@ -117,7 +120,7 @@ public enum ClaimStore {
     public static func complete(
         _ claim: PartialClaim, on connection: Connection, timeout: Duration? = nil
     ) async throws -> Claim {
-        guard !claim.unread.isEmpty else { return Claim(id: claim.id, work: claim.work) }
+        guard !claim.unread.isEmpty else { return claim.completed(with: [:]) }
         let ids = Set(claim.unread.map(\.id)).sorted()
         var events: [EventID: Claim.Work] = [:]
         for portion in ids.portions(of: EventRow.portion) {

@@ -6,9 +6,9 @@ internal import Outbox
 public struct PartialClaim: Sendable {
     /// The claim's id, `webhook_claims.id`.
     public let id: Int64
-    /// The work whose events were read, in order.
+    /// The work whose events were read; of retries in their order.
     var work: [Claim.Work] = []
-    /// The rest, in order.
+    /// The rest; of retries in their order.
     var unread: [Unread] = []
 
     /// One event that was not read.
@@ -20,7 +20,7 @@ public struct PartialClaim: Sendable {
         let target: Claim.Target?
     }
 
-    /// How many events, or retries, the claim holds; at least 1.
+    /// How many events, or retries, the claim holds, less those whose events were found to be gone; 0 when all are.
     public var count: Int { work.count + unread.count }
 
     /// Where its retries go, in no order; empty for a first fan-out.
@@ -28,8 +28,19 @@ public struct PartialClaim: Sendable {
 
     init(id: Int64) { self.id = id }
 
-    /// All of the claim's work in its order, less what is not among the events given.
+    /// All of the claim's work, less what is not among the events given: retries in their order, events by priority and id.
     func completed(with events: [EventID: Claim.Work]) -> Claim {
+        var work = merged(with: events)
+        // The log gives them by id, so mostly there is nothing to do.
+        let isUnsorted = work.indices.dropFirst().contains { work[$0].event.precedes(work[$0 - 1].event) }
+        if isUnsorted, work[0].target == nil {
+            work.sort { $0.event.precedes($1.event) }
+        }
+        return Claim(id: id, work: work)
+    }
+
+    private func merged(with events: [EventID: Claim.Work]) -> [Claim.Work] {
+        guard !unread.isEmpty else { return work }
         var all: [Claim.Work] = []
         all.reserveCapacity(count)
         var read = work[...]
@@ -43,6 +54,11 @@ public struct PartialClaim: Sendable {
             guard let found = events[item.id] else { continue }
             all.append(Claim.Work(event: found.event, isHeavy: found.isHeavy, target: item.target))
         }
-        return Claim(id: id, work: all)
+        return all
     }
+}
+
+extension Event {
+    /// Whether it is sent first of two events of one claim.
+    fileprivate func precedes(_ other: Event) -> Bool { (priority, id) < (other.priority, other.id) }
 }

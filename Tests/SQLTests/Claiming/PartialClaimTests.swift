@@ -41,6 +41,22 @@ import Testing
         }
     }
 
+    /// The log gives events by their ids, those of the span first; they are sent by priority.
+    @Test func urgentEventsComeFirstWhereverTheyWereRead() async throws {
+        try await withRollback { db in
+            let ids = try await emitThroughTime(db)
+            // One statement makes one row of the queue for them.
+            try await db.run("DELETE FROM postrider.webhook_queue")
+            for (id, priority) in zip(ids, [2, 1, 1, 0, 1, 0]) {
+                try await db.run("UPDATE postrider.webhook_event_log SET priority = \(priority) WHERE id = '\(id)'")
+                try await db.run("INSERT INTO postrider.webhook_queue (id, priority) VALUES ('\(id)', \(priority))")
+            }
+            let partial = try #require(try await partialClaim(db, try await today(db)))
+            let claim = try await ClaimStore.complete(partial, on: db.connection)
+            #expect(claim.ids == [ids[3], ids[5], ids[1], ids[2], ids[4], ids[0]])
+        }
+    }
+
     @Test func eventsThatAreGoneAreLeftOutWhereverTheyWere() async throws {
         try await withRollback { db in
             let ids = try await emitThroughTime(db)
@@ -58,6 +74,20 @@ import Testing
             let claim = try #require(try await db.connection.claim(db.worker(), reading: today(db)))
             #expect(claim.work.isEmpty)
             #expect(try await db.line("SELECT id FROM postrider.webhook_claims") == "\(claim.id)")
+        }
+    }
+
+    /// None of its events is read along, so the first row of the answer has no event.
+    @Test func claimOfEventsOutsideOfTheSpanAloneIsReadAfterwards() async throws {
+        try await withRollback { db in
+            let ids = try await emitThroughTime(db)
+            let outside = [ids[0], ids[1], ids[4], ids[5]]
+            let list = outside.map { "('\($0)')" }.joined(separator: ", ")
+            try await db.run("DELETE FROM postrider.webhook_queue; INSERT INTO postrider.webhook_queue (id) VALUES \(list)")
+            let partial = try #require(try await partialClaim(db, try await today(db)))
+            #expect(partial.count == 4)
+            let claim = try await ClaimStore.complete(partial, on: db.connection)
+            #expect(claim.ids == outside)
         }
     }
 
