@@ -475,7 +475,7 @@ COMMENT ON FUNCTION postrider.doorbell_is_needed() IS
 
 -- Runs as whoever inserts: changing to its owner cost a tenth of the producers' commit rate (measured). The organization is
 -- checked here, and not by a policy of the table, because emit runs as its owner, whom no policy binds when it is a
--- superuser.
+-- superuser. What such a trigger returns is ignored; NEW, which is null here, is no expression that each transaction sets up anew.
 CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- Conditions that are subqueries stand alone, where they are seldom reached: each is a statement of its own to plpgsql.
@@ -497,7 +497,7 @@ BEGIN
                     FROM added) AS numbered
               GROUP BY priority, part) AS chunk;
         IF NOT FOUND THEN
-            RETURN NULL;
+            RETURN NEW;
         END IF;
     END IF;
     IF postrider.doorbell_is_needed() THEN
@@ -506,7 +506,7 @@ BEGIN
             PERFORM pg_catalog.pg_notify('postrider_wake', '');
         END IF;
     END IF;
-    RETURN NULL;
+    RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_enqueue() IS 'Trigger: puts the events of one statement into the queue and rings the doorbell.';

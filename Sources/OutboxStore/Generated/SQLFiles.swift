@@ -485,7 +485,7 @@ COMMENT ON FUNCTION postrider.doorbell_is_needed() IS
 
 -- Runs as whoever inserts: changing to its owner cost a tenth of the producers' commit rate (measured). The organization is
 -- checked here, and not by a policy of the table, because emit runs as its owner, whom no policy binds when it is a
--- superuser.
+-- superuser. What such a trigger returns is ignored; NEW, which is null here, is no expression that each transaction sets up anew.
 CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- Conditions that are subqueries stand alone, where they are seldom reached: each is a statement of its own to plpgsql.
@@ -507,7 +507,7 @@ BEGIN
                     FROM added) AS numbered
               GROUP BY priority, part) AS chunk;
         IF NOT FOUND THEN
-            RETURN NULL;
+            RETURN NEW;
         END IF;
     END IF;
     IF postrider.doorbell_is_needed() THEN
@@ -516,7 +516,7 @@ BEGIN
             PERFORM pg_catalog.pg_notify('postrider_wake', '');
         END IF;
     END IF;
-    RETURN NULL;
+    RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION postrider.webhook_enqueue() IS 'Trigger: puts the events of one statement into the queue and rings the doorbell.';
@@ -1372,20 +1372,22 @@ CREATE FUNCTION postrider.emit(
 DECLARE
     new_id uuid := postrider.next_event_id();
 BEGIN
-    IF event_type IS NULL OR event_type !~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' OR length(event_type) > 128 THEN
-        PERFORM postrider.checked_event_type(event_type, 'postrider.emit');
-    ELSIF data IS NULL THEN
+    -- One condition for all that is well: each is an expression that every transaction sets up anew.
+    IF event_type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$' AND length(event_type) <= 128 AND data IS NOT NULL
+       AND priority BETWEEN 0 AND 2 THEN
+        INSERT INTO postrider.webhook_event_log (id, event_type, event_source, table_name, record_id, user_id,
+                                                 organization_id, ordering_key, priority, data)
+        VALUES (new_id, event_type, coalesce(event_source, 'api'), table_name, record_id, user_id, organization_id,
+                ordering_key, priority, data);
+        RETURN new_id;
+    END IF;
+    PERFORM postrider.checked_event_type(event_type, 'postrider.emit');
+    IF data IS NULL THEN
         RAISE EXCEPTION 'an event needs data (postrider.emit)'
             USING ERRCODE = 'null_value_not_allowed', HINT = 'An event without data is emitted with ''{}''.';
-    ELSIF priority IS NULL OR priority NOT BETWEEN 0 AND 2 THEN
-        RAISE EXCEPTION 'not a priority: % (postrider.emit)', coalesce(priority::text, 'null')
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write 0 for high, 1 for normal, 2 for low.';
     END IF;
-    INSERT INTO postrider.webhook_event_log (id, event_type, event_source, table_name, record_id, user_id,
-                                             organization_id, ordering_key, priority, data)
-    VALUES (new_id, event_type, coalesce(event_source, 'api'), table_name, record_id, user_id, organization_id,
-            ordering_key, priority, data);
-    RETURN new_id;
+    RAISE EXCEPTION 'not a priority: % (postrider.emit)', coalesce(priority::text, 'null')
+        USING ERRCODE = 'invalid_parameter_value', HINT = 'Write 0 for high, 1 for normal, 2 for low.';
 END
 $$;
 COMMENT ON FUNCTION postrider.emit(text, jsonb, text, text, text, text, integer, text, text) IS
@@ -1732,12 +1734,15 @@ DECLARE
     pairs     boolean := 'update' = ANY (a.operations) AND postrider.attachment_uses_old(a);
     may_fail  text[] := ARRAY(SELECT c FROM unnest(postrider.json_columns(a.target)) AS c
                               WHERE a.sent_columns IS NULL OR c = ANY (a.sent_columns));
-    branches  text;
+    -- Of one operation nothing is to be asked: each condition is an expression that every transaction sets up anew.
+    is_alone  boolean := cardinality(a.operations) = 1;
+    branches  text := '';
     operation text;
 BEGIN
     FOREACH operation IN ARRAY a.operations LOOP
-        branches := concat(branches, format(E'    %s TG_OP = %L THEN\n', CASE WHEN branches IS NULL THEN 'IF' ELSE 'ELSIF' END,
-                                            upper(operation)));
+        IF NOT is_alone THEN
+            branches := branches || format(E'    %s TG_OP = %L THEN\n', CASE branches WHEN '' THEN 'IF' ELSE 'ELSIF' END, upper(operation));
+        END IF;
         IF operation = 'update' AND pairs AND EXISTS (SELECT FROM pg_catalog.pg_class
                                                       WHERE oid = a.target AND relkind = 'p') THEN
             branches := branches || format(
@@ -1755,10 +1760,10 @@ BEGIN
             '        %s;\n',
             postrider.attachment_select(a, operation));
     END LOOP;
-    branches := branches || E'    END IF;\n';
+    branches := branches || CASE WHEN is_alone THEN '' ELSE E'    END IF;\n' END;
     RETURN format(
         E'\n-- Made by postrider.attach (%s); attach again to change it.\n'
-        '#variable_conflict use_column\nBEGIN\n%s    RETURN NULL;\n%sEND\n',
+        '#variable_conflict use_column\nBEGIN\n%s    RETURN NEW;\n%sEND\n',
         -- Either of the two ends a comment of SQL, and what follows would be run.
         translate(a.name, E'\r\n', '  '), branches,
         CASE WHEN cardinality(may_fail) = 0 THEN '' ELSE format(
