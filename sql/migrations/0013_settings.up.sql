@@ -18,6 +18,7 @@ CREATE TABLE postrider.webhook_settings (
         CASE WHEN starts_with(value, 'sealed:') THEN 98304 ELSE 65536 END),
     CONSTRAINT only_settings_of_nobody_are_shared CHECK (NOT is_shared OR organization_id IS NULL)
 );
+ALTER TABLE postrider.webhook_settings ALTER COLUMN value SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_settings IS
     'Values that headers and options of destinations name as ${NAME}. A destination uses those of its own organization alone, and shared ones.';
 COMMENT ON COLUMN postrider.webhook_settings.id IS 'Number of the setting, for the program.';

@@ -23,6 +23,7 @@ CREATE TABLE postrider.webhook_audit_log (
     CONSTRAINT webhook_audit_log_pkey PRIMARY KEY (id)
 );
 CREATE INDEX webhook_audit_log_object_idx ON postrider.webhook_audit_log (object_id, id);
+ALTER TABLE postrider.webhook_audit_log ALTER COLUMN before SET STATISTICS 0, ALTER COLUMN after SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_audit_log IS
     'Administrative changes, by whom, before and after. Append-only: UPDATE and TRUNCATE are refused, and DELETE of rows younger than webhook_retention.keep_audit.';
 COMMENT ON COLUMN postrider.webhook_audit_log.id IS 'Ascending in the order of writing.';
@@ -298,6 +299,7 @@ CREATE TABLE postrider.webhook_erasures (
     CONSTRAINT user_is_forgotten_at_the_end CHECK ((user_id IS NULL) = (finished_at IS NOT NULL))
 );
 CREATE INDEX webhook_erasures_unfinished_idx ON postrider.webhook_erasures (id) WHERE finished_at IS NULL;
+ALTER TABLE postrider.webhook_erasures ALTER COLUMN user_id SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_erasures IS
     'Persons whose payloads are erased, or were: one row for each call of forget_user, with how far it is.';
 COMMENT ON COLUMN postrider.webhook_erasures.id IS 'The erasure.';

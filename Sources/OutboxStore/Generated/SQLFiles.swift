@@ -124,6 +124,10 @@ CREATE TABLE postrider.webhook_event_log (
     data            jsonb       NOT NULL,
     CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
+-- Statistics are samples of the values, in a catalog that no erasure reaches and that seals nothing. No plan asks for these, and
+-- those of the payload take ANALYZE twice as long. Here and below for whatever may name a person or hold a secret.
+ALTER TABLE postrider.webhook_event_log ALTER COLUMN data SET STATISTICS 0, ALTER COLUMN user_id SET STATISTICS 0,
+    ALTER COLUMN record_id SET STATISTICS 0, ALTER COLUMN ordering_key SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_event_log IS
     'Events as they were committed, immutable, partitioned by time of insert. Applications use the view webhook_events.';
 COMMENT ON COLUMN postrider.webhook_event_log.id IS 'UUIDv7, made by next_event_id(); the webhook-id that receivers see. Leave it out when inserting.';
@@ -250,6 +254,7 @@ CREATE TABLE postrider.webhook_attempts (
 CREATE INDEX webhook_attempts_delivery_idx ON postrider.webhook_attempts (event_id, destination_id);
 -- What a publication by way of the root tells its subscribers; that of the weeks, for which Postgres asks here, is add_partition's.
 ALTER TABLE postrider.webhook_attempts REPLICA IDENTITY FULL;
+ALTER TABLE postrider.webhook_attempts ALTER COLUMN response_body SET STATISTICS 0, ALTER COLUMN error_message SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_attempts IS
     'One row for each HTTP request that was made, or that a transform dropped or failed to make; append-only, partitioned like the events.';
 COMMENT ON COLUMN postrider.webhook_attempts.event_id IS 'The event.';
@@ -299,6 +304,7 @@ CREATE TABLE postrider.webhook_dead_letters (
     CONSTRAINT webhook_dead_letters_pkey PRIMARY KEY (event_id, destination_id)
 );
 CREATE INDEX webhook_dead_letters_destination_idx ON postrider.webhook_dead_letters (destination_id, dead_at);
+ALTER TABLE postrider.webhook_dead_letters ALTER COLUMN error_message SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_dead_letters IS
     'Deliveries that will not be tried again by themselves. A replay takes the row away.';
 COMMENT ON COLUMN postrider.webhook_dead_letters.event_id IS 'The event.';
@@ -356,6 +362,7 @@ CREATE TABLE postrider.webhook_destinations (
     CONSTRAINT concurrency_is_1_to_10000 CHECK (max_concurrency BETWEEN 1 AND 10000),
     CONSTRAINT kept_response_is_up_to_64_kib CHECK (keep_response_bytes BETWEEN 0 AND 65536)
 );
+ALTER TABLE postrider.webhook_destinations ALTER COLUMN headers SET STATISTICS 0, ALTER COLUMN user_id SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_destinations IS
     'Where events go: webhook endpoints and n8n workflows. People use the views webhook_endpoints and n8n_workflows.';
 COMMENT ON COLUMN postrider.webhook_destinations.id IS 'Short id used by the tables of the road of an event; never used again.';
@@ -399,6 +406,7 @@ CREATE TABLE postrider.webhook_secrets (
     -- How long it is until infinity, which workers ask, is an error before Postgres 17 and no number since.
     CONSTRAINT expiry_is_a_date_or_null CHECK (isfinite(expires_at))
 );
+ALTER TABLE postrider.webhook_secrets ALTER COLUMN secret SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_secrets IS 'Signing secrets. The newest signs whatever its date says; older ones sign beside it until they expire.';
 COMMENT ON COLUMN postrider.webhook_secrets.destination_id IS 'The destination.';
 COMMENT ON COLUMN postrider.webhook_secrets.version IS '1 for the first; raised by each rotation.';
@@ -549,6 +557,8 @@ COMMENT ON FUNCTION postrider.refuse_ids_ahead() IS
 
 CREATE FUNCTION postrider.add_partition(parent text, suffix text, lower_bound uuid, upper_bound uuid) RETURNS void
     LANGUAGE plpgsql AS $$
+DECLARE
+    column_name name;
 BEGIN
     EXECUTE format('CREATE TABLE postrider.%I PARTITION OF postrider.%I FOR VALUES FROM (%s) TO (%s)',
         parent || '_' || suffix, parent,
@@ -556,6 +566,11 @@ BEGIN
     -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
     -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
     EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
+    -- Nor do partitions inherit which columns have no statistics.
+    FOR column_name IN SELECT c.attname FROM pg_catalog.pg_attribute AS c
+                       WHERE c.attrelid = format('postrider.%I', parent)::regclass AND c.attnum > 0 AND c.attstattarget = 0 LOOP
+        EXECUTE format('ALTER TABLE postrider.%I ALTER COLUMN %I SET STATISTICS 0', parent || '_' || suffix, column_name);
+    END LOOP;
     -- Attempts have no primary key. In a publication of all tables Postgres would refuse to remove them, and to erase what a
     -- person's say; and partitions do not inherit this.
     IF parent = 'webhook_attempts' THEN
@@ -5699,6 +5714,7 @@ CREATE TABLE postrider.webhook_settings (
         CASE WHEN starts_with(value, 'sealed:') THEN 98304 ELSE 65536 END),
     CONSTRAINT only_settings_of_nobody_are_shared CHECK (NOT is_shared OR organization_id IS NULL)
 );
+ALTER TABLE postrider.webhook_settings ALTER COLUMN value SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_settings IS
     'Values that headers and options of destinations name as ${NAME}. A destination uses those of its own organization alone, and shared ones.';
 COMMENT ON COLUMN postrider.webhook_settings.id IS 'Number of the setting, for the program.';
@@ -5766,6 +5782,7 @@ CREATE TABLE postrider.webhook_audit_log (
     CONSTRAINT webhook_audit_log_pkey PRIMARY KEY (id)
 );
 CREATE INDEX webhook_audit_log_object_idx ON postrider.webhook_audit_log (object_id, id);
+ALTER TABLE postrider.webhook_audit_log ALTER COLUMN before SET STATISTICS 0, ALTER COLUMN after SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_audit_log IS
     'Administrative changes, by whom, before and after. Append-only: UPDATE and TRUNCATE are refused, and DELETE of rows younger than webhook_retention.keep_audit.';
 COMMENT ON COLUMN postrider.webhook_audit_log.id IS 'Ascending in the order of writing.';
@@ -6041,6 +6058,7 @@ CREATE TABLE postrider.webhook_erasures (
     CONSTRAINT user_is_forgotten_at_the_end CHECK ((user_id IS NULL) = (finished_at IS NOT NULL))
 );
 CREATE INDEX webhook_erasures_unfinished_idx ON postrider.webhook_erasures (id) WHERE finished_at IS NULL;
+ALTER TABLE postrider.webhook_erasures ALTER COLUMN user_id SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_erasures IS
     'Persons whose payloads are erased, or were: one row for each call of forget_user, with how far it is.';
 COMMENT ON COLUMN postrider.webhook_erasures.id IS 'The erasure.';
