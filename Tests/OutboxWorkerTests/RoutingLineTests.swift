@@ -46,6 +46,35 @@ import Testing
         #expect(lost.changed(routing(97), Array(1...many)).line == 1)
     }
 
+    /// Of a load of everything the same objects are the same destinations.
+    @Test(arguments: [3, RoutingTable.mostOverlaid + 1]) func loadOfEverythingIsAsNewAsOneOfAFirstStart(changes: Int) throws {
+        let count = Int32(3 * changes)
+        let urls = { (id: Int32, path: String) in "https://d\(id).example.com/\(path)" }
+        let old = try (1...count).map { try destination($0, patterns: ["a.b"], url: urls($0, "old")) }
+        var before = RoutingTable(routing(100, old))
+        // One that was laid over already goes too.
+        before = before.changed(routing(101, [try destination(count, patterns: ["a.b"], url: urls(count, "mended"))]), [count])
+        let removed = Set((1...count).filter { $0 % 3 == 0 })
+        let new = try (1...(count + 2)).filter { !removed.contains($0) }.map { id in
+            id % 3 == 1 || id > count ? try destination(id, patterns: ["a.*"], url: urls(id, "new")) : old[Int(id) - 1]
+        }
+        let kept = Dictionary(uniqueKeysWithValues: new.map { ($0.id, Int($0.id)) })
+        let load = Routing(version: 102, destinations: new, keptResponseBytes: kept, faults: [])
+        let after = RoutingTable(load, following: before)
+        #expect(after.version == 102 && after.line == 0)
+        for type in ["a.b", "a.c"] {
+            let event = Event(
+                id: EventID(high: 0x7000, low: 1), type: type, createdAtMicroseconds: 0, organization: nil, user: nil, recordID: nil,
+                orderingKey: nil, priority: 1, data: Array("{}".utf8))
+            let wanted = after.destinations(for: event).sorted { $0.id < $1.id }
+            let expected = new.filter { type == "a.b" || $0.url.text.hasSuffix("new") }
+            #expect(wanted.map(\.id) == expected.map(\.id))
+            #expect(zip(wanted, expected).allSatisfy { $0 === $1 })
+        }
+        #expect(removed.allSatisfy { after[$0] == nil && after.keptBytes(of: $0) == 0 })
+        #expect(new.allSatisfy { after[$0.id] === $0 && after.keptBytes(of: $0.id) == Int($0.id) })
+    }
+
     /// A URL may be mended while a request is under way: what the receiver behind the old one says is its own affair.
     @Test func destinationIsDisabledAtTheURLThatAnswered() throws {
         var state = state([try destination(1)])

@@ -27,9 +27,9 @@ WHERE r.version > $1 AND NOT EXISTS (SELECT FROM postrider.webhook_routing_chang
 DELETE FROM postrider.webhook_routing_changes
 WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1::bigint * 1048576;
 
--- name: DestinationLoad   rows: destinations that are not deleted: all, or those named
--- params: $1 destinations int[], null for all
--- index: none: read whole, or by their key
+-- name: DestinationLoad   rows: destinations that are not deleted: all, or those named; from one id on
+-- params: $1 destinations int[], null for all; $2 the first id that may come int, $3 most rows int
+-- index: none: read whole, or by their key where there are many; the plan is checked in ClaimPlanTests
 SELECT id, public_id, kind, name, url, event_types, profile, organization_id, user_id, is_active,
        -- Whatever stands in a row: one that is faulty must not keep the others from being loaded.
        ARRAY(SELECT h.key FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h
@@ -40,16 +40,16 @@ SELECT id, public_id, kind, name, url, event_types, profile, organization_id, us
        max_attempts, base_delay_ms, delay_factor, max_delay_ms, jitter, delays_ms, timeout_ms, final_statuses,
        max_concurrency, keep_response_bytes, nullif(options, '{}')::text
 FROM postrider.webhook_destinations
-WHERE deleted_at IS NULL AND ($1::integer[] IS NULL OR id = ANY ($1))
-ORDER BY id;
+WHERE deleted_at IS NULL AND ($1::integer[] IS NULL OR id = ANY ($1)) AND id >= $2
+ORDER BY id
+LIMIT $3;
 
 -- name: SecretLoad   rows: secrets that sign now, newest first for each destination; with the seconds to their expiry
--- params: $1 destinations int[], null for all
+-- params: $1 destinations int[]
 -- index: webhook_secrets_pkey
 SELECT s.destination_id, s.version, s.secret, extract(epoch FROM s.expires_at - clock_timestamp())::float8
 FROM postrider.webhook_secrets AS s
-JOIN postrider.webhook_destinations AS d ON d.id = s.destination_id AND d.deleted_at IS NULL
-WHERE ($1::integer[] IS NULL OR s.destination_id = ANY ($1))
+WHERE s.destination_id = ANY ($1)
   AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp()
        -- The newest signs whatever its date says: nothing goes out unsigned because nobody rotated in time.
        OR NOT EXISTS (SELECT FROM postrider.webhook_secrets AS n

@@ -62,20 +62,20 @@ public final class Destination: Sendable, Identifiable {
     public var priority: Int { uncommon?.options.priority ?? 1 }
 
     /// A uuid costs 16 bytes instead of 80, which counts with 100,000 destinations.
-    private enum Identity {
+    enum Identity: Equatable {
         case uuid(EventID)
         case text(String)
     }
 
     /// Options of a destination that has some: the others pay eight bytes, not the space of all options.
-    private final class Uncommon: Sendable {
+    final class Uncommon: Sendable {
         let options: DeliveryOptions
 
         init(_ options: DeliveryOptions) { self.options = options }
     }
 
-    private let identity: Identity
-    private let uncommon: Uncommon?
+    let identity: Identity
+    let uncommon: Uncommon?
 
     /// Makes a destination.
     ///

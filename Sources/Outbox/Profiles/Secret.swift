@@ -14,7 +14,9 @@ public enum SecretForm: String, Sendable, Hashable, CaseIterable {
 }
 
 /// A signing secret. Every textual view of it is redacted; `reveal()` is the only way to its text.
-public struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+///
+/// Two are equal when their texts and forms are; how long the comparison takes tells nothing of where they differ.
+public struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// What signs.
     enum Key: Sendable {
         case hmac(SymmetricKey)

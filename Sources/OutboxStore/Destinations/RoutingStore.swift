@@ -10,7 +10,7 @@ public struct Routing: Sendable {
     /// When they were loaded, by the database's clock, in microseconds since 2000.
     public var loadedAt: Int64 = 0
     /// Every destination that is not deleted, ascending by id; inactive ones too, because their deliveries are parked. Of a
-    /// load of changes, only those that changed and are not deleted.
+    /// load of changes, only those that changed and are not deleted. What was there before and is the same is the same object.
     public let destinations: [Destination]
     /// How many bytes of an answer each keeps with the attempt, by destination id.
     public let keptResponseBytes: [Int32: Int]
@@ -70,6 +70,9 @@ public enum RoutingStore {
     /// At least so many versions are remembered with what they changed; 10,000.
     static let keptVersions: Int64 = 10_000
 
+    /// So many destinations are read at a time: answers of libpq take more memory than what is kept of them; 1,000.
+    static let portion = 1000
+
     /// Loads what has changed since a load, secrets that have expired meanwhile included.
     ///
     /// - Parameter files: destinations to load whether they changed or not, because the files that they name may have.
@@ -90,7 +93,7 @@ public enum RoutingStore {
         let changed = try (0..<results[1].count).map { Int32(try results[1][$0].int(0)) }
         if changed.contains(0) { return nil }
         let ids = files.union(changed).sorted()
-        return (ids, try await load(ids, keys, grants, version: results[0], on: connection))
+        return (ids, try await load(ids, keys, grants, keeping: { _ in nil }, version: results[0], on: connection))
     }
 
     /// Loads every destination.
@@ -98,38 +101,53 @@ public enum RoutingStore {
     /// - Parameters:
     ///   - keys: open sealed secrets; nil when there are none.
     ///   - grants: what destinations may use of this process.
+    ///   - old: the destination of an id as it was loaded before, nil when there was none; it is kept when it is the same.
     /// - Throws: `PostgresError`.
     public static func load(
-        on connection: Connection, keys: KeyRing? = nil, grants: ProcessGrants = .none
+        on connection: Connection, keys: KeyRing? = nil, grants: ProcessGrants = .none,
+        keeping old: (Int32) -> Destination? = { _ in nil }
     ) async throws -> Routing {
-        try await load(nil, keys, grants, version: connection.pipeline([version()])[0], on: connection)
+        try await load(nil, keys, grants, keeping: old, version: connection.pipeline([version()])[0], on: connection)
     }
 
     private static func load(
-        _ ids: [Int32]?, _ keys: KeyRing?, _ grants: ProcessGrants, version: Rows, on connection: Connection
+        _ ids: [Int32]?, _ keys: KeyRing?, _ grants: ProcessGrants, keeping old: (Int32) -> Destination?, version: Rows,
+        on connection: Connection
     ) async throws -> Routing {
-        let chosen: Value = ids.map { .int4s($0) } ?? .null
         let results = try await connection.pipeline([
-            Step(Queries.destinationLoad.plannedAnew, [chosen]), Step(Queries.secretLoad.plannedAnew, [chosen]),
             ProfileStore.step, Step(Queries.secretNextExpiry), Step(Queries.settingLoad),
         ])
-        var secrets: [Int32: [StoredSecret]] = [:]
-        for row in results[1] {
-            secrets[Int32(try row.int(0)), default: []].append(try StoredSecret(row))
-        }
-        var load = RoutingLoad(keys: keys, profiles: try ProfileStore.catalog(results[2]), grants: grants)
-        for row in results[4] {
+        var load = RoutingLoad(keys: keys, profiles: try ProfileStore.catalog(results[0]), grants: grants)
+        for row in results[2] {
             load.add(
                 setting: try row.string(1), organization: try row.stringOrNil(0), isShared: try row.bool(2),
                 try row.string(3))
         }
-        for row in results[0] {
-            let row = try DestinationRow(row)
-            load.add(row, secrets: secrets[row.id] ?? [])
-        }
+        var next: Int32? = .min
+        while let first = next { next = try await add(ids, from: first, to: &load, keeping: old, on: connection) }
         var routing = load.routing(version: try version[0].int64(0), loadedAt: try version[0].timestamp(1))
-        routing.secondsToExpiry = try results[3][0].doubleOrNil(0)
+        routing.secondsToExpiry = try results[1][0].doubleOrNil(0)
         return routing
+    }
+
+    /// Loads one portion. What is changed between two of them is younger than the version of the load, and found by the next.
+    ///
+    /// - Returns: the first id of the next portion; nil when there is none.
+    private static func add(
+        _ ids: [Int32]?, from first: Int32, to load: inout RoutingLoad, keeping old: (Int32) -> Destination?,
+        on connection: Connection
+    ) async throws -> Int32? {
+        let rows = try await connection.query(
+            Queries.destinationLoad.plannedAnew,
+            [ids.map { .int4s($0) } ?? .null, .int4(first), .int4(Int32(portion))]
+        ).map { try DestinationRow($0) }
+        guard let last = rows.last else { return nil }
+        var secrets: [Int32: [StoredSecret]] = [:]
+        for row in try await connection.query(Queries.secretLoad.plannedAnew, [.int4s(rows.map(\.id))]) {
+            secrets[Int32(try row.int(0)), default: []].append(try StoredSecret(row))
+        }
+        for row in rows { load.add(row, secrets: secrets[row.id] ?? [], keeping: old(row.id)) }
+        return rows.count < portion || last.id == .max ? nil : last.id + 1
     }
 
     /// Makes a destination inactive, if it is active (`DestinationDisable`).
@@ -192,13 +210,13 @@ private struct RoutingLoad {
         book.add(name, organization: organization, isShared: isShared, value)
     }
 
-    mutating func add(_ row: DestinationRow, secrets: [StoredSecret]) {
+    mutating func add(_ row: DestinationRow, secrets: [StoredSecret], keeping old: Destination?) {
         kept[row.id] = row.keptResponseBytes
         note(secrets, of: row)
         if row.isActive, row.namesFiles { fileReaders.insert(row.id) }
         do {
             let destination = try row.destination(secrets: secrets, profiles: profiles, opener: &opener, book: book)
-            destinations.append(destination)
+            append(destination, keeping: old)
             let leftOut = secrets.count - destination.secrets.count
             if row.isActive, leftOut > 0 { unfit[row.id] = leftOut }
         } catch {
@@ -206,8 +224,13 @@ private struct RoutingLoad {
             faults.append(
                 Routing.Fault(destination: row.id, reason: "\(error)", wasActive: row.isActive, isLocal: isLocal))
             if isLocal, row.isActive { locked.insert(row.id) }
-            if let parked = row.parkedDestination() { destinations.append(parked) }
+            if let parked = row.parkedDestination() { append(parked, keeping: old) }
         }
+    }
+
+    private mutating func append(_ destination: Destination, keeping old: Destination?) {
+        if let old, old.isSame(as: destination) { return destinations.append(old) }
+        destinations.append(destination)
     }
 
     /// Of the newest secret its date is news for people; of the others it is when they stop signing.

@@ -161,7 +161,8 @@ actor RoutingKeeper {
                     return Load(
                         routing: routing, table: table.changed(routing, ids), changes: ids, proofs: proofs)
                 }
-                let routing = try await RoutingStore.load(on: connection, keys: keys, grants: grants)
+                let routing = try await RoutingStore.load(
+                    on: connection, keys: keys, grants: grants, keeping: { table?[$0] })
                 return Load(
                     routing: routing, table: RoutingTable(routing, following: table), changes: nil, proofs: proofs)
             }

@@ -34,15 +34,28 @@ struct RoutingTable: Sendable {
     /// Ways to the destinations that have one of their own.
     private let routes: [Int32: Route]
 
-    /// A load of everything.
+    /// A load of everything. Where little changed since what was there, the rest of that is kept.
     ///
     /// - Parameter old: what was there when the load began.
     init(_ routing: Routing, following old: RoutingTable? = nil) {
+        guard let old else {
+            self.init(
+                routing, line: 0, destinations: routing.destinations, kept: routing.keptResponseBytes,
+                locked: routing.locked)
+            return
+        }
         // Nobody counts back: a lower version that was asked for later is one of a new line.
-        let line = old.map { routing.version < $0.version ? $0.line + 1 : $0.line } ?? 0
-        self.init(
-            routing, line: line, destinations: routing.destinations, kept: routing.keptResponseBytes,
-            locked: routing.locked)
+        let line = routing.version < old.version ? old.line + 1 : old.line
+        self = old.changed(
+            routing, old.changes(in: routing), line: line, kept: routing.keptResponseBytes, locked: routing.locked)
+    }
+
+    /// The ids of destinations that are others in a load of everything, or not there any more.
+    private func changes(in routing: Routing) -> [Int32] {
+        let changed = routing.destinations.filter { byID[$0.id] !== $0 }.map(\.id)
+        guard routing.destinations.count - changed.count < byID.count else { return changed }
+        let there = Set(routing.destinations.map(\.id))
+        return changed + byID.keys.filter { !there.contains($0) }
     }
 
     /// Everything built anew, at the version of a load.
@@ -73,34 +86,37 @@ struct RoutingTable: Sendable {
     ///   - routing: a load of these alone; what it does not hold was deleted.
     ///   - changes: their ids.
     func changed(_ routing: Routing, _ changes: [Int32]) -> RoutingTable {
-        var byID = byID
         var kept = keptResponseBytes
-        for id in changes {
-            byID[id] = nil
-            kept[id] = nil
-        }
-        for destination in routing.destinations { byID[destination.id] = destination }
+        for id in changes { kept[id] = nil }
         kept.merge(routing.keptResponseBytes) { $1 }
-        let locked = locked.subtracting(changes).union(routing.locked)
+        return changed(
+            routing, changes, line: line, kept: kept, locked: locked.subtracting(changes).union(routing.locked))
+    }
+
+    /// Changes laid over what is there, or everything built anew when they are too many.
+    private func changed(
+        _ routing: Routing, _ changes: [Int32], line: Int, kept: [Int32: Int], locked: Set<Int32>
+    ) -> RoutingTable {
+        var byID = byID
+        for id in changes { byID[id] = nil }
+        for destination in routing.destinations { byID[destination.id] = destination }
         let overlaid = overlaid.union(changes)
         guard overlaid.count <= Self.mostOverlaid else {
             return RoutingTable(
                 routing, line: line, destinations: byID.values.sorted { $0.id < $1.id }, kept: kept, locked: locked)
         }
-        return RoutingTable(
-            self, routing, overlay: SubscriptionTable(overlaid.sorted().compactMap { byID[$0] }), overlaid: overlaid,
-            byID: byID, kept: kept, locked: locked)
+        return RoutingTable(self, routing, line: line, overlaid: overlaid, byID: byID, kept: kept, locked: locked)
     }
 
     private init(
-        _ old: RoutingTable, _ routing: Routing, overlay: SubscriptionTable, overlaid: Set<Int32>,
-        byID: [Int32: Destination], kept: [Int32: Int], locked: Set<Int32>
+        _ old: RoutingTable, _ routing: Routing, line: Int, overlaid: Set<Int32>, byID: [Int32: Destination],
+        kept: [Int32: Int], locked: Set<Int32>
     ) {
         version = routing.version
-        line = old.line
+        self.line = line
         loadedAt = routing.loadedAt
         base = old.base
-        self.overlay = overlay
+        overlay = SubscriptionTable(overlaid.sorted().compactMap { byID[$0] })
         self.overlaid = overlaid
         self.byID = byID
         keptResponseBytes = kept

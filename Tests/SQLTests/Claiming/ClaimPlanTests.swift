@@ -24,7 +24,7 @@ import Testing
         "RetryPeek": "",
         "RetryClaim": "1, '{1,2,3}', '{10,10,10}', \(span)", "ClaimFinish": "1, '{1,2,3}'",
         "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}', '{f,t,f}'", "ClaimTakeOver": "1, 2, 1, 100",
-        "EventLoad": "'IDS'", "DeliverySettled": "'IDS', 1", "DestinationDisable": "1, 'x', NULL", "SecretLoad": "NULL",
+        "EventLoad": "'IDS'", "DeliverySettled": "'IDS', 1", "DestinationDisable": "1, 'x', NULL", "SecretLoad": "'{1,2,3}'",
         "OrderEnroll": "1", "SecretNextExpiry": "", "RoutingChanges": "1, now()", "RoutingChangesPrune": "100",
         "AttemptRecordDelivered":
             "1, 'IDS', '{1,1,1}', '{1,1,1}', '{200,200,200}', '{1,1,1}', '{0,0,0}', '{a,b,c}'",
@@ -35,7 +35,7 @@ import Testing
         "WorkerLock": "1", "WorkerHeartbeat": "1, 1, 1, 1, 1, 1", "WorkerFarewell": "1, 1, 1, 1, 1, 1",
     ]
     /// Scans of these in order of their key, up to a limit; all other scans must have a condition.
-    private static let ordered: Set = ["EventClaim", "RetryPeek", "ClaimTakeOver", "SecretLoad", "OrderEnroll"]
+    private static let ordered: Set = ["EventClaim", "RetryPeek", "ClaimTakeOver", "OrderEnroll"]
 
     /// What workers set for the session of a work connection.
     private static func sessionSettings() throws -> String {
@@ -141,6 +141,23 @@ import Testing
             let plan = try await Plan.of("EXECUTE RetryClaim(\(worker), '{1}', '{1000}', \(Self.span))", running: true, in: db)
             #expect(plan.sharedBlocks < 200)
             #expect(try await db.count("postrider.webhook_retries") == 30_000)
+        }
+    }
+
+    /// Many destinations are loaded portion by portion: none reads what another does.
+    @Test func portionOfDestinationsReadsNoOthers() async throws {
+        let query = try #require(try NamedQuery.all()["DestinationLoad"])
+        try await withDatabase { db in
+            try await db.run(Self.sessionSettings())
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_destinations (kind, name, url, event_types)
+                SELECT 'endpoint', 'e' || n, 'https://example.com/' || n, '{a}' FROM generate_series(1, 20000) AS n;
+                ANALYZE postrider.webhook_destinations
+                """)
+            try await db.run("PREPARE DestinationLoad AS \(query.sql)")
+            let plan = try await Plan.of("EXECUTE DestinationLoad(NULL, 10000, 1000)", running: true, in: db)
+            #expect(plan.sharedBlocks < 100)
         }
     }
 

@@ -35,6 +35,68 @@ import Testing
         }
     }
 
+    /// So many are read portion by portion; numbers have gaps, and the last portion may be empty.
+    @Test(arguments: [999, 1000, 2500]) func manyDestinationsArriveWithTheirSecrets(count: Int) async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_destinations (id, kind, profile, name, url, event_types, deleted_at)
+                OVERRIDING SYSTEM VALUE
+                SELECT 3 * n - 1000, 'endpoint', 'agentes', 'e' || n, 'https://example.com/', '{a}',
+                       CASE WHEN n > \(count) THEN now() END
+                FROM generate_series(1, \(count + 10)) AS n;
+                INSERT INTO postrider.webhook_secrets (destination_id, version, secret)
+                SELECT 3 * n - 1000, v, concat('secret of ', 3 * n - 1000, ' ', v, repeat('.', 20))
+                FROM generate_series(1, \(count)) AS n, generate_series(1, 1 + n % 2) AS v
+                """)
+            let routing = try await load(db)
+            #expect(routing.faults.isEmpty)
+            let ids = (1...count).map { 3 * $0 - 1000 }
+            #expect(routing.destinations.map(\.id) == ids.map(Int32.init))
+            let secrets: [[Substring]] = routing.destinations.map { destination in
+                destination.secrets.map { $0.reveal().prefix { $0 != "." } }
+            }
+            let expected: [[Substring]] = ids.map { id in
+                let versions = id % 2 == 0 ? [1] : [2, 1]
+                return versions.map { "secret of \(id) \($0)" }
+            }
+            #expect(secrets == expected)
+        }
+    }
+
+    /// A hundred thousand that did not change are not in memory twice.
+    @Test func whatDidNotChangeIsKeptByALoadOfEverything() async throws {
+        try await withRollback { db in
+            try await db.run(
+                """
+                INSERT INTO postrider.webhook_endpoints (name, url, events, headers, secret, profile)
+                SELECT name, 'https://example.com/', '{a}', '{"X-A": "1"}', 'sixteen characters', 'agentes'
+                FROM unnest('{same,header,secret,inactive,faulty,setting}'::text[]) AS n (name);
+                INSERT INTO postrider.webhook_settings (name, value, is_shared) VALUES ('A', '1', true);
+                UPDATE postrider.webhook_destinations SET headers = '{"X-A": "${A}"}' WHERE name = 'setting'
+                """)
+            let old = try await load(db)
+            let byID = Dictionary(uniqueKeysWithValues: old.destinations.map { ($0.id, $0) })
+            func kept() async throws -> [String] {
+                let new = try await RoutingStore.load(on: db.connection, keeping: { byID[$0] }).destinations
+                #expect(new.map(\.id) == old.destinations.map(\.id))
+                return zip(old.destinations, new).filter { $0 === $1 }.map(\.0.name)
+            }
+            #expect(try await kept() == ["same", "header", "secret", "inactive", "faulty", "setting"])
+            try await db.run(
+                """
+                UPDATE postrider.webhook_destinations SET headers = '{"X-A": "2"}' WHERE name = 'header';
+                UPDATE postrider.webhook_secrets SET secret = 'seventeen letters'
+                WHERE destination_id = (SELECT id FROM postrider.webhook_destinations WHERE name = 'secret');
+                UPDATE postrider.webhook_destinations SET is_active = false WHERE name = 'inactive';
+                UPDATE postrider.webhook_settings SET value = '2'
+                """)
+            try await db.run(
+                "SET LOCAL session_replication_role = replica; UPDATE postrider.webhook_destinations SET profile = '?' WHERE name = 'faulty'")
+            #expect(try await kept() == ["same"])
+        }
+    }
+
     /// No wait is longer than the longest: not the first one either, whose default is 30 s.
     @Test func maximumBelowTheFirstWaitShortensIt() async throws {
         try await withRollback { db in
