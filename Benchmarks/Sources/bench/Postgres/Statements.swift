@@ -45,6 +45,12 @@ enum Statements {
         """
     }
 
+    /// A change of which nobody knows whom it concerns, and an event after it.
+    static let changeSetting = """
+        WITH changed AS (INSERT INTO postrider.webhook_settings (name, value) VALUES ($1, 'x'))
+        SELECT postrider.emit('bench.changed', '{}')
+        """
+
     /// The same without triggers, with a queue row for each event, as transactions of one event leave them.
     static let fillRowForEach = """
         WITH added AS (

@@ -11,6 +11,9 @@ struct Drain {
     /// Unit of the rate that counts the start of the processes in.
     static let sinceStart = "/s from start of the processes"
 
+    /// The figure of ``reloads``.
+    static let loadedMemory = "peak memory after loads of everything"
+
     let events: Int
     let workers: Int
     var destinations = 1
@@ -31,6 +34,9 @@ struct Drain {
     var closeAfter: Int?
     /// What a proxy with TLS in front of the receiver speaks; nil for none. For one destination.
     var front: Front.Version?
+
+    /// How often, after the drain, something changes for which workers load all destinations.
+    var reloads = 0
 
     private var deliveries: Int { events * fanOut }
 
@@ -78,7 +84,23 @@ struct Drain {
         let proxies = proxy.map {
             [Sample("proxy CPU per delivery", $0.cpuMicroseconds / Double(deliveries), "µs")]
         }
-        return rates + costs + (try losses(stage, arrived)) + connections(arrived) + (proxies ?? [])
+        let figures = rates + costs + (try losses(stage, arrived)) + connections(arrived) + (proxies ?? [])
+        return figures + (try memoryAfterReloads(stage, workers))
+    }
+
+    // Nothing is claimed with destinations older than the claim, so each event proves a load.
+    private func memoryAfterReloads(_ stage: Stage, _ workers: Workers) throws -> [Sample] {
+        guard reloads > 0 else { return [] }
+        let deadline = Clock.seconds + 60
+        for number in 1...reloads {
+            try stage.database.rows(Statements.changeSetting, "BENCH_\(number)")
+            while try !isDrained(stage) {
+                try Interruption.sleep(seconds: 0.01)
+                try workers.check()
+                if Clock.seconds > deadline { throw BenchError("The destinations were not loaded in time.") }
+            }
+        }
+        return [Sample(Drain.loadedMemory, workers.peakMemory / 1_000_000, "MB")]
     }
 
     private func fill(_ stage: Stage) throws -> (wal: Double, seconds: Double) {

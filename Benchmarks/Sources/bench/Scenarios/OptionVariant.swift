@@ -28,7 +28,9 @@ enum OptionVariant: String, CaseIterable {
         case .order, .oneKey:
             drain.setup = [Self.set(#"{"order": true}"#)]
             drain.keys = self == .order ? 1000 : 1
-        case .crowd: drain.setup = [Statements.crowd(of: events < 50_000 ? 1000 : 100_000)]
+        case .crowd:
+            drain.setup = [Statements.crowd(of: events < 50_000 ? 1000 : 100_000)]
+            drain.reloads = 5
         }
         return drain
     }
