@@ -17,6 +17,19 @@ public enum Transaction {
         return result
     }
 
+    /// Reads several things as they were at one moment, whatever is committed meanwhile.
+    ///
+    /// - Throws: what `body` throws; `PostgresError`.
+    public static func snapshot<Result>(
+        on connection: Connection, _ body: () async throws -> Result
+    ) async throws -> Result {
+        try await connection.script(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ", name: "TransactionBeginSnapshot")
+        let result = try await undoing(on: connection, body)
+        try await connection.script("COMMIT", name: "TransactionCommit")
+        return result
+    }
+
     /// Runs something that only reads and undoes everything, whatever the outcome: what it set in the session too.
     ///
     /// - Parameter limit: the longest time for each of its statements.

@@ -73,6 +73,43 @@ extension Scenarios {
             #expect(try await outpost.count("postrider.webhook_claims") == 0)
         }
 
+        /// With the old profiles, the new row could not be used and would be disabled.
+        @Test func profileAndItsDestinationAreLoadedTogether() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url("/"))
+            let other = try await Connection.open(ConnectionSettings(url: outpost.url))
+            try await outpost.withWorkers {
+                $0.database = named(outpost)
+            } _: {
+                try await outpost.emit("a.b")
+                try await receiver.wait(for: 1)
+                // A load reads the settings between the profiles and the destinations.
+                try await other.script("BEGIN; LOCK TABLE postrider.webhook_settings", name: "lock")
+                try await outpost.sql("UPDATE postrider.webhook_destinations SET name = 'renamed'")
+                try await eventually("the load to wait") {
+                    try await outpost.count(
+                        """
+                        pg_stat_activity WHERE application_name = '\(name)' AND wait_event_type = 'Lock'
+                        AND datname = current_database() AND query ~ 'webhook_settings'
+                        """) > 0
+                }
+                try await other.script(
+                    """
+                    INSERT INTO postrider.webhook_profiles (name, envelope) VALUES ('bare', '{data}');
+                    UPDATE postrider.webhook_destinations SET profile = 'bare';
+                    COMMIT
+                    """, name: "change")
+                try await outpost.emit("a.b", data: #"{"x": 1}"#)
+                try await receiver.wait(for: 2)
+                try await outpost.settled()
+            }
+            await other.close()
+            #expect(receiver.received.last.map { String(decoding: $0.body, as: UTF8.self) } == #"{"x": 1}"#)
+            #expect(
+                try await outpost.sql("SELECT inactive_reason FROM postrider.webhook_destinations WHERE is_active").count == 1)
+        }
+
         /// As after a failover to a standby that lacked the last changes. Only heartbeats tell a deaf worker of it.
         @Test func changesAreLearntAfterVersionsWereLost() async throws {
             let outpost = try await Outpost()

@@ -73,7 +73,8 @@ public enum RoutingStore {
     /// So many destinations are read at a time: answers of libpq take more memory than what is kept of them; 1,000.
     static let portion = 1000
 
-    /// Loads what has changed since a load, secrets that have expired meanwhile included.
+    /// Loads what has changed since a load, secrets that have expired meanwhile included. To be called within
+    /// ``Transaction/snapshot(on:_:)``, like ``load(on:keys:grants:keeping:)``: what was changed together belongs together.
     ///
     /// - Parameter files: destinations to load whether they changed or not, because the files that they name may have.
     /// - Returns: the ids of what changed (`RoutingChanges`) or was to be read again, and these destinations as they are
@@ -84,7 +85,6 @@ public enum RoutingStore {
         since version: Int64, loadedAt: Int64, on connection: Connection, keys: KeyRing? = nil,
         grants: ProcessGrants = .none, rereading files: Set<Int32> = []
     ) async throws -> (ids: [Int32], routing: Routing)? {
-        // The version first: what is committed after it is found again by the next load.
         let results = try await connection.pipeline([
             Self.version(),
             Step(Queries.routingChanges, [.int8(version), .timestamptz(microsecondsSince2000: loadedAt)]),
@@ -96,7 +96,7 @@ public enum RoutingStore {
         return (ids, try await load(ids, keys, grants, keeping: { _ in nil }, version: results[0], on: connection))
     }
 
-    /// Loads every destination.
+    /// Loads every destination. To be called within ``Transaction/snapshot(on:_:)``.
     ///
     /// - Parameters:
     ///   - keys: open sealed secrets; nil when there are none.
@@ -130,7 +130,7 @@ public enum RoutingStore {
         return routing
     }
 
-    /// Loads one portion. What is changed between two of them is younger than the version of the load, and found by the next.
+    /// Loads one portion.
     ///
     /// - Returns: the first id of the next portion; nil when there is none.
     private static func add(

@@ -4,6 +4,7 @@
 internal import Logging
 internal import Outbox
 internal import OutboxStore
+internal import Postgres
 
 /// Loads the routing when its version moves. Whoever asks while it is being loaded waits for that load.
 actor RoutingKeeper {
@@ -153,20 +154,28 @@ actor RoutingKeeper {
             try await links.aside { connection in
                 var proofs = KeyStore.Proofs()
                 if let keys { proofs = try await KeyStore.load(keys, on: connection) }
-                if let table,
-                    let (ids, routing) = try await RoutingStore.loadChanges(
-                        since: table.version, loadedAt: table.loadedAt, on: connection, keys: keys,
-                        grants: grants, rereading: files)
-                {
-                    return Load(
-                        routing: routing, table: table.changed(routing, ids), changes: ids, proofs: proofs)
+                // Else a secret and a profile that were changed together would be met one new, one old.
+                return try await Transaction.snapshot(on: connection) {
+                    try await Self.load(following: table, keys: keys, grants, rereading: files, proofs, on: connection)
                 }
-                let routing = try await RoutingStore.load(
-                    on: connection, keys: keys, grants: grants, keeping: { table?[$0] })
-                return Load(
-                    routing: routing, table: RoutingTable(routing, following: table), changes: nil, proofs: proofs)
             }
         }
+    }
+
+    private static func load(
+        following table: RoutingTable?, keys: KeyRing?, _ grants: ProcessGrants, rereading files: Set<Int32>,
+        _ proofs: KeyStore.Proofs, on connection: Connection
+    ) async throws -> Load {
+        if let table,
+            let (ids, routing) = try await RoutingStore.loadChanges(
+                since: table.version, loadedAt: table.loadedAt, on: connection, keys: keys, grants: grants,
+                rereading: files)
+        {
+            return Load(routing: routing, table: table.changed(routing, ids), changes: ids, proofs: proofs)
+        }
+        let routing = try await RoutingStore.load(
+            on: connection, keys: keys, grants: grants, keeping: { table?[$0] })
+        return Load(routing: routing, table: RoutingTable(routing, following: table), changes: nil, proofs: proofs)
     }
 
     private func use(_ load: Load) {

@@ -142,8 +142,9 @@ struct DestinationKind: Sendable {
     func load(_ name: String, _ settings: Settings) async throws -> (id: String, destination: Destination) {
         try await Session.with { session in
             let record = try await find(name, session)
-            let routing = try await RoutingStore.load(
-                on: session.raw, keys: session.keys, grants: settings.worker.grants)
+            let routing = try await Transaction.snapshot(on: session.raw) {
+                try await RoutingStore.load(on: session.raw, keys: session.keys, grants: settings.worker.grants)
+            }
             let found = routing.destinations.first { $0.uuid == record["id"] }
             let fault = routing.faults.first { "\($0.destination)" == record["destination_id"] }
             guard let destination = found, fault == nil else {

@@ -62,8 +62,9 @@ struct N8nProbe: AsyncParsableCommand {
         var routes: [String: Route] = [:]
         let special = records.filter { $0.record("options").has("tls") || $0.record("options").has("proxy") }
         if !special.isEmpty {
-            let routing = try await RoutingStore.load(
-                on: session.raw, keys: session.keys, grants: settings.worker.grants)
+            let routing = try await Transaction.snapshot(on: session.raw) {
+                try await RoutingStore.load(on: session.raw, keys: session.keys, grants: settings.worker.grants)
+            }
             for destination in routing.destinations { routes[destination.uuid] = Route(destination.access) }
             for record in special where routes[record["id"]] == nil {
                 let fault = routing.faults.first { "\($0.destination)" == record["destination_id"] }
