@@ -494,8 +494,9 @@ BEGIN
                 USING ERRCODE = 'insufficient_privilege', HINT = 'RESET postrider.organization_id;';
         END IF;
     END IF;
-    INSERT INTO postrider.webhook_queue (id, priority)
-    SELECT id, priority FROM added WHERE NOT EXISTS (SELECT FROM added OFFSET 1);
+    -- A null of the domain as a constant: left out, each statement would set up and ask the domain's rule (7,100 instructions).
+    INSERT INTO postrider.webhook_queue (id, priority, more)
+    SELECT id, priority, ('{NULL}'::postrider.further_events[])[1] FROM added WHERE NOT EXISTS (SELECT FROM added OFFSET 1);
     IF NOT FOUND THEN
         -- Up to 64 events of one priority share a row: a statement of 10,000 rows makes 157 rows, not 10,000.
         INSERT INTO postrider.webhook_queue (id, priority, more)

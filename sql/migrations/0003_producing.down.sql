@@ -14,6 +14,7 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
     postrider.attachment_columns(regclass, text[], text[]),
     postrider.attachment_body(postrider.webhook_attachments),
     postrider.attachment_select(postrider.webhook_attachments, text),
+    postrider.attachment_constant(text, text),
     postrider.attachment_document(postrider.webhook_attachments, text, text),
     postrider.attachment_rows(postrider.webhook_attachments, text),
     postrider.attachment_marker(postrider.webhook_attachments),

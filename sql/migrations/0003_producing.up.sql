@@ -382,11 +382,20 @@ $$;
 COMMENT ON FUNCTION postrider.attachment_document(postrider.webhook_attachments, text, text) IS
     'Part of attach: SQL that makes the JSON of the new or the old row.';
 
+-- A constant that is cast to a domain is checked whenever the statement runs. As an element of an array of the domain it is
+-- checked when the statement is read, and the planner takes it for a constant of the domain: 11,000 of 290,000 instructions
+-- less for an insert of one row.
+CREATE FUNCTION postrider.attachment_constant(value text, domain_name text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT format('(%L::postrider.%I[])[1]', ARRAY[value]::text, domain_name)
+$$;
+COMMENT ON FUNCTION postrider.attachment_constant(text, text) IS
+    'Part of attach: SQL for a constant of a domain of this schema, which no run of the statement checks again.';
+
 CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, operation text)
     RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format(E'SELECT %s, %L, %L,\n               %s, %s, %s, %s,\n               %s, %s\n'
                   '        FROM %s%s',
-        CASE WHEN a.event_type_expression IS NULL THEN quote_literal(a.event_type)
+        CASE WHEN a.event_type_expression IS NULL THEN postrider.attachment_constant(a.event_type, 'event_type')
              ELSE format(E'postrider.checked_event_type((%s\n)::text, %L)', a.event_type_expression,
                          format('attachment %s of %s', a.name, a.table_name)) END,
         a.event_source, a.table_name,
@@ -396,9 +405,12 @@ CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, ope
         postrider.attachment_value(a, operation, a.organization_id) || '::text',
         postrider.attachment_value(a, operation, a.ordering_key) || '::text',
         -- Out of range is brought into range: a priority is no reason to fail the statement of a producer.
-        CASE WHEN a.priority IS NULL THEN '1' ELSE format('greatest(0, least(2, coalesce(%s::integer, 1)))',
-            CASE a.priority WHEN 'high' THEN '0' WHEN 'normal' THEN '1' WHEN 'low' THEN '2'
-                 ELSE postrider.attachment_value(a, operation, a.priority) END) END,
+        CASE coalesce(a.priority, 'normal')
+            WHEN 'high' THEN postrider.attachment_constant('0', 'event_priority')
+            WHEN 'normal' THEN postrider.attachment_constant('1', 'event_priority')
+            WHEN 'low' THEN postrider.attachment_constant('2', 'event_priority')
+            ELSE format('greatest(0, least(2, coalesce(%s::integer, 1)))',
+                        postrider.attachment_value(a, operation, a.priority)) END,
         CASE WHEN a.include_old THEN format('jsonb_build_object(''old'', %s, ''new'', %s)',
                  postrider.attachment_document(a, operation, 'old'), postrider.attachment_document(a, operation, 'new'))
              WHEN operation = 'truncate' THEN format('jsonb_build_object(''truncated'', %L)', a.table_name)

@@ -65,7 +65,7 @@ BEGIN
         'record_id, ordering_key, priority, event_source, include_old), UPDATE, DELETE', 'webhook_attachments');
     PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check', 'webhook_denied_columns');
     PERFORM postrider.add_grants('producer', 'function', 'EXECUTE', 'emit', 'next_event_id', 'event_id_at',
-        'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_document',
+        'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_constant', 'attachment_document',
         'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows', 'attachment_select',
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
@@ -108,7 +108,7 @@ BEGIN
             'webhook_queue_status');
         PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'current_organization', 'delivery_id',
             'event_id_at', 'event_id_time', 'is_own', 'is_waiting', 'matches', 'role_setup', 'secret_hint',
-            'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
+            'attachment_constant', 'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
             'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment',
             'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path');
     END LOOP;

@@ -504,8 +504,9 @@ BEGIN
                 USING ERRCODE = 'insufficient_privilege', HINT = 'RESET postrider.organization_id;';
         END IF;
     END IF;
-    INSERT INTO postrider.webhook_queue (id, priority)
-    SELECT id, priority FROM added WHERE NOT EXISTS (SELECT FROM added OFFSET 1);
+    -- A null of the domain as a constant: left out, each statement would set up and ask the domain's rule (7,100 instructions).
+    INSERT INTO postrider.webhook_queue (id, priority, more)
+    SELECT id, priority, ('{NULL}'::postrider.further_events[])[1] FROM added WHERE NOT EXISTS (SELECT FROM added OFFSET 1);
     IF NOT FOUND THEN
         -- Up to 64 events of one priority share a row: a statement of 10,000 rows makes 157 rows, not 10,000.
         INSERT INTO postrider.webhook_queue (id, priority, more)
@@ -1714,11 +1715,20 @@ $$;
 COMMENT ON FUNCTION postrider.attachment_document(postrider.webhook_attachments, text, text) IS
     'Part of attach: SQL that makes the JSON of the new or the old row.';
 
+-- A constant that is cast to a domain is checked whenever the statement runs. As an element of an array of the domain it is
+-- checked when the statement is read, and the planner takes it for a constant of the domain: 11,000 of 290,000 instructions
+-- less for an insert of one row.
+CREATE FUNCTION postrider.attachment_constant(value text, domain_name text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT format('(%L::postrider.%I[])[1]', ARRAY[value]::text, domain_name)
+$$;
+COMMENT ON FUNCTION postrider.attachment_constant(text, text) IS
+    'Part of attach: SQL for a constant of a domain of this schema, which no run of the statement checks again.';
+
 CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, operation text)
     RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format(E'SELECT %s, %L, %L,\n               %s, %s, %s, %s,\n               %s, %s\n'
                   '        FROM %s%s',
-        CASE WHEN a.event_type_expression IS NULL THEN quote_literal(a.event_type)
+        CASE WHEN a.event_type_expression IS NULL THEN postrider.attachment_constant(a.event_type, 'event_type')
              ELSE format(E'postrider.checked_event_type((%s\n)::text, %L)', a.event_type_expression,
                          format('attachment %s of %s', a.name, a.table_name)) END,
         a.event_source, a.table_name,
@@ -1728,9 +1738,12 @@ CREATE FUNCTION postrider.attachment_select(a postrider.webhook_attachments, ope
         postrider.attachment_value(a, operation, a.organization_id) || '::text',
         postrider.attachment_value(a, operation, a.ordering_key) || '::text',
         -- Out of range is brought into range: a priority is no reason to fail the statement of a producer.
-        CASE WHEN a.priority IS NULL THEN '1' ELSE format('greatest(0, least(2, coalesce(%s::integer, 1)))',
-            CASE a.priority WHEN 'high' THEN '0' WHEN 'normal' THEN '1' WHEN 'low' THEN '2'
-                 ELSE postrider.attachment_value(a, operation, a.priority) END) END,
+        CASE coalesce(a.priority, 'normal')
+            WHEN 'high' THEN postrider.attachment_constant('0', 'event_priority')
+            WHEN 'normal' THEN postrider.attachment_constant('1', 'event_priority')
+            WHEN 'low' THEN postrider.attachment_constant('2', 'event_priority')
+            ELSE format('greatest(0, least(2, coalesce(%s::integer, 1)))',
+                        postrider.attachment_value(a, operation, a.priority)) END,
         CASE WHEN a.include_old THEN format('jsonb_build_object(''old'', %s, ''new'', %s)',
                  postrider.attachment_document(a, operation, 'old'), postrider.attachment_document(a, operation, 'new'))
              WHEN operation = 'truncate' THEN format('jsonb_build_object(''truncated'', %L)', a.table_name)
@@ -2439,6 +2452,7 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
     postrider.attachment_columns(regclass, text[], text[]),
     postrider.attachment_body(postrider.webhook_attachments),
     postrider.attachment_select(postrider.webhook_attachments, text),
+    postrider.attachment_constant(text, text),
     postrider.attachment_document(postrider.webhook_attachments, text, text),
     postrider.attachment_rows(postrider.webhook_attachments, text),
     postrider.attachment_marker(postrider.webhook_attachments),
@@ -2977,7 +2991,7 @@ BEGIN
         'record_id, ordering_key, priority, event_source, include_old), UPDATE, DELETE', 'webhook_attachments');
     PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check', 'webhook_denied_columns');
     PERFORM postrider.add_grants('producer', 'function', 'EXECUTE', 'emit', 'next_event_id', 'event_id_at',
-        'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_document',
+        'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_constant', 'attachment_document',
         'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows', 'attachment_select',
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
@@ -3020,7 +3034,7 @@ BEGIN
             'webhook_queue_status');
         PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'current_organization', 'delivery_id',
             'event_id_at', 'event_id_time', 'is_own', 'is_waiting', 'matches', 'role_setup', 'secret_hint',
-            'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
+            'attachment_constant', 'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
             'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment',
             'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path');
     END LOOP;

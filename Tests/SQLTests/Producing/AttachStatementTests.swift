@@ -44,6 +44,23 @@ import Testing
         }
     }
 
+    /// A cast to a domain would be a call of its rule for each run; a constant of the domain is none. `null` is a word like others.
+    @Test(arguments: [("high", 0), ("normal", 1), ("low", 2), (nil, 1)] as [(String?, Int)])
+    func typeAndPriorityThatAreConstantAreNotCheckedByEachRun(priority: String?, number: Int) async throws {
+        try await withRollback { db in
+            try await table(db)
+            let setting = priority.map { ", priority => '\($0)'" } ?? ""
+            try await db.run("SELECT postrider.attach('t', 'null'\(setting)); INSERT INTO t VALUES (1, 'a', 0)")
+            #expect(try await db.events("event_type, priority, record_id") == ["null|\(number)|1"])
+            let select = try await db.line(
+                "SELECT postrider.attachment_select(a, 'insert') FROM postrider.webhook_attachments AS a")
+            let plan = try await db.lines("EXPLAIN (VERBOSE) WITH new_rows AS (SELECT * FROM t) \(select)")
+            let output = try #require(plan.first { $0.contains("Output: ") })
+            #expect(output.contains("'null'::postrider.event_type, ") && output.contains("'\(number)'::postrider.event_priority, "))
+            #expect(!output.contains("('null'") && !output.contains("[1]"))
+        }
+    }
+
     @Test func statementsWithoutRowsMakeNoEvents() async throws {
         try await withRollback { db in
             try await table(db)
