@@ -1762,8 +1762,13 @@ DECLARE
     pairs     boolean := 'update' = ANY (a.operations) AND postrider.attachment_uses_old(a);
     may_fail  text[] := ARRAY(SELECT c FROM unnest(postrider.json_columns(a.target)) AS c
                               WHERE a.sent_columns IS NULL OR c = ANY (a.sent_columns));
-    -- Of one operation nothing is to be asked: each condition is an expression that every transaction sets up anew.
-    is_alone  boolean := cardinality(a.operations) = 1;
+    -- Of one operation nothing is to be asked: each condition is an expression that every transaction sets up anew. But a
+    -- partition that was detached keeps its triggers, of operations that are no longer attached too, and so does a new name.
+    is_alone  boolean := cardinality(a.operations) = 1 AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_trigger AS t
+        WHERE t.tgfoid = to_regprocedure(format('postrider_attached.%I()', format('webhook_%s', a.id)))
+          AND (t.tgrelid NOT IN (SELECT postrider.with_descendants(a.target))
+               OR t.tgname !~ format('^webhook_%s_(insert|update|delete|truncate)$', a.id)));
     branches  text := '';
     operation text;
 BEGIN

@@ -35,6 +35,17 @@ import Testing
         }
     }
 
+    /// A partition that was detached keeps its triggers: those of operations that are attached no longer do nothing.
+    @Test func detachedPartitionMakesEventsOfWhatIsStillAttachedAlone() async throws {
+        try await withRollback { db in
+            try await table(db)
+            try await db.run("ALTER TABLE p DETACH PARTITION p_b; SELECT postrider.attach('p', 'p.changed', '{insert}')")
+            try await db.run("INSERT INTO p_b (id, region, v) VALUES (1, 'b', 'one'); UPDATE p_b SET v = 'uno'; DELETE FROM p_b")
+            #expect(try await db.takeEvents("data ->> 'v'") == ["one"])
+            #expect(try await db.line("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'p_b'::regclass AND tgname ~ '^webhook_'") == "4")
+        }
+    }
+
     @Test func statementThatNamesAPartitionCounts() async throws {
         try await withRollback { db in
             try await table(db)
