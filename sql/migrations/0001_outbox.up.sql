@@ -114,7 +114,7 @@ CREATE TABLE postrider.webhook_event_log (
     data            jsonb       NOT NULL,
     CONSTRAINT webhook_event_log_pkey PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
--- Statistics are samples of the values, in a catalog that no erasure reaches and that seals nothing. No plan asks for these, and
+-- Statistics are samples of the values, in a catalog that no erasure reaches and that seals nothing. No plan of a worker asks for these, and
 -- those of the payload take ANALYZE twice as long. Here and below for whatever may name a person or hold a secret.
 ALTER TABLE postrider.webhook_event_log ALTER COLUMN data SET STATISTICS 0, ALTER COLUMN user_id SET STATISTICS 0,
     ALTER COLUMN record_id SET STATISTICS 0, ALTER COLUMN ordering_key SET STATISTICS 0;
@@ -352,7 +352,8 @@ CREATE TABLE postrider.webhook_destinations (
     CONSTRAINT concurrency_is_1_to_10000 CHECK (max_concurrency BETWEEN 1 AND 10000),
     CONSTRAINT kept_response_is_up_to_64_kib CHECK (keep_response_bytes BETWEEN 0 AND 65536)
 );
-ALTER TABLE postrider.webhook_destinations ALTER COLUMN headers SET STATISTICS 0, ALTER COLUMN user_id SET STATISTICS 0;
+ALTER TABLE postrider.webhook_destinations ALTER COLUMN headers SET STATISTICS 0, ALTER COLUMN user_id SET STATISTICS 0,
+    ALTER COLUMN url SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_destinations IS
     'Where events go: webhook endpoints and n8n workflows. People use the views webhook_endpoints and n8n_workflows.';
 COMMENT ON COLUMN postrider.webhook_destinations.id IS 'Short id used by the tables of the road of an event; never used again.';

@@ -38,6 +38,8 @@ CREATE TABLE postrider.webhook_replays (
     CONSTRAINT what_is_known CHECK (what IN ('deliveries', 'dead_letters', 'backfill')),
     CONSTRAINT rate_is_between_1_a_minute_and_100000_a_second CHECK (per_second BETWEEN 0.016 AND 100000)
 );
+-- They may name a user.
+ALTER TABLE postrider.webhook_replays ALTER COLUMN criteria SET STATISTICS 0;
 COMMENT ON TABLE postrider.webhook_replays IS 'What operators send again: one row for each replay, with how far it is.';
 COMMENT ON COLUMN postrider.webhook_replays.id IS 'The replay.';
 COMMENT ON COLUMN postrider.webhook_replays.created_at IS 'When it was ordered.';

@@ -66,12 +66,15 @@ import Testing
                 INSERT INTO postrider.webhook_dead_letters (event_id, destination_id, attempts, failure, error_message)
                 SELECT id, 2, 6, 'client_error', 'no such ' || user_id FROM postrider.webhook_event_log;
                 INSERT INTO postrider.webhook_destinations (kind, name, url, event_types, user_id, headers)
-                SELECT 'endpoint', 'e' || n, 'https://example.com/', '{*}', 'ann', '{"Authorization": "Bearer of ann"}'
+                SELECT 'endpoint', 'e' || n, 'https://example.com/token-of-ann', '{*}', 'ann', '{"Authorization": "Bearer of ann"}'
                 FROM generate_series(1, 2) AS n;
                 INSERT INTO postrider.webhook_secrets (destination_id, version, secret)
                 SELECT id, 1, 'that of ann' FROM postrider.webhook_destinations;
                 INSERT INTO postrider.webhook_settings (name, value) VALUES ('A', 'that of ann'), ('B', 'that of ann');
-                ANALYZE postrider.webhook_event_log, postrider.webhook_attempts, postrider.webhook_dead_letters,
+                INSERT INTO postrider.webhook_replays (what, criteria, from_id, to_id, per_second, done_event_id)
+                SELECT 'deliveries', '{"what": "deliveries", "user_id": "ann"}', id, id, 1, id
+                FROM generate_series(1, 2), LATERAL (SELECT postrider.event_id_at(now()) AS id) AS e;
+                ANALYZE postrider.webhook_replays, postrider.webhook_event_log, postrider.webhook_attempts, postrider.webhook_dead_letters,
                         postrider.webhook_destinations, postrider.webhook_secrets, postrider.webhook_settings,
                         postrider.webhook_audit_log
                 """)
