@@ -29,7 +29,7 @@ WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1::bigint * 
 
 -- name: DestinationLoad   rows: destinations that are not deleted: all, or those named; from one id on
 -- params: $1 destinations int[], null for all; $2 the first id that may come int, $3 most rows int
--- index: none: read whole, or by their key where there are many; the plan is checked in ClaimPlanTests
+-- index: none: read in the order of webhook_destinations_pkey, with WorkSettings for its transaction; see ClaimPlanTests
 SELECT id, public_id, kind, name, url, event_types, profile, organization_id, user_id, is_active,
        -- Whatever stands in a row: one that is faulty must not keep the others from being loaded.
        ARRAY(SELECT h.key FROM jsonb_each(CASE jsonb_typeof(headers) WHEN 'object' THEN headers ELSE '{"headers": 0}' END) AS h

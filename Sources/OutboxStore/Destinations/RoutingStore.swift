@@ -5,7 +5,7 @@ public import Postgres
 
 /// All destinations as they were at one version.
 public struct Routing: Sendable {
-    /// `webhook_routing.version` read before the destinations, so they are at least as new.
+    /// `webhook_routing.version` of the moment as of which all was read.
     public let version: Int64
     /// When they were loaded, by the database's clock, in microseconds since 2000.
     public var loadedAt: Int64 = 0
@@ -116,6 +116,8 @@ public enum RoutingStore {
     ) async throws -> Routing {
         let results = try await connection.pipeline([
             ProfileStore.step, Step(Queries.secretNextExpiry), Step(Queries.settingLoad),
+            // By their key, for this transaction alone: before the first ANALYZE each portion would read the whole table.
+            WorkerStore.workSettings(isLocal: true),
         ])
         var load = RoutingLoad(keys: keys, profiles: try ProfileStore.catalog(results[0]), grants: grants)
         for row in results[2] {

@@ -8941,7 +8941,7 @@ WHERE version <= (SELECT version FROM postrider.webhook_routing) - $1::bigint * 
 
     /// `DestinationLoad`; rows: destinations that are not deleted: all, or those named; from one id on
     /// - params: $1 destinations int[], null for all; $2 the first id that may come int, $3 most rows int
-    /// - index: none: read whole, or by their key where there are many; the plan is checked in ClaimPlanTests
+    /// - index: none: read in the order of webhook_destinations_pkey, with WorkSettings for its transaction; see ClaimPlanTests
     static let destinationLoad = Statement(
         name: "DestinationLoad",
         sql: #"""
