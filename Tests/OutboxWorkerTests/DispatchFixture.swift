@@ -12,12 +12,12 @@ protocol DispatchFixture {}
 extension DispatchFixture {
     func destination(
         _ id: Int32, concurrency: Int = 64, patterns: [String] = ["*"], isEnabled: Bool = true,
-        options: DeliveryOptions = .none, url: String? = nil
+        options: DeliveryOptions = .none, url: String? = nil, profile: String = "standard"
     ) throws -> Destination {
         try Destination(
             id: id, uuid: "00000000-0000-0000-0000-00000000000\(id)", name: "d\(id)",
             url: DestinationURL(url ?? "https://d\(id).example.com/"), patterns: patterns.map { try EventPattern($0) },
-            profile: try #require(Profile.builtIn["standard"]), retry: RetryPolicy(delays: [.seconds(1)], jitter: 0),
+            profile: try #require(Profile.builtIn[profile]), retry: RetryPolicy(delays: [.seconds(1)], jitter: 0),
             maxConcurrency: concurrency, isEnabled: isEnabled, options: options)
     }
 

@@ -46,6 +46,32 @@ import Testing
         #expect(lost.changed(routing(97), Array(1...many)).line == 1)
     }
 
+    /// A load of everything tells what nobody asks for any more; one of changes does not.
+    @Test func orderThatNoDestinationKeepsAnyMoreIsForgotten() throws {
+        let ordered = try destination(1, options: DeliveryOptions(["order": .bool(true)]))
+        let before = RoutingTable(routing(100, [ordered, try destination(2)]))
+        #expect(before.keepsOrder)
+        let plain = try destination(1)
+        #expect(before.changed(routing(101, [plain]), [1]).keepsOrder)
+        #expect(!RoutingTable(routing(101, [plain, try #require(before[2])]), following: before).keepsOrder)
+        #expect(RoutingTable(routing(101, [plain, try destination(3, options: ordered.options)]), following: before).keepsOrder)
+    }
+
+    /// `crm` sends the delivery's id in a header, `standard` does not.
+    @Test func profileThatChangesWhileWorkWaitsDecidesWhetherTheDeliveryIDIsSent() throws {
+        var state = state([try destination(1, concurrency: 1)])
+        add(&state, claim: 1, [work(1), work(2), work(3)])
+        let first = try #require(state.depart(at: 0).first)
+        #expect(first.deliveryID == "")
+        state.setRouting(RoutingTable(routing(2, [try destination(1, concurrency: 1, profile: "crm")]), following: state.routing))
+        answer(&state, first.token, status: 200)
+        let second = try #require(state.depart(at: 20).first)
+        #expect(second.deliveryID == DeliveryID.text(event: second.delivery.parcel.event.id, destination: 1))
+        state.setRouting(RoutingTable(routing(3, [try destination(1, concurrency: 1)]), following: state.routing))
+        answer(&state, second.token, status: 200, now: 30)
+        #expect(try #require(state.depart(at: 40).first).deliveryID == "")
+    }
+
     /// Of a load of everything the same objects are the same destinations.
     @Test(arguments: [3, RoutingTable.mostOverlaid + 1]) func loadOfEverythingIsAsNewAsOneOfAFirstStart(changes: Int) throws {
         let count = Int32(3 * changes)

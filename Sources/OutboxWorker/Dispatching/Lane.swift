@@ -25,7 +25,7 @@ struct Lane: Sendable {
     /// Bytes of an answer's body kept with the attempt.
     var keptBytes: Int
     /// True when the profile sends the delivery's id, which costs a hash.
-    let sendsDeliveryID: Bool
+    private(set) var sendsDeliveryID = false
     /// Whether the destination is to be left alone, and how much it gets.
     private(set) var breaker = Breaker()
     /// First attempts that wait, by the priority of their events.
@@ -67,14 +67,14 @@ struct Lane: Sendable {
         self.destination = destination
         self.keptBytes = keptBytes
         unlearned = destination.maxConcurrency
-        sendsDeliveryID =
-            destination.profile.headers.contains { $0.contains("{delivery.id}") }
-            || destination.profile.signature?.signs.contains("{delivery.id}") == true
-            || destination.access?.sendsDeliveryID == true
         learnOptions()
     }
 
     private mutating func learnOptions() {
+        sendsDeliveryID =
+            destination.profile.headers.contains { $0.contains("{delivery.id}") }
+            || destination.profile.signature?.signs.contains("{delivery.id}") == true
+            || destination.access?.sendsDeliveryID == true
         if rate != destination.options.rate {
             rate = destination.options.rate
             valve.renewRate()

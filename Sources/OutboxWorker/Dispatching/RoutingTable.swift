@@ -47,7 +47,8 @@ struct RoutingTable: Sendable {
         // Nobody counts back: a lower version that was asked for later is one of a new line.
         let line = routing.version < old.version ? old.line + 1 : old.line
         self = old.changed(
-            routing, old.changes(in: routing), line: line, kept: routing.keptResponseBytes, locked: routing.locked)
+            routing, old.changes(in: routing), line: line, kept: routing.keptResponseBytes, locked: routing.locked,
+            isWhole: true)
     }
 
     /// The ids of destinations that are others in a load of everything, or not there any more.
@@ -90,12 +91,15 @@ struct RoutingTable: Sendable {
         for id in changes { kept[id] = nil }
         kept.merge(routing.keptResponseBytes) { $1 }
         return changed(
-            routing, changes, line: line, kept: kept, locked: locked.subtracting(changes).union(routing.locked))
+            routing, changes, line: line, kept: kept, locked: locked.subtracting(changes).union(routing.locked),
+            isWhole: false)
     }
 
     /// Changes laid over what is there, or everything built anew when they are too many.
+    ///
+    /// - Parameter isWhole: whether the load holds every destination, so that it tells what none of them asks for any more.
     private func changed(
-        _ routing: Routing, _ changes: [Int32], line: Int, kept: [Int32: Int], locked: Set<Int32>
+        _ routing: Routing, _ changes: [Int32], line: Int, kept: [Int32: Int], locked: Set<Int32>, isWhole: Bool
     ) -> RoutingTable {
         var byID = byID
         for id in changes { byID[id] = nil }
@@ -105,12 +109,13 @@ struct RoutingTable: Sendable {
             return RoutingTable(
                 routing, line: line, destinations: byID.values.sorted { $0.id < $1.id }, kept: kept, locked: locked)
         }
-        return RoutingTable(self, routing, line: line, overlaid: overlaid, byID: byID, kept: kept, locked: locked)
+        return RoutingTable(
+            self, routing, line: line, overlaid: overlaid, byID: byID, kept: kept, locked: locked, isWhole: isWhole)
     }
 
     private init(
         _ old: RoutingTable, _ routing: Routing, line: Int, overlaid: Set<Int32>, byID: [Int32: Destination],
-        kept: [Int32: Int], locked: Set<Int32>
+        kept: [Int32: Int], locked: Set<Int32>, isWhole: Bool
     ) {
         version = routing.version
         self.line = line
@@ -123,8 +128,8 @@ struct RoutingTable: Sendable {
         self.locked = locked
         routes = old.routes.filter { byID[$0.key] === old.byID[$0.key] }
             .merging(Self.routes(to: routing.destinations)) { $1 }
-        keepsOrder = old.keepsOrder || routing.destinations.contains(where: \.options.isOrdered)
-        readsPayloads = old.readsPayloads || routing.destinations.contains(where: \.options.readsPayload)
+        keepsOrder = !isWhole && old.keepsOrder || routing.destinations.contains(where: \.options.isOrdered)
+        readsPayloads = !isWhole && old.readsPayloads || routing.destinations.contains(where: \.options.readsPayload)
     }
 
     /// Whether it tells of earlier times than another one.
