@@ -91,7 +91,7 @@ struct Pacer: Sendable {
     ///
     /// - Parameters:
     ///   - events: how many events came.
-    ///   - wanted: how many were asked for; each row looked at has at least one.
+    ///   - wanted: how many were asked for; each row looked at has at least one, unless its events are gone.
     ///   - took: how long the turn took, in microseconds.
     mutating func claimed(_ events: Int, wanted: Int, at now: Int64, took: Int64 = 0) {
         let rows = rows(forEvents: wanted)

@@ -85,8 +85,10 @@ extension WorkCycle {
             turn.pacer.relayed(isRelieved: try WorkerStore.readRelay(rows), at: now)
         }
         if plan.events > 0, let rows = results.popFirst() {
-            turn.pacer.claimed(rows.count, wanted: plan.events, at: now, took: now - askedAt)
             claimed.events = try ClaimStore.readClaim(rows, isRetry: false)
+            // Of events that are gone nobody says how many they were; what waits behind them shall not wait for that.
+            let number = claimed.events.map { $0.count > 0 ? rows.count : plan.events } ?? 0
+            turn.pacer.claimed(number, wanted: plan.events, at: now, took: now - askedAt)
             if keepsOrder, let rows = results.popFirst() { claimed.enrolled = try ClaimStore.readEnrolled(rows) }
         }
         if claimed.retries != nil || claimed.events != nil, let rows = results.popFirst() {
