@@ -31,7 +31,8 @@ struct NamedQuery {
         name = String(lines[0].prefix { $0 != " " })
         let heading = lines.dropFirst().prefix { $0.hasPrefix("--") }
         let index = heading.first { $0.hasPrefix("-- index:") } ?? ""
-        indexes = index.matches(of: /webhook_\w+_(?:pkey|idx)/).map { String($0.output) }
+        let isNone = index.hasPrefix("-- index: none")
+        indexes = isNone ? [] : index.matches(of: /webhook_\w+_(?:pkey|idx)/).map { String($0.output) }
         // The last statement of the part ends where the last semicolon does; what follows is a comment.
         let body = lines.dropFirst(1 + heading.count).joined(separator: "\n")
         sql = String(body[..<(body.lastIndex(of: ";") ?? body.endIndex)])
