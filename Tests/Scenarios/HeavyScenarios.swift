@@ -112,5 +112,27 @@ extension Scenarios {
             #expect(try await outpost.count(unread) == 0)
             #expect(next.stop() == 0)
         }
+
+        /// Postgres stores it in two megabytes.
+        @Test func payloadLargerThanTheMostThatIsSentBecomesADeadLetter() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver()
+            try await outpost.endpoint(receiver.url(), settings: "max_attempts = 2, base_delay_ms = 20, max_delay_ms = 20")
+            try await outpost.sql(
+                """
+                INSERT INTO postrider.webhook_events (event_type, data) VALUES
+                    ('big.one', jsonb_build_object('text', repeat('x', 64 << 20))), ('big.two', '{}')
+                """)
+            let worker = try WorkerProcess(outpost)
+            try await eventually("the dead letter", within: .seconds(60)) {
+                try await outpost.count("postrider.webhook_dead_letters") == 1
+            }
+            try await outpost.settled()
+            #expect(receiver.received.map { $0.json["type"] as? String } == ["big.two"])
+            let dead = try await outpost.sql("SELECT attempts, error_message FROM postrider.webhook_dead_letters")[0]
+            #expect(try dead.int(0) == 2)
+            #expect(try dead.string(1).contains("64 MiB"))
+            #expect(worker.stop() == 0)
+        }
     }
 }

@@ -119,10 +119,14 @@ ON CONFLICT (destination_id) DO UPDATE
                 * greatest(0, extract(epoch FROM excluded.refilled_at - r.refilled_at)::float8))))
 RETURNING destination_id, granted, ceil(greatest(0, 1 - tokens) / per_second * 1000)::bigint;
 
--- name: EventPayload   rows: 0..1
--- params: $1 event uuid
+-- name: EventPayload   rows: 0..1: the payload as text, null for a larger one
+-- params: $1 event uuid, $2 most bytes as jsonb, uncompressed int
 -- index: webhook_event_log_pkey
-SELECT data::text FROM postrider.webhook_event_log WHERE id = $1;
+-- What is too large is not even printed: that takes as long as it is large, and fails behind 1 GB. An array takes a value as it
+-- is without being compressed.
+SELECT CASE WHEN pg_column_size(data) <= $2 AND (pg_column_compression(data) IS NULL OR pg_column_size(ARRAY[data]) <= $2)
+            THEN data::text END
+FROM postrider.webhook_event_log WHERE id = $1;
 
 -- name: RetryPeek   rows: one for each destination that has retries, with the milliseconds until its first is due
 -- params: none

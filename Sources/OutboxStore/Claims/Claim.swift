@@ -16,7 +16,7 @@ public struct Claim: Sendable {
         /// The event. Its `data` is empty when ``isHeavy``.
         public let event: Event
         /// True when the payload was left in the database because it is large; load it with
-        /// ``ClaimStore/payload(of:on:)``.
+        /// ``ClaimStore/payload(of:atMost:on:)``.
         public let isHeavy: Bool
         /// For a retry its destination and the number of the attempt that is due; nil for a first fan-out.
         public let target: Target?

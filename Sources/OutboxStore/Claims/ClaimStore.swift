@@ -138,12 +138,18 @@ public enum ClaimStore {
         Step(Queries.claimFinish, [.int8(worker), .int8s(claims)])
     }
 
-    /// The payload of one event whose claim left it in the database.
+    /// Bytes of the largest payload that is sent, as `jsonb` without compression; 64 MiB, all that a worker has for payloads.
+    public static let largestPayload: Int32 = 64 << 20
+
+    /// The payload of one event whose claim left it in the database (`EventPayload`).
     ///
-    /// - Returns: the JSON text, or nil when the event is gone.
+    /// - Parameter limit: bytes of the largest that is read.
     /// - Throws: `PostgresError`.
-    public static func payload(of event: EventID, on connection: Connection) async throws -> [UInt8]? {
-        let rows = try await connection.query(Queries.eventPayload.plannedAnew, [.uuid(event.uuid)])
-        return rows.count == 0 ? nil : try rows[0].bytes(0)
+    public static func payload(
+        of event: EventID, atMost limit: Int32 = largestPayload, on connection: Connection
+    ) async throws -> StoredPayload {
+        let rows = try await connection.query(Queries.eventPayload.plannedAnew, [.uuid(event.uuid), .int4(limit)])
+        guard rows.count > 0 else { return .gone }
+        return try rows[0].isNull(0) ? .tooLarge : .data(try rows[0].bytes(0))
     }
 }

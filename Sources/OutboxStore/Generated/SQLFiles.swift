@@ -8646,13 +8646,17 @@ ON CONFLICT (destination_id) DO UPDATE
 RETURNING destination_id, granted, ceil(greatest(0, 1 - tokens) / per_second * 1000)::bigint
 """#)
 
-    /// `EventPayload`; rows: 0..1
-    /// - params: $1 event uuid
+    /// `EventPayload`; rows: 0..1: the payload as text, null for a larger one
+    /// - params: $1 event uuid, $2 most bytes as jsonb, uncompressed int
     /// - index: webhook_event_log_pkey
+    /// - What is too large is not even printed: that takes as long as it is large, and fails behind 1 GB. An array takes a value as it
+    /// - is without being compressed.
     static let eventPayload = Statement(
         name: "EventPayload",
         sql: #"""
-SELECT data::text FROM postrider.webhook_event_log WHERE id = $1
+SELECT CASE WHEN pg_column_size(data) <= $2 AND (pg_column_compression(data) IS NULL OR pg_column_size(ARRAY[data]) <= $2)
+            THEN data::text END
+FROM postrider.webhook_event_log WHERE id = $1
 """#)
 
     /// `RetryPeek`; rows: one for each destination that has retries, with the milliseconds until its first is due

@@ -76,9 +76,13 @@ public enum ReplayStore {
             let work = try EventRow.work(row, first: 0, target: nil)
             var event = work.event
             if work.isHeavy {
-                // Gone meanwhile: ReplaySchedule leaves it out and counts it.
-                guard let data = try await ClaimStore.payload(of: event.id, on: connection) else { continue }
-                event.data = data
+                switch try await ClaimStore.payload(of: event.id, on: connection) {
+                case .data(let data): event.data = data
+                // The delivery says why it fails.
+                case .tooLarge: admitted.insert(event.id.uuid); continue
+                // ReplaySchedule leaves it out and counts it.
+                case .gone: continue
+                }
             }
             if try admits(event) { admitted.insert(event.id.uuid) }
         }

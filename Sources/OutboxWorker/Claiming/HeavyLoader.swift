@@ -33,14 +33,16 @@ final class HeavyLoader: Sendable {
         }
     }
 
-    /// Hands an event in with its payload, or gives it back.
+    /// Hands an event in with its payload, or with why it is never sent, or gives it back.
     private func deliver(_ load: HeavyLoad, _ context: LifeContext) async {
         let event = load.work.event.id
         var attempts = 0
         while !Task.isCancelled {
             do {
-                let data = try await context.links.aside { try await ClaimStore.payload(of: event, on: $0) }
-                if let data { await handIn(load, data, context) }
+                let payload = try await context.links.aside { try await ClaimStore.payload(of: event, on: $0) }
+                if let work = work(load, payload, context) {
+                    await accept(Claim(id: load.claim, work: [work]), load.settled, context.dispatcher)
+                }
                 return context.dispatcher.endLoad(load)
             } catch {
                 guard !Task.isCancelled else { return }
@@ -65,11 +67,19 @@ final class HeavyLoader: Sendable {
         } while !context.fence.isOpen && !context.dispatcher.isDraining && !Task.isCancelled
     }
 
-    private func handIn(_ load: HeavyLoad, _ data: [UInt8], _ context: LifeContext) async {
+    /// The work with its payload; nil when the event is gone.
+    private func work(_ load: HeavyLoad, _ payload: StoredPayload, _ context: LifeContext) -> Claim.Work? {
         var event = load.work.event
-        event.data = data
-        let work = context.opened(Claim.Work(event: event, isHeavy: false, target: load.work.target))
-        await accept(Claim(id: load.claim, work: [work]), load.settled, context.dispatcher)
+        switch payload {
+        case .data(let data):
+            event.data = data
+            return context.opened(Claim.Work(event: event, isHeavy: false, target: load.work.target))
+        case .tooLarge:
+            let fault = "the payload is larger than \(ClaimStore.largestPayload >> 20) MiB, the most that is sent"
+            context.logger.error("payload not loaded", metadata: ["event.id": "\(event.id)", "error": "\(fault)"])
+            return Claim.Work(event: event, isHeavy: false, target: load.work.target, fault: fault)
+        case .gone: return nil
+        }
     }
 
     /// Filters and templates parse a payload: a large one not on the thread on which heartbeats are answered.

@@ -20,7 +20,7 @@ import Testing
     private static let road: Set = ["attempts", "claims", "destinations", "workers"]
     /// Their statements whose headings name an index, with values for their parameters; IDS stands for three events.
     private static let values = [
-        "EventClaim": "1, 100, 100, \(bounds("00000000-0000-0000-0000-000000000000"))", "EventPayload": "'01900000-0000-7000-8000-000000000001'",
+        "EventClaim": "1, 100, 100, \(bounds("00000000-0000-0000-0000-000000000000"))", "EventPayload": "'01900000-0000-7000-8000-000000000001', 1",
         "RetryPeek": "",
         "RetryClaim": "1, '{1,2,3}', '{10,10,10}', \(span)", "ClaimFinish": "1, '{1,2,3}'",
         "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}', '{f,t,f}'", "ClaimTakeOver": "1, 2, 1, 100",
