@@ -52,7 +52,7 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case skipped
     /// Five workers died while they held it.
     case poison
-    /// The destination's transform failed: nothing was sent.
+    /// The destination's transform failed, or the payload cannot be opened or is too large: nothing was sent.
     case transform
     /// The destination's transform gave null: nothing is to be sent. No failure of anybody.
     case dropped
