@@ -5921,10 +5921,15 @@ COMMENT ON FUNCTION postrider.audited_object(text, jsonb) IS 'Part of the audit 
 
 CREATE FUNCTION postrider.audited_values(kind text, doc jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT postrider.redacted(CASE WHEN kind = 'setting' AND doc ? 'value' THEN doc || '{"value": "••••"}' ELSE doc END)
+    SELECT postrider.redacted(CASE
+        WHEN kind = 'setting' AND doc ? 'value' THEN doc || '{"value": "••••"}'
+        WHEN kind = 'destination' AND jsonb_typeof(doc -> 'headers') = 'object'
+            THEN doc || jsonb_build_object('headers', (SELECT coalesce(jsonb_object_agg(h.key, '••••'), '{}')
+                                                       FROM jsonb_each(doc -> 'headers') AS h))
+        ELSE doc END)
 $$;
 COMMENT ON FUNCTION postrider.audited_values(text, jsonb) IS
-    'Part of the audit log: what a line shows of a row. The value of a setting is a credential whatever its name.';
+    'Part of the audit log: what a line shows of a row. The value of a setting is a credential whatever its name, and auditors see no value of a header.';
 
 -- The nth old row belongs to the nth new one: both transition tables are filled side by side. Nested loops and the compiler
 -- are off for the reason told in build_attachment: a plan made for one row must not meet 100,000.
