@@ -30,8 +30,9 @@ public enum TransformStore {
         function: String, _ inputs: [(data: [UInt8], context: [UInt8])], on connection: Connection
     ) async throws -> [TransformAnswer] {
         try await Transaction.readAndUndo(within: timeout, on: connection) {
+            // Unnamed: what has a name a function may have replaced, for the calls that follow, which have a worker's rights.
             let rows = try await connection.query(
-                Queries.transformCall,
+                Queries.transformCall.plannedAnew,
                 [.text(function), .utf8s(inputs.map(\.data)), .utf8s(inputs.map(\.context))])
             return try (0..<rows.count).map { try answer(rows[$0]) }
         }

@@ -68,6 +68,21 @@ import Testing
         }
     }
 
+    /// What has a name outlives the transaction, whoever made it: a function could put a statement of its own in the place of the
+    /// worker's, which would run it with a worker's rights.
+    @Test func callHasNoNameThatAFunctionCouldTake() async throws {
+        try await withDatabase { db in
+            try await db.run(
+                """
+                CREATE SCHEMA sales;
+                CREATE FUNCTION sales.names(data jsonb, context jsonb) RETURNS jsonb LANGUAGE sql SECURITY DEFINER
+                    AS $$ SELECT jsonb_agg(name) FROM pg_prepared_statements WHERE statement ~ 'call_transform' $$;
+                SELECT postrider.allow_transform('sales.names')
+                """)
+            for _ in 1...2 { #expect(try await call("sales.names", ["{}"], on: db.connection) == [.dropped]) }
+        }
+    }
+
     @Test func onlySuitableFunctionsAreAllowed() async throws {
         try await withRollback { db in
             try await db.run(
