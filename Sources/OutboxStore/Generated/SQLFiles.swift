@@ -499,7 +499,8 @@ CREATE FUNCTION postrider.webhook_enqueue() RETURNS trigger LANGUAGE plpgsql AS 
 BEGIN
     -- Conditions that are subqueries stand alone, where they are seldom reached: each is a statement of its own to plpgsql.
     IF pg_catalog.current_setting('postrider.organization_id', true) <> '' THEN
-        IF EXISTS (SELECT FROM added WHERE organization_id <> pg_catalog.current_setting('postrider.organization_id')) THEN
+        IF EXISTS (SELECT FROM added
+                   WHERE organization_id::text OPERATOR(pg_catalog.<>) pg_catalog.current_setting('postrider.organization_id')) THEN
             RAISE EXCEPTION 'this session speaks for organization % and cannot write events of another',
                 pg_catalog.current_setting('postrider.organization_id')
                 USING ERRCODE = 'insufficient_privilege', HINT = 'RESET postrider.organization_id;';
@@ -568,6 +569,8 @@ BEGIN
     -- Policies of the parent do not reach those who name the partition: without a policy of its own it shows them nothing,
     -- whatever default privileges gave them. Its owner is not bound, so upkeep goes on.
     EXECUTE format('ALTER TABLE postrider.%I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
+    -- A column of its row type in anybody's table would keep upkeep from folding it.
+    EXECUTE format('REVOKE ALL ON TYPE postrider.%I FROM PUBLIC', parent || '_' || suffix);
     -- Nor do partitions inherit which columns have no statistics.
     FOR column_name IN SELECT c.attname FROM pg_catalog.pg_attribute AS c
                        WHERE c.attrelid = format('postrider.%I', parent)::regclass AND c.attnum > 0 AND c.attstattarget = 0 LOOP

@@ -95,6 +95,15 @@ import Testing
         }
     }
 
+    /// A column of such a type would keep upkeep from dropping the partition.
+    @Test func rowTypesOfPartitionsAreNobodys() async throws {
+        try await withMembers { db, members in
+            let producer = try await members.connect(.producer)
+            let error = try await producer.refusal("CREATE TEMP TABLE pin (a postrider.webhook_event_log_later)")
+            #expect(error.sqlState == "42501" && error.message.contains("permission denied for type"), "\(error)")
+        }
+    }
+
     /// Expressions are pasted into statements: one that ended its statement had the next run by a superuser who only looked.
     @Test func secondStatementIsNotRun() async throws {
         try await withMembers { db, members in
