@@ -62,7 +62,9 @@ BEGIN
     -- All but the id, which names a function: that of a row which was removed by hand may stand yet, and belong to another.
     PERFORM postrider.add_grants('producer', 'table', 'SELECT, INSERT (target, name, table_name, operations, event_type, '
         'event_type_expression, condition, columns, except_columns, except_places, sent_columns, organization_id, user_id, '
-        'record_id, ordering_key, priority, event_source, include_old), UPDATE, DELETE', 'webhook_attachments');
+        'record_id, ordering_key, priority, event_source, include_old), UPDATE (target, name, table_name, operations, event_type, '
+        'event_type_expression, condition, columns, except_columns, except_places, sent_columns, organization_id, user_id, '
+        'record_id, ordering_key, priority, event_source, include_old, updated_at), DELETE', 'webhook_attachments');
     PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check', 'webhook_denied_columns');
     PERFORM postrider.add_grants('producer', 'function', 'EXECUTE', 'emit', 'next_event_id', 'event_id_at',
         'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_constant', 'attachment_document',
@@ -70,7 +72,8 @@ BEGIN
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
         'drop_truncate_guards', 'doorbell_is_needed', 'json_columns', 'refuse_truncate',
-        'try_attachment', 'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path');
+        'try_attachment', 'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path',
+        'without_expressions', 'has_function_of_owner', 'has_types_of_others', 'refuse_words_of_another');
 
     -- Workers. UPDATE of one column that no statement of theirs changes is what FOR UPDATE asks for.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT',
@@ -109,7 +112,8 @@ BEGIN
         PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'current_organization', 'delivery_id',
             'event_id_at', 'event_id_time', 'is_own', 'is_waiting', 'matches', 'role_setup', 'secret_hint',
             'attachment_constant', 'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
-            'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment',
+            'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment', 'without_expressions',
+            'has_function_of_owner', 'has_types_of_others',
             'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path');
     END LOOP;
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_denied_columns');

@@ -1475,7 +1475,7 @@ COMMENT ON COLUMN postrider.webhook_attachments.updated_at IS 'When it was attac
 -- ROWS: tables have few relatives. With the default of 1,000 webhook_attachment_check counts as so dear that its plan is
 -- compiled by JIT, which took 5 s where the answer takes 30 ms (measured, one attachment).
 CREATE FUNCTION postrider.with_descendants(target regclass) RETURNS SETOF regclass
-    LANGUAGE sql STABLE STRICT ROWS 5 AS $$
+    LANGUAGE sql STABLE STRICT ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE family AS (
         SELECT target::oid AS relation
         UNION
@@ -1486,7 +1486,7 @@ $$;
 COMMENT ON FUNCTION postrider.with_descendants(regclass) IS 'A table, its partitions, and tables that inherit from it, at every level.';
 
 CREATE FUNCTION postrider.with_ancestors(target regclass) RETURNS SETOF regclass
-    LANGUAGE sql STABLE STRICT ROWS 5 AS $$
+    LANGUAGE sql STABLE STRICT ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE family AS (
         SELECT target::oid AS relation
         UNION
@@ -1496,7 +1496,9 @@ CREATE FUNCTION postrider.with_ancestors(target regclass) RETURNS SETOF regclass
 $$;
 COMMENT ON FUNCTION postrider.with_ancestors(regclass) IS 'A table, those of which it is a partition, and those from which it inherits, at every level.';
 
-CREATE FUNCTION postrider.column_names(target regclass) RETURNS text[] LANGUAGE sql STABLE STRICT AS $$
+-- This and those of what is denied have a path of their own: the view of what is wrong calls them with that of whoever looks.
+CREATE FUNCTION postrider.column_names(target regclass) RETURNS text[]
+    LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(attname::text ORDER BY attnum), '{}')
     FROM pg_catalog.pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
 $$;
@@ -1552,7 +1554,8 @@ COMMENT ON COLUMN postrider.webhook_denied_columns.created_at IS 'When it was de
 -- A column that was renamed is found by its place. The oid in it differs after a restore, where numbers may be those of other
 -- columns. Partitions and inheriting tables have the names of their table. What is denied for one of them alone is kept by its
 -- own attachments only: those of a table above it send the rows of all, so there it is refused.
-CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAGE sql STABLE AS $$
+CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(DISTINCT n.name), '{}') FROM postrider.webhook_denied_columns AS d
     CROSS JOIN LATERAL (
         SELECT d.column_name UNION ALL
@@ -1563,7 +1566,8 @@ CREATE FUNCTION postrider.denied_columns(target regclass) RETURNS text[] LANGUAG
 $$;
 COMMENT ON FUNCTION postrider.denied_columns(regclass) IS 'Names that no attachment of this table sends, whether it has such columns or not.';
 
-CREATE FUNCTION postrider.denied_paths(target regclass) RETURNS SETOF text[] LANGUAGE sql STABLE AS $$
+CREATE FUNCTION postrider.denied_paths(target regclass) RETURNS SETOF text[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT DISTINCT n.name || d.path FROM postrider.webhook_denied_columns AS d
     CROSS JOIN LATERAL (
         SELECT d.column_name UNION ALL
@@ -1578,7 +1582,7 @@ COMMENT ON FUNCTION postrider.denied_paths(regclass) IS 'Members of columns that
 -- By the names that the columns have now, on both sides: by those of when they were denied, a denial here of what has the old
 -- name of a column would pass for that of the column.
 CREATE FUNCTION postrider.denied_below(target regclass) RETURNS TABLE (relation regclass, column_name text, path text[])
-    LANGUAGE sql STABLE AS $$
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.target, n.name, d.path FROM postrider.webhook_denied_columns AS d
     CROSS JOIN LATERAL (
         SELECT coalesce((SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
@@ -1885,18 +1889,58 @@ END
 $$;
 COMMENT ON FUNCTION postrider.check_producer_rights(regclass, name) IS 'Part of attach: raises an error with the GRANT that is missing.';
 
+CREATE FUNCTION postrider.without_expressions(a postrider.webhook_attachments) RETURNS postrider.webhook_attachments
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    names text[] := postrider.column_names(a.target);
+BEGIN
+    a.event_type := coalesce(a.event_type, 'any');
+    a.event_type_expression := NULL;
+    a.condition := NULL;
+    a.organization_id := CASE WHEN a.organization_id = ANY (names) THEN a.organization_id END;
+    a.user_id := CASE WHEN a.user_id = ANY (names) THEN a.user_id END;
+    a.record_id := CASE WHEN a.record_id IS NULL OR a.record_id = ANY (names) THEN a.record_id ELSE 'NULL' END;
+    a.ordering_key := CASE WHEN a.ordering_key = ANY (names) THEN a.ordering_key END;
+    a.priority := CASE WHEN a.priority = ANY (names) OR a.priority IN ('high', 'normal', 'low') THEN a.priority END;
+    RETURN a;
+END
+$$;
+COMMENT ON FUNCTION postrider.without_expressions(postrider.webhook_attachments) IS
+    'Part of attach: the attachment with columns and constants alone, which anybody may analyse.';
+
+-- Expressions have the rights of the table's owner, who wrote them or let them be written: the function tells who that was.
+CREATE FUNCTION postrider.has_function_of_owner(a postrider.webhook_attachments) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_proc AS p JOIN pg_class AS c ON c.oid = a.target AND c.relowner = p.proowner
+                   WHERE p.oid = to_regprocedure(format('postrider_attached.%I()', format('webhook_%s', a.id))))
+$$;
+COMMENT ON FUNCTION postrider.has_function_of_owner(postrider.webhook_attachments) IS
+    'Part of attach: does the trigger function belong to who owns the table now?';
+
+CREATE FUNCTION postrider.has_types_of_others(target regclass) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_attribute AS c JOIN pg_type AS t ON t.oid = c.atttypid JOIN pg_roles AS o ON o.oid = t.typowner
+                   WHERE c.attrelid = target AND c.attnum > 0 AND NOT c.attisdropped
+                     AND NOT o.rolsuper AND o.rolname <> current_user)
+$$;
+COMMENT ON FUNCTION postrider.has_types_of_others(regclass) IS
+    'Part of attach: does a column have a type that belongs neither to the caller nor to a superuser?';
+
 -- The very SELECT of the trigger, over no rows: a wrong expression fails here and not in a producer's transaction.
 -- Planning calls functions that are declared immutable, so it would lend the rights of whoever looks (a superuser's, of
 -- doctor) to the functions of whoever attached. Only those who have no more rights than the table's owner plan. For
--- others the statement is opened as an EXPLAIN, which is planned when its first row is fetched, and no row is: analysis,
--- which calls nothing, tells most of what can be wrong.
+-- others the statement is opened as an EXPLAIN, which is planned when its first row is fetched, and no row is: it is analysed.
+-- Analysis reads literals, and that of an array or a row over a domain calls the domain's rule, which anybody may have made.
+-- So others do not even analyse words that are not theirs, nor theirs beside types of others: no expression stands in what
+-- they open, only what attach itself makes of columns.
 --
 -- A cursor, and not EXECUTE, because expressions are pasted in: OPEN refuses text that holds more than one statement
 -- before it runs any of it, and needs neither a temporary object nor a transaction that may write.
-CREATE FUNCTION postrider.try_attachment(a postrider.webhook_attachments) RETURNS void
+CREATE FUNCTION postrider.try_attachment(a postrider.webhook_attachments, are_own boolean) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    may_plan  boolean := (SELECT owner.rolname = current_user OR owner.rolsuper
+    may_plan  boolean := (SELECT (owner.rolname = current_user OR owner.rolsuper)
+                                 AND (are_own OR postrider.has_function_of_owner(a))
                           FROM pg_class AS c JOIN pg_roles AS owner ON owner.oid = c.relowner WHERE c.oid = a.target);
     attempt   refcursor;
     operation text;
@@ -1904,6 +1948,9 @@ DECLARE
     problem   text;
     code      text;
 BEGIN
+    IF may_plan IS NOT TRUE AND (are_own IS NOT TRUE OR postrider.has_types_of_others(a.target)) THEN
+        a := postrider.without_expressions(a);
+    END IF;
     FOREACH operation IN ARRAY a.operations LOOP
         statement := format('WITH new_rows AS (SELECT * FROM %1$s LIMIT 0), old_rows AS (SELECT * FROM %1$s LIMIT 0),'
                             ' tg AS (SELECT NULL::text AS tg_op, NULL::name AS tg_table_name, NULL::name AS tg_table_schema)'
@@ -1921,14 +1968,14 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION postrider.try_attachment(postrider.webhook_attachments) IS
-    'Part of attach: raises an error when an expression or a column does not fit the table.';
+COMMENT ON FUNCTION postrider.try_attachment(postrider.webhook_attachments, boolean) IS
+    'Part of attach: raises an error when an expression or a column does not fit the table; are_own: whether the caller wrote the expressions.';
 
 CREATE FUNCTION postrider.attachment_fault(a postrider.webhook_attachments) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     problem text;
 BEGIN
-    PERFORM postrider.try_attachment(a);
+    PERFORM postrider.try_attachment(a, are_own => false);
     RETURN NULL;
 EXCEPTION
     -- Whoever may not read the table cannot tell.
@@ -1940,9 +1987,9 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION postrider.attachment_fault(postrider.webhook_attachments) IS
-    'What would fail when the table is written, in one line; null when nothing would.';
+    'What would fail when the table is written, in one line; null when nothing would. Expressions are tried for the table''s owner alone.';
 
-CREATE FUNCTION postrider.check_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION postrider.check_attachment(a postrider.webhook_attachments, are_own boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     existing text[] := postrider.column_names(a.target);
     missing  text := (SELECT c FROM unnest(coalesce(a.columns, a.except_columns)) AS c
@@ -1993,10 +2040,10 @@ BEGIN
     IF a.event_type IS NOT NULL THEN
         PERFORM postrider.checked_event_type(a.event_type, format('attachment of %s', a.table_name));
     END IF;
-    PERFORM postrider.try_attachment(a);
+    PERFORM postrider.try_attachment(a, are_own);
 END
 $$;
-COMMENT ON FUNCTION postrider.check_attachment(postrider.webhook_attachments) IS 'Part of attach: raises an error when its settings do not fit the table.';
+COMMENT ON FUNCTION postrider.check_attachment(postrider.webhook_attachments, boolean) IS 'Part of attach: raises an error when its settings do not fit the table.';
 
 -- Attachments: the triggers -----------------------------------------------------------------------------------------------
 
@@ -2019,6 +2066,12 @@ DECLARE
     row_tables text;
 BEGIN
     FOR relation IN SELECT postrider.with_descendants(a.target) LOOP
+        -- A table that inherits may have columns more, whose types its owner chose: their casts would run as another.
+        IF EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_class AS t ON t.oid = a.target
+                   WHERE c.oid = relation AND NOT c.relispartition AND c.relowner <> t.relowner) THEN
+            RAISE EXCEPTION '% inherits from % and has another owner', relation, a.target
+                USING ERRCODE = 'insufficient_privilege', HINT = 'Give both the same owner.';
+        END IF;
         FOREACH operation IN ARRAY ARRAY['insert', 'update', 'delete', 'truncate'] LOOP
             IF operation = ANY (a.operations) AND (operation <> 'truncate' OR relation = a.target) THEN
                 row_tables := concat_ws(' ', CASE WHEN operation IN ('update', 'delete') THEN 'OLD TABLE AS old_rows' END,
@@ -2041,6 +2094,20 @@ END
 $$;
 COMMENT ON FUNCTION postrider.create_attachment_triggers(postrider.webhook_attachments) IS 'Part of attach: makes the triggers that fit the operations, drops the others.';
 
+CREATE FUNCTION postrider.refuse_words_of_another(a postrider.webhook_attachments) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF postrider.without_expressions(a) IS DISTINCT FROM a AND NOT postrider.has_function_of_owner(a) THEN
+        RAISE EXCEPTION 'attachment % of % has expressions, and the function that shows whose they are is gone or another owner''s',
+            a.name, a.table_name
+            USING ERRCODE = 'insufficient_privilege', HINT = format(
+                'They would run with the rights of who owns the table now. Read them in postrider.webhook_attachments, then call postrider.attach with them and name => %L.', a.name);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION postrider.refuse_words_of_another(postrider.webhook_attachments) IS
+    'Part of refresh_attachments: raises an error for expressions that may be those of an owner before.';
+
 -- The function is given to the table's owner whoever calls: expressions must not get the rights of a member of the owner
 -- who only rebuilds them, for deny_column say.
 CREATE FUNCTION postrider.build_attachment(a postrider.webhook_attachments) RETURNS void LANGUAGE plpgsql AS $$
@@ -2049,11 +2116,21 @@ DECLARE
     made  text := format('postrider_attached.%I()', format('webhook_%s', a.id));
 BEGIN
     PERFORM postrider.check_producer_rights(a.target, owner);
+    -- Producers may make functions there, of any name, with triggers and grants that would outlive the next statements:
+    -- whoever has these could have the function called for rows of their own, with the rights of the table's owner.
+    IF EXISTS (SELECT FROM pg_catalog.pg_proc AS p
+               WHERE p.oid = to_regprocedure(made) AND pg_catalog.pg_get_userbyid(p.proowner) <> owner) THEN
+        EXECUTE format('DROP FUNCTION %s CASCADE', made);
+    END IF;
     -- A plan made for one row would join old and new rows of 10,000 in a nested loop, 100 million times.
     EXECUTE format('CREATE OR REPLACE FUNCTION %s RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER'
                    ' SET search_path = pg_catalog, pg_temp %s AS %L',
         made, CASE WHEN 'update' = ANY (a.operations) AND postrider.attachment_uses_old(a) THEN 'SET enable_nestloop = off' ELSE '' END,
         postrider.attachment_body(a));
+    IF (SELECT pg_catalog.pg_get_userbyid(p.proowner) FROM pg_catalog.pg_proc AS p WHERE p.oid = to_regprocedure(made))
+       NOT IN (owner, current_user) THEN
+        RAISE EXCEPTION 'somebody else made % in this moment', made USING ERRCODE = 'insufficient_privilege';
+    END IF;
     EXECUTE format('ALTER FUNCTION %s OWNER TO %I', made, owner);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', made,
@@ -2124,7 +2201,7 @@ BEGIN
     a.priority := priority;
     a.event_source := coalesce(event_source, 'trigger');
     a.include_old := coalesce(include_old, false);
-    PERFORM postrider.check_attachment(a);
+    PERFORM postrider.check_attachment(a, are_own => true);
     INSERT INTO postrider.webhook_attachments AS t (target, name, table_name, operations, event_type,
         event_type_expression, condition, columns, except_columns, except_places, sent_columns, organization_id, user_id, record_id,
         ordering_key, priority, event_source, include_old)
@@ -2220,12 +2297,11 @@ BEGIN
                         WHERE c.attrelid = successor AND c.attname = m.column_name), m.created_by, m.created_at
                 FROM moved AS m
                 ON CONFLICT ON CONSTRAINT denied_once DO NOTHING;
-                PERFORM postrider.attach(successor, a.event_type, a.operations, a.condition, a.event_type_expression, a.columns,
-                    a.except_columns, a.organization_id, a.user_id, a.record_id, a.ordering_key, a.priority, a.event_source,
-                    a.include_old, a.name);
+                UPDATE postrider.webhook_attachments AS t SET target = successor WHERE t.id = a.id RETURNING t.* INTO a;
+            ELSE
+                PERFORM postrider.detach(a.target, a.name);
+                CONTINUE;
             END IF;
-            PERFORM postrider.detach(a.target, a.name);
-            CONTINUE;
         END IF;
         EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', a.target);
         -- A column that is gone cannot be sent any more and need not be left out any more; one that is denied may not be.
@@ -2249,7 +2325,8 @@ BEGIN
             sent_columns = postrider.attachment_columns(a.target, a.columns, a.except_columns),
             updated_at = clock_timestamp()
         WHERE t.id = a.id RETURNING t.* INTO a;
-        PERFORM postrider.check_attachment(a);
+        PERFORM postrider.refuse_words_of_another(a);
+        PERFORM postrider.check_attachment(a, are_own => false);
         PERFORM postrider.build_attachment(a);
     END LOOP;
     RETURN refreshed;
@@ -2455,8 +2532,10 @@ DROP FUNCTION postrider.attach(regclass, text, text[], text, text, text[], text[
     postrider.refresh_attachments(regclass),
     postrider.build_attachment(postrider.webhook_attachments),
     postrider.create_attachment_triggers(postrider.webhook_attachments), postrider.drop_truncate_guards(integer),
-    postrider.refuse_truncate(), postrider.check_attachment(postrider.webhook_attachments),
-    postrider.attachment_fault(postrider.webhook_attachments), postrider.try_attachment(postrider.webhook_attachments),
+    postrider.refuse_truncate(), postrider.check_attachment(postrider.webhook_attachments, boolean),
+    postrider.attachment_fault(postrider.webhook_attachments), postrider.try_attachment(postrider.webhook_attachments, boolean),
+    postrider.refuse_words_of_another(postrider.webhook_attachments), postrider.without_expressions(postrider.webhook_attachments),
+    postrider.has_types_of_others(regclass), postrider.has_function_of_owner(postrider.webhook_attachments),
     postrider.check_producer_rights(regclass, name), postrider.check_attachable(regclass),
     postrider.attachment_columns(regclass, text[], text[]),
     postrider.attachment_body(postrider.webhook_attachments),
@@ -2997,7 +3076,9 @@ BEGIN
     -- All but the id, which names a function: that of a row which was removed by hand may stand yet, and belong to another.
     PERFORM postrider.add_grants('producer', 'table', 'SELECT, INSERT (target, name, table_name, operations, event_type, '
         'event_type_expression, condition, columns, except_columns, except_places, sent_columns, organization_id, user_id, '
-        'record_id, ordering_key, priority, event_source, include_old), UPDATE, DELETE', 'webhook_attachments');
+        'record_id, ordering_key, priority, event_source, include_old), UPDATE (target, name, table_name, operations, event_type, '
+        'event_type_expression, condition, columns, except_columns, except_places, sent_columns, organization_id, user_id, '
+        'record_id, ordering_key, priority, event_source, include_old, updated_at), DELETE', 'webhook_attachments');
     PERFORM postrider.add_grants('producer', 'table', 'SELECT', 'webhook_attachment_check', 'webhook_denied_columns');
     PERFORM postrider.add_grants('producer', 'function', 'EXECUTE', 'emit', 'next_event_id', 'event_id_at',
         'attach', 'detach', 'refresh_attachments', 'attachment_body', 'attachment_columns', 'attachment_constant', 'attachment_document',
@@ -3005,7 +3086,8 @@ BEGIN
         'attachment_uses_old', 'attachment_value', 'build_attachment', 'check_attachable', 'check_attachment',
         'check_producer_rights', 'checked_event_type', 'column_names', 'create_attachment_triggers',
         'drop_truncate_guards', 'doorbell_is_needed', 'json_columns', 'refuse_truncate',
-        'try_attachment', 'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path');
+        'try_attachment', 'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path',
+        'without_expressions', 'has_function_of_owner', 'has_types_of_others', 'refuse_words_of_another');
 
     -- Workers. UPDATE of one column that no statement of theirs changes is what FOR UPDATE asks for.
     PERFORM postrider.add_grants('worker', 'table', 'SELECT',
@@ -3044,7 +3126,8 @@ BEGIN
         PERFORM postrider.add_grants(role_name, 'function', 'EXECUTE', 'current_organization', 'delivery_id',
             'event_id_at', 'event_id_time', 'is_own', 'is_waiting', 'matches', 'role_setup', 'secret_hint',
             'attachment_constant', 'attachment_document', 'attachment_fault', 'attachment_key', 'attachment_marker', 'attachment_rows',
-            'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment',
+            'attachment_select', 'attachment_uses_old', 'attachment_value', 'column_names', 'try_attachment', 'without_expressions',
+            'has_function_of_owner', 'has_types_of_others',
             'with_ancestors', 'with_descendants', 'denied_below', 'denied_columns', 'denied_paths', 'without_path');
     END LOOP;
     PERFORM postrider.add_grants('auditor', 'table', 'SELECT', 'webhook_denied_columns');

@@ -88,10 +88,109 @@ import Testing
             }
             try await db.run("SELECT postrider.refresh_attachments()")
             #expect(try await db.line("SELECT coalesce(current_setting('app.caught', true), '')") == "")
-            // What is wrong is told all the same.
-            try await producer.run("ALTER TABLE app.t DROP COLUMN id; ALTER TABLE app.t ADD COLUMN other int")
-            try await producer.run("UPDATE postrider.webhook_attachments SET record_id = 'NEW.id'")
-            #expect(try await db.lines("SELECT problem FROM postrider.webhook_attachment_check").count == 1)
+            // What is wrong with expressions is told to those whose they are; with columns, to all.
+            try await producer.run("UPDATE postrider.webhook_attachments SET record_id = 'NEW.other'")
+            let problems = "SELECT problem FROM postrider.webhook_attachment_check"
+            #expect(try await producer.lines(problems).count == 1)
+            #expect(try await db.lines(problems) == [])
+            try await producer.run(
+                """
+                UPDATE postrider.webhook_attachments SET record_id = 'id', sent_columns = '{id,gone}';
+                ALTER TABLE app.t ADD COLUMN other int
+                """)
+            for connection in [db.connection, producer] {
+                #expect(try await connection.lines(problems).contains { $0.contains("app.t is not valid for insert") })
+            }
+        }
+    }
+
+    /// A literal of an array or a row over a domain is judged when a statement is analysed, and anybody may make a domain.
+    @Test func rulesOfDomainsAreNotAskedForThoseWhoLook() async throws {
+        try await withMembers { db, members in
+            try await db.run("CREATE SCHEMA app AUTHORIZATION \(members[.producer])")
+            let producer = try await members.connect(.producer)
+            try await producer.run(
+                """
+                GRANT USAGE ON SCHEMA app TO PUBLIC;
+                CREATE FUNCTION app.evil(text) RETURNS boolean LANGUAGE plpgsql AS $$
+                BEGIN PERFORM set_config('app.caught', concat(current_setting('app.caught', true), ' ', current_user), false); RETURN true; END $$;
+                CREATE DOMAIN app.d AS text CHECK (app.evil(VALUE));
+                CREATE TABLE app.t (id int PRIMARY KEY);
+                CREATE TABLE app.tagged (id int PRIMARY KEY, tags app.d[]);
+                SELECT postrider.attach('app.t', 'a.b', condition => $$('{x}'::app.d[])[1] IS NOT NULL$$, record_id => $$('{x}'::app.d[])[1]$$)
+                """)
+            #expect(try await producer.lines("SELECT current_setting('app.caught') ~ '\(members[.producer])'") == ["t"])
+            let auditor = try await members.connect(.auditor)
+            for connection in [db.connection, auditor] {
+                #expect(try await connection.lines("SELECT problem FROM postrider.webhook_attachment_check") == [])
+                #expect(try await connection.lines("SELECT coalesce(current_setting('app.caught', true), '')") == [""])
+            }
+            try await db.run(
+                """
+                SELECT postrider.refresh_attachments(), postrider.deny_column(NULL, 'ssn');
+                SELECT postrider.attach('app.tagged', 'a.c', condition => $$NEW.tags = '{vip}'$$)
+                """)
+            #expect(try await db.line("SELECT coalesce(current_setting('app.caught', true), '')") == "")
+            // Words of one's own are tried where all types are one's own or Postgres'.
+            let wrong = try await db.refusal("SELECT postrider.attach('app.t', 'a.d', condition => 'NEW.none')")
+            #expect(wrong.sqlState == "42703", "\(wrong)")
+        }
+    }
+
+    /// Triggers and grants on a function outlive its replacement and its change of owner.
+    @Test func functionMadeBeforehandIsNotTakenForTheAttachments() async throws {
+        try await withMembers { db, members in
+            try await db.run("CREATE SCHEMA app AUTHORIZATION \(members[.producer])")
+            let producer = try await members.connect(.producer)
+            try await producer.run(
+                """
+                CREATE FUNCTION postrider_attached.webhook_1() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+                GRANT EXECUTE ON FUNCTION postrider_attached.webhook_1() TO PUBLIC;
+                CREATE TABLE app.bait (id int);
+                CREATE TRIGGER bait AFTER INSERT ON app.bait REFERENCING NEW TABLE AS new_rows
+                    FOR EACH STATEMENT EXECUTE FUNCTION postrider_attached.webhook_1()
+                """)
+            try await db.run("CREATE TABLE t (id int PRIMARY KEY); SELECT postrider.attach('t', 't.made')")
+            let triggers = "SELECT tgrelid::regclass FROM pg_trigger WHERE tgfoid = 'postrider_attached.webhook_1()'::regprocedure"
+            #expect(try await db.lines(triggers) == ["t"])
+            let open = "SELECT has_function_privilege('\(members[.producer])', 'postrider_attached.webhook_1()', 'EXECUTE')"
+            #expect(try await db.line(open) == "f")
+            try await producer.run("INSERT INTO app.bait VALUES (1)")
+            try await db.run("INSERT INTO t VALUES (1)")
+            #expect(try await db.events("event_type") == ["t.made"])
+        }
+    }
+
+    /// They would get the rights of who owns the table now.
+    @Test(arguments: [false, true]) func expressionsOfAnOwnerBeforeAreNotRebuilt(isDropped: Bool) async throws {
+        try await withMembers { db, members in
+            try await db.run("CREATE SCHEMA app AUTHORIZATION \(members[.producer])")
+            let producer = try await members.connect(.producer)
+            try await producer.run(
+                """
+                CREATE TABLE app.t (id int PRIMARY KEY);
+                SELECT postrider.attach('app.t', 'a.b', condition => 'NEW.id > 0')
+                """)
+            try await db.run("ALTER TABLE app.t OWNER TO current_user")
+            if isDropped { try await producer.run("DROP FUNCTION postrider_attached.webhook_1() CASCADE") }
+            let error = try await db.refusal("SELECT postrider.refresh_attachments('app.t')")
+            #expect(error.sqlState == "42501" && error.hint?.contains("name => 'a.b'") == true, "\(error)")
+            try await db.run("SELECT postrider.attach('app.t', 'a.b', condition => 'NEW.id > 1'); INSERT INTO app.t VALUES (1), (2)")
+            #expect(try await db.events("record_id") == ["2"])
+            #expect(try await db.lines("SELECT problem FROM postrider.webhook_attachment_check") == [])
+        }
+    }
+
+    /// Its owner may give it columns of types whose casts are functions.
+    @Test func inheritingTableOfAnotherOwnerIsRefused() async throws {
+        try await withMembers { db, members in
+            try await db.run(
+                """
+                CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent);
+                ALTER TABLE child OWNER TO \(members[.producer])
+                """)
+            let error = try await db.refusal("SELECT postrider.attach('parent', 'a.b')")
+            #expect(error.sqlState == "42501" && error.message.contains("child inherits from"), "\(error)")
         }
     }
 
@@ -127,12 +226,14 @@ import Testing
             #expect(attached.sqlState == "22023" && attached.hint?.contains("chr(59)") == true, "\(attached)")
             // Nor is it run where nothing keeps it from being stored, since it might name a column: by those who may plan
             // it, by those who may not, and by those who may write nothing.
-            try await producer.run(insert)
+            try await producer.run("SELECT postrider.attach('app.t', 'a.b', name => 'mine')")
+            try await producer.run("UPDATE postrider.webhook_attachments SET record_id = $$\(injected)$$")
             let auditor = try await members.connect(.auditor)
             try await auditor.run("SET default_transaction_read_only = on")
             for connection in [db.connection, auditor, producer] {
                 let problems = try await connection.lines("SELECT problem FROM postrider.webhook_attachment_check")
-                #expect(problems.contains { $0.contains("app.t is not valid for insert") }, "\(problems)")
+                // Only those whose words they are analyse them at all.
+                #expect(problems.contains { $0.contains("app.t is not valid for insert") } == (connection === producer), "\(problems)")
             }
             #expect(try await db.refusal("SELECT postrider.refresh_attachments()").sqlState == "22023")
             #expect(try await db.line("SELECT rolcreaterole FROM pg_roles WHERE rolname = '\(members[.producer])'") == "f")
