@@ -276,7 +276,7 @@ import Testing
                 "dns", "connect", "tls", "certificate", "timeout", "reset", "protocol", "too_large", "refused_address",
                 "invalid_request", "cancelled", "redirect_refused", "client_error", "server_error", "throttled",
                 "unavailable", "gone", "payload_refused", "workflow_inactive", "proxy", "worker", "refused_by_receiver", "refused_item",
-                "skipped", "poison", "transform", "dropped", "erased",
+                "skipped", "poison", "transform", "dropped", "erased", "scope",
             ]
         )
     }

@@ -12,12 +12,14 @@ protocol DispatchFixture {}
 extension DispatchFixture {
     func destination(
         _ id: Int32, concurrency: Int = 64, patterns: [String] = ["*"], isEnabled: Bool = true,
-        options: DeliveryOptions = .none, url: String? = nil, profile: String = "standard"
+        options: DeliveryOptions = .none, url: String? = nil, profile: String = "standard", organization: String? = nil,
+        user: String? = nil
     ) throws -> Destination {
         try Destination(
             id: id, uuid: "00000000-0000-0000-0000-00000000000\(id)", name: "d\(id)",
             url: DestinationURL(url ?? "https://d\(id).example.com/"), patterns: patterns.map { try EventPattern($0) },
-            profile: try #require(Profile.builtIn[profile]), retry: RetryPolicy(delays: [.seconds(1)], jitter: 0),
+            organization: organization, user: user, profile: try #require(Profile.builtIn[profile]),
+            retry: RetryPolicy(delays: [.seconds(1)], jitter: 0),
             maxConcurrency: concurrency, isEnabled: isEnabled, options: options)
     }
 
@@ -27,9 +29,11 @@ extension DispatchFixture {
             routing: RoutingTable(Routing(version: 1, destinations: destinations, keptResponseBytes: [:], faults: [])))
     }
 
-    func work(_ number: UInt64, type: String = "a.b", target: Claim.Target? = nil) -> Claim.Work {
+    func work(
+        _ number: UInt64, type: String = "a.b", target: Claim.Target? = nil, organization: String? = nil, user: String? = nil
+    ) -> Claim.Work {
         let event = Event(
-            id: EventID(high: 0x7000, low: number), type: type, createdAtMicroseconds: 0, organization: nil, user: nil,
+            id: EventID(high: 0x7000, low: number), type: type, createdAtMicroseconds: 0, organization: organization, user: user,
             recordID: nil, orderingKey: nil, priority: 1, data: Array("{}".utf8))
         return Claim.Work(event: event, isHeavy: false, target: target)
     }

@@ -56,6 +56,34 @@ extension Scenarios {
             #expect(try await outpost.text("SELECT status FROM postrider.webhook_deliveries") == "failed")
         }
 
+        /// Retries and parked first attempts of the organization before: the receiver may be another one's by now.
+        @Test(arguments: [true, false]) func endpointOfAnotherOrganizationGetsNothingOfTheOneBefore(isParked: Bool) async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver { _, place in place == 0 && !isParked ? .status(500) : .ok }
+            let settings = "delays_ms = '{200}', jitter = 0, organization_id = 'acme', is_active = \(!isParked)"
+            let id = try await outpost.endpoint(receiver.url(), settings: settings)
+            try await outpost.withWorkers {
+                try await outpost.sql("SELECT postrider.emit('a.b', '{\"of\": \"acme\"}', organization_id => 'acme')")
+                try await eventually("the delivery to wait") { try await outpost.count("postrider.webhook_retries") == 1 }
+                try await outpost.sql(
+                    "UPDATE postrider.webhook_endpoints SET organization_id = 'beta', is_active = true WHERE destination_id = \(id)")
+                try await outpost.settled()
+                try await outpost.sql("SELECT postrider.emit('a.b', '{\"of\": \"beta\"}', organization_id => 'beta')")
+                try await eventually("the event of the other one to arrive") {
+                    receiver.received.contains { ($0.json["data"] as? [String: String])?["of"] == "beta" }
+                }
+                try await outpost.settled()
+            }
+            #expect(receiver.received.count == (isParked ? 1 : 2))
+            let told = try await outpost.sql(
+                "SELECT status, failure, attempt_count FROM postrider.webhook_deliveries ORDER BY created_at, webhook_event_id")
+            #expect(try told.map { try $0.string(0) } == ["skipped", "success"])
+            #expect(try told[0].string(1) == "scope")
+            #expect(try told[0].int(2) == (isParked ? 1 : 2))
+            #expect(try await outpost.count("postrider.webhook_events WHERE status = 'completed'") == 2)
+            #expect(try await outpost.count("postrider.webhook_dead_letters") == 0)
+        }
+
         @Test func dueDatesAreVisibleAndComputedByTheDatabase() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver { _, _ in .status(500) }

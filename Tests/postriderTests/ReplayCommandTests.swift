@@ -215,11 +215,18 @@ import Testing
             let result = try postrider(["replay"] + words, database: past.url)
             #expect(result.status == 0 && result.text == "0 deliveries would be sent", "\(words): \(result)")
         }
-        #expect(try past.run("endpoints", "delete", "billing").status == 0)
         let dead = try await delivery(10)
+        #expect(try past.run("endpoints", "update", "billing", "--organization", "other").status == 0)
+        try expect(["replay", "--delivery", dead], "its endpoint is deleted or of another organization or user now")
+        try expect(["dead-letters", "replay", "--event", try await event(10)], "deleted or of another organization or user now")
+        #expect(try past.run("dead-letters", "explain", dead).output.contains("not possible, its endpoint is of another organization"))
+        #expect(try past.run("endpoints", "update", "billing", "--all-organizations").status == 0)
+        #expect(!(try past.run("dead-letters", "explain", dead).output.contains("not possible")))
+        #expect(try past.run("endpoints", "delete", "billing").status == 0)
         try expect(
             ["replay", "--delivery", dead],
-            "delivery \(dead) cannot be sent again: its endpoint is deleted, or it was being sent a moment ago")
+            "delivery \(dead) cannot be sent again: its endpoint is deleted or of another organization or user now, or it was being sent a moment ago"
+        )
         #expect(try past.run("dead-letters", "explain", dead).output.contains("send it again: not possible, its endpoint is deleted"))
         // Of a dead letter without attempts nothing else is known.
         _ = try await past.connection.script(

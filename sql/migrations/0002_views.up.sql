@@ -110,7 +110,7 @@ COMMENT ON COLUMN postrider.webhook_events.priority IS '0 high, 1 normal (defaul
 COMMENT ON COLUMN postrider.webhook_events.data IS 'The payload, a JSON document.';
 COMMENT ON COLUMN postrider.webhook_events.created_at IS 'When the row was inserted, by the database''s clock.';
 COMMENT ON COLUMN postrider.webhook_events.status IS
-    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none), or what was left was dropped because the payload was erased or the destination deleted. Read-only.';
+    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none), or what was left was dropped because the payload was erased, or the destination deleted or given to another organization or user. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.retry_count IS 'Highest number of retries among its deliveries, 0 when none. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest failed attempt, also after a later attempt delivered; null when none failed. Read-only.';
 
@@ -188,7 +188,7 @@ COMMENT ON COLUMN postrider.webhook_deliveries.destination_kind IS 'endpoint or 
 COMMENT ON COLUMN postrider.webhook_deliveries.destination_name IS 'Name of the destination today.';
 COMMENT ON COLUMN postrider.webhook_deliveries.event_type IS 'Type of the event.';
 COMMENT ON COLUMN postrider.webhook_deliveries.payload IS 'The event''s data, before the envelope.';
-COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. skipped: nothing was sent, because the destination''s transform gave null or the payload was erased. failed: dead letter, or given up with its destination.';
+COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. skipped: nothing was sent, because the destination''s transform gave null, the payload was erased, or the destination is of another organization or user now. failed: dead letter, or given up with its destination.';
 COMMENT ON COLUMN postrider.webhook_deliveries.status_code IS 'HTTP status of the latest attempt; null when there was no answer or no attempt.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_status_code IS 'The same as status_code.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_body IS 'Beginning of the latest answer; null when empty or not kept.';

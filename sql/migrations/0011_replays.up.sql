@@ -236,6 +236,7 @@ COMMENT ON FUNCTION postrider.replay_wants(jsonb, text, text, text) IS
 -- a transaction, so it is found in at least one place. One function with four statements, each with a plan of its own.
 -- The planner's guess of what has not been analyzed must not make it read a week: no sequential scans. Those that there must
 -- be (of the claims, which are few) count as so dear then that the plan would be compiled by JIT, for a second.
+-- What was sent to a destination that is of another organization or user now is not sent there again.
 CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id uuid, most bigint)
     RETURNS TABLE (event_id uuid, destination_id integer, attempt_number smallint, has_payload boolean, is_in_flight boolean)
     LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
@@ -263,7 +264,9 @@ BEGIN
                OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
                   AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
                                   WHERE t.event_id = r.from_id AND t.destination_id = p.destination_id))
-          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL
+                        AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
+                        AND (d.user_id IS NULL OR e.user_id = d.user_id))
           AND (r.from_id, p.destination_id) NOT IN (
               SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
         ORDER BY p.destination_id
@@ -293,7 +296,9 @@ BEGIN
           AND (p.outcome = 0
                OR (SELECT l.archived_at FROM postrider.webhook_dead_letters AS l
                    WHERE l.event_id = p.event_id AND l.destination_id = p.destination_id) IS NULL)
-          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL
+                        AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
+                        AND (d.user_id IS NULL OR e.user_id = d.user_id))
           AND (p.event_id, p.destination_id) NOT IN (
               SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
         ORDER BY p.event_id, p.destination_id
@@ -310,7 +315,9 @@ BEGIN
           AND (l.is_critical OR NOT coalesce((r.criteria ->> 'critical')::boolean, false))
           AND postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND (r.criteria ->> 'failure' IS NULL OR l.failure = r.criteria ->> 'failure')
-          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = l.destination_id AND d.deleted_at IS NULL)
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = l.destination_id AND d.deleted_at IS NULL
+                        AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
+                        AND (d.user_id IS NULL OR e.user_id = d.user_id))
         ORDER BY l.event_id, l.destination_id
         LIMIT most;
     ELSE

@@ -94,7 +94,9 @@ SELECT jsonb_build_object('id', $1::jsonb ->> 'id', 'event_id', l.event_id, 'eve
     'attempts', l.attempts, 'failure', l.failure, 'error_message', l.error_message, 'dead_at', l.dead_at,
     'is_critical', l.is_critical, 'replays', l.replays, 'archived_at', l.archived_at,
     'has_payload', NOT postrider.is_removed(e.data),
-    'is_deleted', d.deleted_at IS NOT NULL, 'is_active', d.is_active, 'inactive_reason', d.inactive_reason,
+    'is_deleted', d.deleted_at IS NOT NULL,
+    'is_foreign', e.organization_id IS DISTINCT FROM coalesce(d.organization_id, e.organization_id)
+                  OR e.user_id IS DISTINCT FROM coalesce(d.user_id, e.user_id), 'is_active', d.is_active, 'inactive_reason', d.inactive_reason,
     'failing_since', b.failing_since, 'failing_with', b.failure,
     'delivered_lately', lately.delivered, 'failed_lately', lately.failed,
     'history', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' - 'destination_id' ORDER BY a.attempted_at), '[]')

@@ -36,6 +36,7 @@ extension FailureClass {
         case .transform: "What to send could not be made: nothing was sent."
         case .dropped: "The endpoint's transform gave null: nothing is to be sent. Nobody failed."
         case .erased: "The payload was removed, so there is nothing to send."
+        case .scope: "The endpoint is of another organization or user now than the event: nothing was sent."
         case .poison: "Five workers died while they held it. It was not sent again, to protect the others."
         }
     }
@@ -74,6 +75,7 @@ extension FailureClass {
         case .transform: "Read the message of the last attempt, mend the template, function or payload, then replay."
         case .dropped: "Nothing is to be done."
         case .erased: "Nothing: the person was forgotten, and nothing can be sent again."
+        case .scope: "Nothing; or give the endpoint its organization and user back, then replay."
         case .poison: "Look into the logs of the workers that died, and report it, before it is replayed."
         }
     }

@@ -58,6 +58,8 @@ public enum FailureClass: String, Sendable, CaseIterable {
     case dropped
     /// The payload was erased before it was sent.
     case erased
+    /// The destination is of another organization or user now than the event: nothing was sent.
+    case scope
 
     /// The class of a failed exchange.
     init(_ failure: ExchangeFailure) {

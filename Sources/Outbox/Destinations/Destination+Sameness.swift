@@ -1,5 +1,5 @@
 // Whether a destination is still what it was: asked by the store for each row of a load, so that a hundred thousand that did
-// not change are not in memory twice.
+// not change are not in memory twice, and by the worker for what was routed to it before it changed.
 
 extension Destination {
     /// Whether another one is the same in every part, texts byte by byte. False too when either has options, credentials or a way of
@@ -12,6 +12,20 @@ extension Destination {
             && Self.isSame(name, other.name) && Self.isSame(organization, other.organization)
             && Self.isSame(user, other.user) && hasSameHeaders(as: other) && secrets == other.secrets
             && profile.isSame(as: other.profile)
+    }
+
+    /// Whether what was routed to another version of it would come here too, and with the same payload: both are of the same
+    /// organization and user, and filter and transform alike.
+    public func isRouted(like other: Destination) -> Bool {
+        Self.isSame(organization, other.organization) && Self.isSame(user, other.user)
+            && options.filter == other.options.filter && options.template == other.options.template
+            && Self.isSame(options.transformFunction, other.options.transformFunction)
+    }
+
+    /// Whether events of this organization and user may be sent to it, whatever their type.
+    public func serves(_ event: Event) -> Bool {
+        (organization == nil || Self.isSame(organization, event.organization))
+            && (user == nil || Self.isSame(user, event.user))
     }
 
     private func hasSameHeaders(as other: Destination) -> Bool {

@@ -239,7 +239,7 @@ extension FailureClass {
             true
         case .refusedAddress, .invalidRequest, .cancelled, .redirectRefused, .clientError, .gone,
             .payloadRefused, .workflowInactive, .proxy, .worker, .poison, .refusedByReceiver, .refusedItem,
-            .skipped, .transform, .dropped, .erased:
+            .skipped, .transform, .dropped, .erased, .scope:
             false
         }
     }

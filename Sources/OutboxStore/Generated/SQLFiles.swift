@@ -263,7 +263,7 @@ COMMENT ON COLUMN postrider.webhook_attempts.worker_id IS 'The worker that made 
 COMMENT ON COLUMN postrider.webhook_attempts.destination_id IS 'The destination, webhook_destinations.id.';
 COMMENT ON COLUMN postrider.webhook_attempts.duration_us IS 'From the start of the exchange to its end, in microseconds.';
 COMMENT ON COLUMN postrider.webhook_attempts.attempt_number IS '1 for the first attempt of a delivery.';
-COMMENT ON COLUMN postrider.webhook_attempts.outcome IS '0 delivered, 1 failed and will be retried, 2 failed and is a dead letter, 3 made after the claim was lost and changed nothing, 4 not sent, and nothing more: the destination''s transform gave null, or the payload was erased.';
+COMMENT ON COLUMN postrider.webhook_attempts.outcome IS '0 delivered, 1 failed and will be retried, 2 failed and is a dead letter, 3 made after the claim was lost and changed nothing, 4 not sent, and nothing more: the destination''s transform gave null, the payload was erased, or the destination is of another organization or user now.';
 COMMENT ON COLUMN postrider.webhook_attempts.status_code IS 'HTTP status; null when there was no answer.';
 COMMENT ON COLUMN postrider.webhook_attempts.failure IS 'Class of the failure: timeout, connect, tls, dns, server_error, …; null when delivered.';
 COMMENT ON COLUMN postrider.webhook_attempts.error_message IS 'One line for people about the failure; never holds a secret; null when delivered.';
@@ -788,7 +788,7 @@ COMMENT ON COLUMN postrider.webhook_events.priority IS '0 high, 1 normal (defaul
 COMMENT ON COLUMN postrider.webhook_events.data IS 'The payload, a JSON document.';
 COMMENT ON COLUMN postrider.webhook_events.created_at IS 'When the row was inserted, by the database''s clock.';
 COMMENT ON COLUMN postrider.webhook_events.status IS
-    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none), or what was left was dropped because the payload was erased or the destination deleted. Read-only.';
+    'pending: waits for its first fan-out. processing: in flight, or a delivery will be tried again. failed: a delivery is a dead letter. completed: delivered to every subscriber that wants it (or there was none), or what was left was dropped because the payload was erased, or the destination deleted or given to another organization or user. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.retry_count IS 'Highest number of retries among its deliveries, 0 when none. Read-only.';
 COMMENT ON COLUMN postrider.webhook_events.error_message IS 'Error of its latest failed attempt, also after a later attempt delivered; null when none failed. Read-only.';
 
@@ -866,7 +866,7 @@ COMMENT ON COLUMN postrider.webhook_deliveries.destination_kind IS 'endpoint or 
 COMMENT ON COLUMN postrider.webhook_deliveries.destination_name IS 'Name of the destination today.';
 COMMENT ON COLUMN postrider.webhook_deliveries.event_type IS 'Type of the event.';
 COMMENT ON COLUMN postrider.webhook_deliveries.payload IS 'The event''s data, before the envelope.';
-COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. skipped: nothing was sent, because the destination''s transform gave null or the payload was erased. failed: dead letter, or given up with its destination.';
+COMMENT ON COLUMN postrider.webhook_deliveries.status IS 'pending: an attempt is scheduled or in flight. success: the last attempt delivered. skipped: nothing was sent, because the destination''s transform gave null, the payload was erased, or the destination is of another organization or user now. failed: dead letter, or given up with its destination.';
 COMMENT ON COLUMN postrider.webhook_deliveries.status_code IS 'HTTP status of the latest attempt; null when there was no answer or no attempt.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_status_code IS 'The same as status_code.';
 COMMENT ON COLUMN postrider.webhook_deliveries.response_body IS 'Beginning of the latest answer; null when empty or not kept.';
@@ -5121,6 +5121,7 @@ COMMENT ON FUNCTION postrider.replay_wants(jsonb, text, text, text) IS
 -- a transaction, so it is found in at least one place. One function with four statements, each with a plan of its own.
 -- The planner's guess of what has not been analyzed must not make it read a week: no sequential scans. Those that there must
 -- be (of the claims, which are few) count as so dear then that the plan would be compiled by JIT, for a second.
+-- What was sent to a destination that is of another organization or user now is not sent there again.
 CREATE FUNCTION postrider.replay_candidates(r postrider.webhook_replays, last_id uuid, most bigint)
     RETURNS TABLE (event_id uuid, destination_id integer, attempt_number smallint, has_payload boolean, is_in_flight boolean)
     LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off AS $$
@@ -5148,7 +5149,9 @@ BEGIN
                OR r.criteria ->> 'status' = CASE p.outcome WHEN 0 THEN 'success' WHEN 4 THEN 'skipped' ELSE 'failed' END
                   AND NOT EXISTS (SELECT FROM postrider.webhook_retries AS t
                                   WHERE t.event_id = r.from_id AND t.destination_id = p.destination_id))
-          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL
+                        AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
+                        AND (d.user_id IS NULL OR e.user_id = d.user_id))
           AND (r.from_id, p.destination_id) NOT IN (
               SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
         ORDER BY p.destination_id
@@ -5178,7 +5181,9 @@ BEGIN
           AND (p.outcome = 0
                OR (SELECT l.archived_at FROM postrider.webhook_dead_letters AS l
                    WHERE l.event_id = p.event_id AND l.destination_id = p.destination_id) IS NULL)
-          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL)
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = p.destination_id AND d.deleted_at IS NULL
+                        AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
+                        AND (d.user_id IS NULL OR e.user_id = d.user_id))
           AND (p.event_id, p.destination_id) NOT IN (
               SELECT f.event_id, f.destination_id FROM postrider.webhook_in_flight AS f WHERE f.destination_id IS NOT NULL)
         ORDER BY p.event_id, p.destination_id
@@ -5195,7 +5200,9 @@ BEGIN
           AND (l.is_critical OR NOT coalesce((r.criteria ->> 'critical')::boolean, false))
           AND postrider.replay_wants(r.criteria, e.event_type, e.organization_id, e.user_id)
           AND (r.criteria ->> 'failure' IS NULL OR l.failure = r.criteria ->> 'failure')
-          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = l.destination_id AND d.deleted_at IS NULL)
+          AND EXISTS (SELECT FROM postrider.webhook_destinations AS d WHERE d.id = l.destination_id AND d.deleted_at IS NULL
+                        AND (d.organization_id IS NULL OR e.organization_id = d.organization_id)
+                        AND (d.user_id IS NULL OR e.user_id = d.user_id))
         ORDER BY l.event_id, l.destination_id
         LIMIT most;
     ELSE
@@ -9371,7 +9378,9 @@ SELECT jsonb_build_object('id', $1::jsonb ->> 'id', 'event_id', l.event_id, 'eve
     'attempts', l.attempts, 'failure', l.failure, 'error_message', l.error_message, 'dead_at', l.dead_at,
     'is_critical', l.is_critical, 'replays', l.replays, 'archived_at', l.archived_at,
     'has_payload', NOT postrider.is_removed(e.data),
-    'is_deleted', d.deleted_at IS NOT NULL, 'is_active', d.is_active, 'inactive_reason', d.inactive_reason,
+    'is_deleted', d.deleted_at IS NOT NULL,
+    'is_foreign', e.organization_id IS DISTINCT FROM coalesce(d.organization_id, e.organization_id)
+                  OR e.user_id IS DISTINCT FROM coalesce(d.user_id, e.user_id), 'is_active', d.is_active, 'inactive_reason', d.inactive_reason,
     'failing_since', b.failing_since, 'failing_with', b.failure,
     'delivered_lately', lately.delivered, 'failed_lately', lately.failed,
     'history', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'event_id' - 'destination_id' ORDER BY a.attempted_at), '[]')

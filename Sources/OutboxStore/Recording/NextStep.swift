@@ -11,7 +11,8 @@ public enum NextStep: Sendable, Hashable {
     /// It is a dead letter, unless fewer than `budget` of its attempts counted: then it is tried again after so many
     /// milliseconds.
     case exhausted(budget: Int16, graceMilliseconds: Int64)
-    /// Nothing is sent, and it blames nobody: the destination's transform dropped it, or its payload was erased.
+    /// Nothing is sent, and it blames nobody: the destination's transform dropped it, its payload was erased, or it is of
+    /// another organization or user.
     case drop
 
     /// The wait as `AttemptRecordFailed` and `DeliverySnooze` take it: milliseconds, -1 to park, -2 for nothing more, nil for a

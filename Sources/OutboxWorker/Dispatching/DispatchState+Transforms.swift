@@ -22,7 +22,7 @@ extension DispatchState {
         case .fault(let reason): return fail(delivery, reason, random: 0, now)
         case .filteredOut: return endTurn(of: delivery)
         case .sealed: return snooze(delivery, .retry(afterMilliseconds: Self.sealedDelay))
-        case .erased: return
+        case .erased, .foreign: return
         case .function: break
         }
         open(claim: delivery.parcel.claim, now: now)
@@ -42,6 +42,13 @@ extension DispatchState {
     mutating func transformed(_ delivery: Delivery, _ result: Transformed, random: Double, now: Int64) {
         transforming -= 1
         payloadBytes -= delivery.parcel.event.data.count
+        defer { close(claim: delivery.parcel.claim) }
+        // Made for what the destination was: claimed again, it is filtered and made as the destination is now.
+        if case .function(let old) = delivery.parcel.unready, let destination = routing[old.id],
+            !destination.isRouted(like: old)
+        {
+            return snooze(delivery, destination.isEnabled ? .retry(afterMilliseconds: 0) : rest(at: old.id))
+        }
         switch result {
         case .data(let data):
             var event = delivery.parcel.event
@@ -55,7 +62,6 @@ extension DispatchState {
         case .failed(let reason): fail(delivery, reason, random: random, now)
         case .later(let milliseconds): snooze(delivery, .retry(afterMilliseconds: milliseconds))
         }
-        close(claim: delivery.parcel.claim)
     }
 
     /// A payload that this worker cannot open is due again for the others after this long; 10 s.

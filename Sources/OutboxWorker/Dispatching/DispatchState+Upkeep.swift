@@ -82,13 +82,19 @@ extension DispatchState {
 
     private mutating func giveBack(from place: Int, at now: Int64, all: Bool) {
         guard let wait = all ? 0 : lanes.all[place].overflow(at: now) else { return }
-        let out = lanes.all[place].relieve(at: now, all: all)
-        let (id, isEnabled) = (lanes.all[place].destination.id, lanes.all[place].destination.isEnabled)
+        let out = all ? lanes.all[place].takeAll() : lanes.all[place].relieve(at: now)
+        giveBack(out, of: lanes.all[place].destination, afterMilliseconds: wait)
+    }
+
+    private mutating func giveBack(_ out: [Delivery], of destination: Destination, afterMilliseconds wait: Int64) {
+        let id = destination.id
         waiting -= out.count
         for delivery in out {
             payloadBytes -= delivery.parcel.event.data.count
             // What waits for a deleted destination is given up, here as in Postgres.
-            if routing[id] != nil { snooze(delivery, isEnabled ? .retry(afterMilliseconds: wait) : rest(at: id)) }
+            if routing[id] != nil {
+                snooze(delivery, destination.isEnabled ? .retry(afterMilliseconds: wait) : rest(at: id))
+            }
             leave(claim: delivery.parcel.claim)
         }
     }
@@ -125,8 +131,11 @@ extension DispatchState {
         for place in lanes.all.indices {
             let id = lanes.all[place].destination.id
             guard let destination = table[id] else { continue }
+            let wasRouted = destination.isRouted(like: lanes.all[place].destination)
             lanes.all[place].destination = destination
             lanes.all[place].keptBytes = table.keptBytes(of: id)
+            // Claimed again, what waits is filtered and made as the destination is now, or told to be for somebody else.
+            if !wasRouted { giveBack(lanes.all[place].takeAll(), of: destination, afterMilliseconds: 0) }
             if lanes.all[place].isTimed { timedLanes.insert(id) }
         }
         // A pause that has passed is forgotten when there are too many lanes.

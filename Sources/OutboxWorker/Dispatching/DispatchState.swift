@@ -111,8 +111,12 @@ struct DispatchState: Sendable {
         let id = delivery.destination
         guard let destination = routing[id] else { return }
         let place = lanes.place(of: id) ?? openLane(destination)
-        if case .erased? = delivery.parcel.unready {
-            return drop(delivery, .erased, "not sent: the payload was erased", now)
+        switch delivery.parcel.unready {
+        case .erased: return drop(delivery, .erased, "not sent: the payload was erased", now)
+        case .foreign:
+            let reason = "not sent: the destination is of another organization or user now"
+            return drop(delivery, .scope, reason, now)
+        default: break
         }
         guard destination.isEnabled else { return snooze(delivery, rest(at: id)) }
         if isDraining { return snooze(delivery, .retry(afterMilliseconds: 0)) }

@@ -293,11 +293,14 @@ struct Lane: Sendable {
         valve.forfeit()
     }
 
-    /// Takes out what should not wait here any longer: all of it when `all`, else what overflows. Retries go first, then
-    /// the youngest.
-    mutating func relieve(at now: Int64, all: Bool) -> [Delivery] {
-        let kept = all || now < pausedUntil ? 0 : 2 * hold(at: now)
-        guard waiting > kept, all || overflow(at: now) != nil else { return [] }
+    /// Takes out what overflows. Retries go first, then the youngest.
+    mutating func relieve(at now: Int64) -> [Delivery] {
+        guard overflow(at: now) != nil else { return [] }
+        return takeAll(but: now < pausedUntil ? 0 : 2 * hold(at: now))
+    }
+
+    /// Takes out all that waits but so many: retries first, then the youngest.
+    mutating func takeAll(but kept: Int = 0) -> [Delivery] {
         var out: [Delivery] = []
         while waiting > kept, let last = retries.popLast() ?? firsts.popLast() {
             if batch != nil { valve.leave(bytes: last.parcel.event.data.count) }

@@ -13,6 +13,8 @@ final class Parcel: Sendable {
         case filteredOut
         /// It was erased after somebody asked for it to be sent.
         case erased
+        /// The destination was given to another organization or user since it was routed there.
+        case foreign
         /// It is sealed with a key that this worker lacks, or may lack.
         case sealed
         /// It never can; what is wrong.

@@ -10,7 +10,8 @@ extension RoutingTable {
     /// because it waited for its turn in an ordering key, was given back unread, or comes from a worker that lacked a key or a
     /// setting. One that is filtered out, and what is filtered out of a key, is given all the same, as a delivery that is not
     /// sent: the events behind it may wait for it. Payloads are parsed at most once, and only when a destination that matches
-    /// has a filter or a template: one that cannot be parsed passes every filter, since a delivery too many can be seen.
+    /// has a filter or a template: one that cannot be parsed passes every filter, since a delivery too many can be seen. What was
+    /// meant for a destination that is of another organization or user now is given to be recorded, and not sent.
     ///
     /// - Parameter readsPayload: false for a payload that is not there, or that workers may have died of: filters and
     ///   transforms are left out then.
@@ -25,16 +26,20 @@ extension RoutingTable {
         if let target = work.target {
             // A destination that was deleted meanwhile gets nothing more.
             guard let destination = self[target.destination] else { return [] }
+            func delivery(_ parcel: Parcel) -> Delivery {
+                Delivery(
+                    parcel: parcel, destination: destination.id, attempt: target.attempt, isReplay: target.isReplay)
+            }
+            guard destination.serves(work.event) || work.event.isErased else {
+                return [delivery(Parcel(event: work.event, claim: claim, unready: .foreign))]
+            }
             var payload = LazyPayload(work.event.data)
             var own = readsPayload && readsPayloads ? payload.parcel(parcel, for: destination) : parcel
             let isUntried = target.attempt == 1 && !target.isReplay
             if isUntried, readsPayload, !payload.passes(destination) {
                 own = Parcel(event: work.event, claim: claim, unready: .filteredOut)
             }
-            return [
-                Delivery(
-                    parcel: own, destination: destination.id, attempt: target.attempt, isReplay: target.isReplay)
-            ]
+            return [delivery(own)]
         }
         let wanted = destinations(for: work.event).lazy
             .filter { settled.isEmpty || !settled.contains(DeliveryKey(event: work.event.id, destination: $0.id)) }

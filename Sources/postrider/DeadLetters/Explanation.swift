@@ -50,6 +50,7 @@ struct Explanation {
 
     private var command: String {
         if letter.isTrue("is_deleted") { return "not possible, its endpoint is deleted" }
+        if letter.isTrue("is_foreign") { return "not possible, its endpoint is of another organization or user now" }
         return letter.isTrue("has_payload")
             ? "postrider replay --delivery \(letter["id"])" : "not possible, retention removed the payload"
     }

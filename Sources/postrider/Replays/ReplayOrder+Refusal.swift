@@ -8,7 +8,9 @@ extension ReplayOrder {
         let name = options.delivery.map { "delivery \($0)" } ?? "event \(options.event ?? "")"
         let what = criteria["what"] as? String
         if what == "dead_letters" {
-            return "\(name) has no dead letter to send: it was sent again, is archived, or its endpoint is deleted"
+            return
+                "\(name) has no dead letter to send: it was sent again, is archived, or its endpoint is deleted or of "
+                + "another organization or user now"
         }
         return "\(name) cannot be sent again: \(Self.reason(try await deliveries(session)))"
     }
@@ -30,6 +32,8 @@ extension ReplayOrder {
         }
         if deliveries.contains(where: { $0["status"] == "pending" }) { return "it is sent without a replay" }
         let isGone = deliveries.contains { $0.has("event_type") && $0["event_type"].isEmpty }
-        return isGone ? "its event is gone" : "its endpoint is deleted, or it was being sent a moment ago"
+        return isGone
+            ? "its event is gone"
+            : "its endpoint is deleted or of another organization or user now, or it was being sent a moment ago"
     }
 }

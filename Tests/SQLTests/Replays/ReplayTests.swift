@@ -39,6 +39,24 @@ import Testing
         }
     }
 
+    /// Otherwise one organization would get what was sent to the other one before.
+    @Test(arguments: [#""what": "deliveries""#, #""what": "dead_letters""#, #""what": "deliveries", "event": "$300""#])
+    func endpointOfAnotherOrganizationIsSentNothingOfTheOneBefore(criteria: String) async throws {
+        try await withDatabase { db in
+            let endpoint = try await db.endpoint("one")
+            try await db.history(300, extra: ", CASE WHEN n = 300 THEN 'acme' ELSE 'beta' END, 'ana'")
+            try await db.attempted(endpoint)
+            let event = try await db.line("SELECT id FROM postrider.webhook_event_log WHERE data = '{\"n\": 300}'")
+            let criteria = criteria.replacing("$300", with: event)
+            for settings in ["organization_id = 'beta'", "organization_id = NULL, user_id = 'bob'", "organization_id = 'acme', user_id = 'ana'"] {
+                try await db.run("UPDATE postrider.webhook_endpoints SET \(settings)")
+                _ = try await db.drive(try await db.replay(criteria))
+                let isSent = try await db.scheduledNumbers().split(separator: ",").contains("300")
+                #expect(isSent == settings.contains("acme"), "\(settings)")
+            }
+        }
+    }
+
     @Test func backfillLeavesTheQueueToWorkersAndWaitsForFirstFanOuts() async throws {
         try await withDatabase { db in
             let worker = try await db.worker()
