@@ -86,6 +86,25 @@ extension Scenarios {
             for worker in workers { #expect(worker.stop() == 0) }
         }
 
+        /// What comes while no worker can send to the endpoint keeps its order too.
+        @Test func keysKeepTheirOrderWhileASettingIsMissing() async throws {
+            let outpost = try await Outpost()
+            let receiver = try Receiver { _, place in Reply(delayMilliseconds: place % 3) }
+            try await outpost.endpoint(
+                receiver.url(), settings: #"options = '{"order": true}', headers = '{"X-Token": "${TOKEN}"}'"#)
+            try await outpost.withWorkers(2) {
+                try await emitLines(outpost, keys: 3, each: 20)
+                try await eventually("all to wait") {
+                    try await outpost.count("postrider.webhook_events WHERE status = 'processing'") == 60
+                }
+                #expect(try await outpost.text("SELECT sum(waiting)::text FROM postrider.webhook_key_status") == "57", "behind three heads")
+                try await outpost.sql("INSERT INTO postrider.webhook_settings (name, value) VALUES ('TOKEN', 't')")
+                try await receiver.wait(for: 60, within: .seconds(60))
+                try await outpost.settled()
+            }
+            #expect(lines(receiver.received).values.map { $0 } == Array(repeating: Array(1...20), count: 3))
+        }
+
         @Test func blockedKeyHoldsNoOtherAndIsSkippedByCommand() async throws {
             let outpost = try await Outpost()
             let receiver = try Receiver { request, _ in

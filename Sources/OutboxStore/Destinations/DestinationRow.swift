@@ -119,16 +119,29 @@ struct DestinationRow {
     /// A stand-in that matches the same events and is never sent to.
     ///
     /// When a pattern cannot be read, nobody knows which events it was meant for: then it matches all of its
-    /// organization and user, because a delivery too many waits, and one too few is lost.
+    /// organization and user, because a delivery too many waits, and one too few is lost. It keeps the order that the
+    /// destination keeps, and the answer to a request that was on its way before is judged as the destination would.
     func parkedDestination() -> Destination? {
         let readable = try? eventTypes.map { try EventPattern($0 ?? "") }
         guard let patterns = try? readable ?? [EventPattern("*")],
             let url = try? DestinationURL("https://unusable.invalid/"),
             let standard = Profile.builtIn["standard"]
         else { return nil }
+        let retry = (try? retryPolicy()) ?? .standard
         return try? Destination(
-            id: id, uuid: uuid, name: name, url: url, patterns: patterns, organization: organization, user: user,
-            profile: standard, isEnabled: false)
+            id: id, uuid: uuid, kind: kind == "n8n" ? .n8n : .endpoint, name: name, url: url, patterns: patterns,
+            organization: organization, user: user, profile: standard, retry: retry, isEnabled: false,
+            finalStatuses: (try? FinalStatuses(finalStatuses)) ?? .none, options: parkedOptions)
+    }
+
+    /// The options, or of those that cannot be read whether they ask for order: what goes out beside it cannot be put in order
+    /// again.
+    private var parkedOptions: DeliveryOptions {
+        guard let options else { return .none }
+        if let readable = try? DeliveryOptions(parsing: Array(options.utf8)) { return readable }
+        var order = DeliveryOptions()
+        order.isOrdered = options.utf8.firstRange(of: "\"order\": true".utf8) != nil
+        return order
     }
 
     /// The retry policy. No wait is longer than the longest: not the first one either.

@@ -186,6 +186,24 @@ import Testing
         }
     }
 
+    /// What comes meanwhile waits in its order, and what was on its way is judged by the row.
+    @Test(arguments: [
+        ("url = ''", "'{\"order\": true, \"priority\": \"high\"}'"), ("profile = 'none'", "'{\"order\": true, \"priority\": \"high\"}'"),
+        ("name = name", "'{\"order\": true, \"rate\": 5}'"),
+    ]) func standInKeepsOrderAndRetryPolicyOfItsRow(fault: String, options: String) async throws {
+        try await withRollback { db in
+            try await db.openGates()
+            let common = "options = \(options), delays_ms = '{7}', jitter = 0, final_statuses = '4xx'"
+            try await db.endpoint("bad", settings: "\(common), \(fault)")
+            let routing = try await load(db)
+            #expect(routing.faults.count == 1)
+            let parked = try #require(routing.destinations.first)
+            #expect(!parked.isEnabled && parked.isOrdered)
+            #expect(try parked.retry == RetryPolicy(delays: [.milliseconds(7)], jitter: 0))
+            #expect(try parked.finalStatuses == FinalStatuses("4xx"))
+        }
+    }
+
     @Test func faultOfASecretDoesNotTellTheSecret() async throws {
         try await withRollback { db in
             try await db.endpoint()
