@@ -62,13 +62,25 @@ ORDER BY s.destination_id, s.version DESC;
 SELECT extract(epoch FROM min(expires_at) - statement_timestamp())::float8
 FROM postrider.webhook_secrets WHERE expires_at > statement_timestamp();
 
--- name: DestinationDisable   rows: none
--- params: $1 destination int, $2 reason text, $3 the URL that was asked text, null for any
+-- name: DestinationHold   rows: 0..1
+-- params: $1 destination int
 -- index: webhook_destinations_pkey
--- Gives up soon (55P03): whoever holds the row may be mending it. The audit log tells that nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one.
+-- Gives up soon (55P03): whoever holds the row may be mending it.
+SELECT FROM (SELECT set_config('lock_timeout', '200ms', true)) AS said, postrider.webhook_destinations AS d
+WHERE d.id = $1 FOR NO KEY UPDATE OF d;
+
+-- name: DestinationDisable   rows: none
+-- params: $1 destination int, $2 reason text, $3 the URL that was asked text, null for any; $4 the version of the load that found
+--         the fault bigint, null when it was none
+-- index: webhook_destinations_pkey, webhook_routing_changes_pkey
+-- A statement of its own behind DestinationHold, so that it sees what was committed while that waited. The audit log tells that
+-- nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one, and what was changed since a
+-- load may have been mended: the next load tells.
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
-FROM (SELECT set_config('postrider.actor', 'worker', true), set_config('lock_timeout', '200ms', true)) AS said
-WHERE id = $1 AND is_active AND ($3::text IS NULL OR url = $3);
+FROM (SELECT set_config('postrider.actor', 'worker', true)) AS said
+WHERE id = $1 AND is_active AND ($3::text IS NULL OR url = $3)
+  AND ($4::bigint IS NULL
+       OR NOT EXISTS (SELECT FROM postrider.webhook_routing_changes AS c WHERE c.version > $4 AND c.destination_id IN ($1, 0)));
 
 -- name: ProfileLoad   rows: all profiles that are rows, each as a JSON object
 -- params: none

@@ -152,18 +152,24 @@ public enum RoutingStore {
         return rows.count < portion || last.id == .max ? nil : last.id + 1
     }
 
-    /// Makes a destination inactive, if it is active (`DestinationDisable`).
+    /// Makes a destination inactive, if it is active (`DestinationHold`, `DestinationDisable`).
     ///
-    /// - Parameter url: the URL that its receiver answered at, so that one that was mended meanwhile stays active; nil when
-    ///   the reason is none of the URL's.
-    /// - Returns: whether it was active, and at that URL.
+    /// - Parameters:
+    ///   - url: the URL that its receiver answered at, so that one that was mended meanwhile stays active; nil when the
+    ///     reason is none of the URL's.
+    ///   - version: the routing's version at which the fault was found, so that one that was mended meanwhile stays active;
+    ///     nil when the reason is none of the row's.
+    /// - Returns: whether it was active, at that URL and unchanged.
     /// - Throws: `PostgresError`.
     @discardableResult
     public static func disable(
-        destination: Int32, reason: String, url: String? = nil, on connection: Connection
+        destination: Int32, reason: String, url: String? = nil, foundAt version: Int64? = nil, on connection: Connection
     ) async throws -> Bool {
-        let values: [Value] = [.int4(destination), .text(reason), url.map { .text($0) } ?? .null]
-        return try await connection.query(Queries.destinationDisable, values).affected > 0
+        let values: [Value] = [
+            .int4(destination), .text(reason), url.map { .text($0) } ?? .null, version.map { .int8($0) } ?? .null,
+        ]
+        let steps = [Step(Queries.destinationHold, [.int4(destination)]), Step(Queries.destinationDisable, values)]
+        return try await connection.pipeline(steps)[1].affected > 0
     }
 }
 

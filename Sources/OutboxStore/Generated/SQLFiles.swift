@@ -1171,9 +1171,24 @@ DECLARE
     changed      text[] := ARRAY(SELECT f.key FROM jsonb_each(after) AS f
                                  WHERE f.value IS DISTINCT FROM before -> f.key ORDER BY f.key);
     new_secret   text;
+    is_now       jsonb;
     was          postrider.webhook_destinations;
     stored       postrider.webhook_destinations;
 BEGIN
+    -- The statement has worked out NEW from what it saw when it began; others may have written since. What they changed and it
+    -- does not is kept, and what both change would be theirs no more.
+    SELECT d.* INTO was FROM postrider.webhook_destinations AS d
+    WHERE d.id = OLD.destination_id AND d.deleted_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT postrider.destination_row(to_jsonb(v)) FROM postrider.%I AS v WHERE v.destination_id = $1', TG_TABLE_NAME)
+        INTO is_now USING OLD.destination_id;
+    IF EXISTS (SELECT FROM unnest(changed) AS f
+               WHERE is_now -> f IS DISTINCT FROM before -> f AND is_now -> f IS DISTINCT FROM after -> f) THEN
+        RAISE EXCEPTION '% was changed by somebody else at the same time', OLD.name
+            USING ERRCODE = 'serialization_failure', HINT = 'Look at it as it is now, and repeat the change.';
+    END IF;
     PERFORM postrider.refuse_read_only(ARRAY(
         SELECT f FROM unnest(ARRAY['success_count', 'failure_count', 'created_at', 'updated_at', 'public_id', 'id']) AS f
         WHERE f = ANY (changed)));
@@ -1186,7 +1201,6 @@ BEGIN
         -- As when it is made; the table knows one default for both kinds.
         after := after || jsonb_build_object('profile', CASE TG_ARGV[0] WHEN 'n8n' THEN 'n8n' ELSE 'standard' END);
     END IF;
-    SELECT d.* INTO was FROM postrider.webhook_destinations AS d WHERE d.id = OLD.destination_id;
     EXECUTE format('UPDATE postrider.webhook_destinations AS d SET %s updated_at = clock_timestamp()
                     FROM jsonb_populate_record(NULL::postrider.webhook_destinations, $1) AS r
                     WHERE d.id = $2 AND d.deleted_at IS NULL RETURNING d.*',
@@ -1194,9 +1208,6 @@ BEGIN
                                                   ELSE '%1$I = r.%1$I, ' END, f), '')
                     FROM unnest(changed) AS f WHERE f <> 'secret'))
         INTO stored USING after, OLD.destination_id;
-    IF stored.id IS NULL THEN
-        RETURN NULL;
-    END IF;
     PERFORM postrider.check_destination(stored, was);
     IF 'secret' = ANY (changed) THEN
         new_secret := coalesce(NEW.secret, postrider.new_secret(stored.profile));
@@ -9088,16 +9099,32 @@ SELECT extract(epoch FROM min(expires_at) - statement_timestamp())::float8
 FROM postrider.webhook_secrets WHERE expires_at > statement_timestamp()
 """#)
 
-    /// `DestinationDisable`; rows: none
-    /// - params: $1 destination int, $2 reason text, $3 the URL that was asked text, null for any
+    /// `DestinationHold`; rows: 0..1
+    /// - params: $1 destination int
     /// - index: webhook_destinations_pkey
-    /// - Gives up soon (55P03): whoever holds the row may be mending it. The audit log tells that nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one.
+    /// - Gives up soon (55P03): whoever holds the row may be mending it.
+    static let destinationHold = Statement(
+        name: "DestinationHold",
+        sql: #"""
+SELECT FROM (SELECT set_config('lock_timeout', '200ms', true)) AS said, postrider.webhook_destinations AS d
+WHERE d.id = $1 FOR NO KEY UPDATE OF d
+"""#)
+
+    /// `DestinationDisable`; rows: none
+    /// - params: $1 destination int, $2 reason text, $3 the URL that was asked text, null for any; $4 the version of the load that found
+    ///   the fault bigint, null when it was none
+    /// - index: webhook_destinations_pkey, webhook_routing_changes_pkey
+    /// - A statement of its own behind DestinationHold, so that it sees what was committed while that waited. The audit log tells that
+    /// - nobody did it by hand. What the receiver behind an old URL answers says nothing of the new one, and what was changed since a
+    /// - load may have been mended: the next load tells.
     static let destinationDisable = Statement(
         name: "DestinationDisable",
         sql: #"""
 UPDATE postrider.webhook_destinations SET is_active = false, inactive_reason = $2, updated_at = clock_timestamp()
-FROM (SELECT set_config('postrider.actor', 'worker', true), set_config('lock_timeout', '200ms', true)) AS said
+FROM (SELECT set_config('postrider.actor', 'worker', true)) AS said
 WHERE id = $1 AND is_active AND ($3::text IS NULL OR url = $3)
+  AND ($4::bigint IS NULL
+       OR NOT EXISTS (SELECT FROM postrider.webhook_routing_changes AS c WHERE c.version > $4 AND c.destination_id IN ($1, 0)))
 """#)
 
     /// `ProfileLoad`; rows: all profiles that are rows, each as a JSON object
@@ -9281,13 +9308,16 @@ SELECT jsonb_build_object('id', postrider.start_replay($1::jsonb -> 'criteria', 
 SELECT scheduled, replay_state, wait_ms FROM postrider.replay_batch($1, $2)
 """#)
 
-    /// `ReplayNext`; rows: 1, locked until the end of the transaction
+    /// `ReplayNext`; rows: 1, locked until the end of the transaction; with the payload filter of a backfill's destination as it is now
     /// - params: $1 replay bigint, $2 most int
     /// - index: as ReplayPlan
     static let replayNext = Statement(
         name: "ReplayNext",
         sql: #"""
-SELECT state, wait_ms, events, destinations, attempts, without_payload, done_event, done_destination, is_last
+SELECT state, wait_ms, events, destinations, attempts, without_payload, done_event, done_destination, is_last,
+       (SELECT (d.options -> 'filter')::text
+        FROM postrider.webhook_replays AS r JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id
+        WHERE r.id = $1 AND r.what = 'backfill')
 FROM postrider.replay_next($1, $2)
 """#)
 

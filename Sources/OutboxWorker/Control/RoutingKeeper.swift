@@ -17,6 +17,13 @@ actor RoutingKeeper {
         var proofs: KeyStore.Proofs
     }
 
+    /// Why a row cannot be used.
+    private struct Unusable: Equatable {
+        let reason: String
+        /// The version of the load that found it.
+        let version: Int64
+    }
+
     private let links: Links
     private let keys: KeyRing?
     private let provenKeys: ProvenKeys
@@ -42,8 +49,8 @@ actor RoutingKeeper {
     private var toldFaults: [Int32: String] = [:]
     /// Of how many older secrets that do not sign was told, by destination.
     private var toldUnfit: [Int32: Int] = [:]
-    /// Destinations whose rows cannot be used and which are still active, with the reason.
-    private var unusable: [Int32: String] = [:]
+    /// Destinations whose rows cannot be used and which are still active.
+    private var unusable: [Int32: Unusable] = [:]
     private var isDisabling = false
     /// When it was last tried.
     private var disabledAt = ContinuousClock.now
@@ -115,7 +122,6 @@ actor RoutingKeeper {
     /// The same for those who can do nothing about a failure, heartbeats five times a second among them: it is logged when
     /// it is of another kind than the one before.
     func refresh(version told: Int64?) async {
-        if ContinuousClock.now - disabledAt > Self.disablePause { disableUnusable() }
         do {
             try await ensure(version: told)
             _ = trouble.end()
@@ -124,6 +130,8 @@ actor RoutingKeeper {
                 logger.warning("destinations not loaded", metadata: ["error": "\(error)"])
             }
         }
+        // Behind the load, which may tell that they were mended.
+        if ContinuousClock.now - disabledAt > Self.disablePause { disableUnusable() }
     }
 
     private func mustLoad(_ told: Int64?) -> Bool {
@@ -205,7 +213,7 @@ actor RoutingKeeper {
             logger.error(
                 "destination disabled: its row cannot be used",
                 metadata: ["destination.id": "\(fault.destination)", "reason": "\(fault.reason)"])
-            unusable[fault.destination] = fault.reason
+            unusable[fault.destination] = Unusable(reason: fault.reason, version: routing.version)
         }
         disableUnusable()
     }
@@ -217,20 +225,22 @@ actor RoutingKeeper {
         guard !unusable.isEmpty, !isDisabling else { return }
         isDisabling = true
         Task {
-            for (id, reason) in unusable { await disable(id, reason) }
+            for (id, fault) in unusable { await disable(id, fault) }
             isDisabling = false
             disabledAt = .now
         }
     }
 
-    private func disable(_ id: Int32, _ reason: String) async {
+    private func disable(_ id: Int32, _ fault: Unusable) async {
         // Its row may have been mended while others were disabled.
-        guard unusable[id] == reason else { return }
+        guard unusable[id] == fault else { return }
         do {
             _ = try await links.aside { connection in
-                try await RoutingStore.disable(destination: id, reason: reason, on: connection)
+                try await RoutingStore.disable(
+                    destination: id, reason: fault.reason, foundAt: fault.version, on: connection)
             }
-            if unusable[id] == reason { unusable[id] = nil }
+            // Of one that was changed meanwhile the load of that change tells.
+            if unusable[id] == fault { unusable[id] = nil }
             _ = disabling.end()
         } catch {
             guard disabling.isNews(error) else { return }

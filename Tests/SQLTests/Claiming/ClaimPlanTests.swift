@@ -24,7 +24,8 @@ import Testing
         "RetryPeek": "",
         "RetryClaim": "1, '{1,2,3}', '{10,10,10}', \(span)", "ClaimFinish": "1, '{1,2,3}'",
         "ClaimShrink": "1, '{1,2,3}', 'IDS', '{1,1,1}', '{1,1,1}', '{f,t,f}'", "ClaimTakeOver": "1, 2, 1, 100",
-        "EventLoad": "'IDS'", "DeliverySettled": "'IDS', 1", "DestinationDisable": "1, 'x', NULL", "SecretLoad": "'{1,2,3}'",
+        "EventLoad": "'IDS'", "DeliverySettled": "'IDS', 1", "DestinationHold": "1", "DestinationDisable": "1, 'x', NULL, 5",
+        "SecretLoad": "'{1,2,3}'",
         "OrderEnroll": "1", "SecretNextExpiry": "", "RoutingChanges": "1, now()", "RoutingChangesPrune": "100",
         "AttemptRecordDelivered":
             "1, 'IDS', '{1,1,1}', '{1,1,1}', '{200,200,200}', '{1,1,1}', '{0,0,0}', '{a,b,c}'",

@@ -383,6 +383,48 @@ import Testing
         }
     }
 
+    /// A row, or what it names, that was mended between the load and the disabling.
+    @Test(arguments: [
+        "UPDATE postrider.webhook_endpoints SET url = 'https://mended.example.com/'",
+        "INSERT INTO postrider.webhook_profiles (name, envelope) VALUES ('bare', '{data}')",
+    ]) func faultOfAnOlderLoadDisablesNothing(mending: String) async throws {
+        try await withRollback { db in
+            let id = try await db.endpoint()
+            let found = try await load(db).version
+            func disable(_ version: Int64) async throws -> Bool {
+                try await RoutingStore.disable(destination: id, reason: "faulty", foundAt: version, on: db.connection)
+            }
+            try await db.run(mending)
+            let now = try await load(db).version
+            #expect(now > found, "the change is one of the routing")
+            #expect(try await !disable(found))
+            #expect(try await db.line("SELECT is_active FROM postrider.webhook_endpoints") == "t")
+            #expect(try await disable(now))
+        }
+    }
+
+    /// The row is held while the disabling comes, and mended when it is let go.
+    @Test func faultThatIsBeingMendedDisablesNothing() async throws {
+        try await withDatabase { db in
+            let id = try await db.endpoint()
+            let found = try await load(db).version
+            let other = try await db.connect()
+            var answer: Bool?
+            // On a busy machine the wait of 200 ms may end first.
+            for round in 1...50 where answer == nil {
+                try await other.run("BEGIN; UPDATE postrider.webhook_endpoints SET url = 'https://mended.example.com/\(round)'")
+                async let disabled = RoutingStore.disable(
+                    destination: id, reason: "faulty", foundAt: found, on: db.connection)
+                var waits = 0
+                while try await other.lines("SELECT count(*) FROM pg_locks WHERE NOT granted") == ["0"], waits < 1000 { waits += 1 }
+                try await other.run("COMMIT")
+                answer = try? await disabled
+            }
+            #expect(answer == false)
+            #expect(try await db.line("SELECT is_active FROM postrider.webhook_endpoints") == "t")
+        }
+    }
+
     @Test func answerOfAnOldURLDisablesNothing() async throws {
         try await withRollback { db in
             let id = try await db.endpoint()

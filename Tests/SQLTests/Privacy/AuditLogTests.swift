@@ -116,7 +116,7 @@ import Testing
             // What a worker does by itself says so.
             let worker = try await members.connect(.worker)
             let disable = try #require(try NamedQuery.all()["DestinationDisable"])
-            _ = try await worker.query(Statement(name: "disable", sql: disable.sql), [.int4(1), .text("gone"), .null])
+            _ = try await worker.query(Statement(name: "disable", sql: disable.sql), [.int4(1), .text("gone"), .null, .null])
             #expect(
                 try await db.line(
                     "SELECT login, actor, action, after ->> 'inactive_reason' FROM postrider.webhook_audit_log ORDER BY id DESC LIMIT 1")
