@@ -20,10 +20,13 @@ SELECT jsonb_build_object('id', postrider.start_replay($1::jsonb -> 'criteria', 
 -- index: as ReplayPlan
 SELECT scheduled, replay_state, wait_ms FROM postrider.replay_batch($1, $2);
 
--- name: ReplayNext   rows: 1, locked until the end of the transaction
+-- name: ReplayNext   rows: 1, locked until the end of the transaction; with the payload filter of a backfill's destination as it is now
 -- params: $1 replay bigint, $2 most int
 -- index: as ReplayPlan
-SELECT state, wait_ms, events, destinations, attempts, without_payload, done_event, done_destination, is_last
+SELECT state, wait_ms, events, destinations, attempts, without_payload, done_event, done_destination, is_last,
+       (SELECT (d.options -> 'filter')::text
+        FROM postrider.webhook_replays AS r JOIN postrider.webhook_destinations AS d ON d.id = r.destination_id
+        WHERE r.id = $1 AND r.what = 'backfill')
 FROM postrider.replay_next($1, $2);
 
 -- name: ReplaySchedule   rows: 1, as ReplayBatch

@@ -34,14 +34,16 @@ public enum ReplayStore {
     /// - Parameters:
     ///   - replay: the replay, `webhook_replays.id`.
     ///   - most: deliveries at most.
-    ///   - admits: the payload filter of the destination, asked for each event of a backfill; nil for none.
+    ///   - reading: of a backfill, makes of the text of the destination's payload filter what is asked for each event. Called with
+    ///     each batch, since the filter may be changed meanwhile; not while there is none.
     ///   - connection: one's own, for the transaction.
     /// - Returns: what became of it; nothing is scheduled when the replay is not running.
-    /// - Throws: `PostgresError`, with SQLSTATE P0002 when there is no such replay; what `admits` throws.
+    /// - Throws: `PostgresError`, with SQLSTATE P0002 when there is no such replay; what `reading` and the filter throw.
     public static func next(
-        _ replay: Int64, most: Int32 = batch, admits: ((Event) throws -> Bool)? = nil, on connection: Connection
+        _ replay: Int64, most: Int32 = batch, reading: ((_ filter: String) throws -> (Event) throws -> Bool)? = nil,
+        on connection: Connection
     ) async throws -> Step {
-        guard let admits else {
+        guard let reading else {
             return try step(await connection.query(Queries.replayBatch.plannedAnew, [.int8(replay), .int4(most)]))
         }
         return try await Transaction.run(on: connection) {
@@ -50,7 +52,12 @@ public enum ReplayStore {
             guard batch.isWorthScheduling else {
                 return Step(scheduled: 0, state: batch.state, wait: .milliseconds(batch.wait))
             }
-            let wanted = try await wanted(batch, admits, on: connection)
+            let wanted =
+                if let filter = batch.filter {
+                    try await wanted(batch, reading(filter), on: connection)
+                } else {
+                    Array(batch.events.indices)
+                }
             let answer = try await connection.query(
                 Queries.replaySchedule.plannedAnew, batch.parameters(of: replay, only: wanted))
             let step = try step(answer)
@@ -101,6 +108,8 @@ public enum ReplayStore {
         let doneEvent: UUIDBytes
         let doneDestination: Int32
         let isLast: Bool
+        /// The payload filter; nil without one.
+        let filter: String?
 
         init(_ row: Row) throws {
             state = try row.string(0)
@@ -112,6 +121,7 @@ public enum ReplayStore {
             doneEvent = try row.uuid(6)
             doneDestination = Int32(try row.int(7))
             isLast = try row.bool(8)
+            filter = try row.stringOrNil(9)
         }
 
         /// Whether it moves the replay's place.

@@ -57,7 +57,8 @@ struct ReplayDriver {
     /// Batches until the end; the state it ends in.
     private func batches(_ interruption: Interruption) async throws -> String {
         let record = try await Replay.find(id, session)
-        let admits = try ReplayFilter.admits(record["filter"], keys: session.keys)
+        var filters = ReplayFilter.Reader(keys: session.keys)
+        let isBackfill = record["what"] == "backfill"
         var scheduled = Int(record.number("scheduled") ?? 0)
         var progress = ProgressLine(
             total: Int(record.number("planned") ?? 0), perSecond: record.number("rate") ?? 0)
@@ -66,7 +67,10 @@ struct ReplayDriver {
             if interruption.signal != nil {
                 return try await session.run(.replaySwitch, ["id": id, "state": "paused"]).first?["state"] ?? "gone"
             }
-            let step = try await ReplayStore.next(id, admits: admits, on: session.raw)
+            let step =
+                isBackfill
+                ? try await ReplayStore.next(id, reading: { try filters.read($0) }, on: session.raw)
+                : try await ReplayStore.next(id, on: session.raw)
             scheduled += step.scheduled
             progress.tell(scheduled)
             if step.state != "running" { return step.state }

@@ -4,6 +4,24 @@ internal import Outbox
 
 /// Whether a destination would have wanted an event that it never got.
 enum ReplayFilter {
+    /// Reads a filter that comes with every batch and is mostly the same.
+    struct Reader {
+        let keys: KeyRing?
+        private var last: (text: String, admits: (Event) throws -> Bool)?
+
+        init(keys: KeyRing?) { self.keys = keys }
+
+        /// The filter as a function.
+        ///
+        /// - Throws: ``CommandFailure`` as ``ReplayFilter/admits(_:keys:)``.
+        mutating func read(_ text: String) throws -> (Event) throws -> Bool {
+            if let last, last.text == text { return last.admits }
+            let admits = try ReplayFilter.admits(text, keys: keys)
+            last = (text, admits)
+            return admits
+        }
+    }
+
     /// The filter as a function.
     ///
     /// It throws ``CommandFailure`` for a payload whose key is not there: nobody knows then whether it is wanted. One that
@@ -11,12 +29,10 @@ enum ReplayFilter {
     /// with workers.
     ///
     /// - Parameters:
-    ///   - filter: the destination's option `filter` as JSON text; empty when it has none.
+    ///   - filter: the destination's option `filter` as JSON text.
     ///   - keys: what sealed payloads are opened with.
-    /// - Returns: nil when every event passes, so that no payload needs to be loaded.
     /// - Throws: ``CommandFailure`` when the filter cannot be read.
-    static func admits(_ filter: String, keys: KeyRing?) throws -> ((Event) throws -> Bool)? {
-        guard !filter.isEmpty else { return nil }
+    static func admits(_ filter: String, keys: KeyRing?) throws -> (Event) throws -> Bool {
         do {
             let filter = try PayloadFilter(parsing: Array(filter.utf8))
             return { event in
