@@ -493,9 +493,24 @@ DECLARE
     changed      text[] := ARRAY(SELECT f.key FROM jsonb_each(after) AS f
                                  WHERE f.value IS DISTINCT FROM before -> f.key ORDER BY f.key);
     new_secret   text;
+    is_now       jsonb;
     was          postrider.webhook_destinations;
     stored       postrider.webhook_destinations;
 BEGIN
+    -- The statement has worked out NEW from what it saw when it began; others may have written since. What they changed and it
+    -- does not is kept, and what both change would be theirs no more.
+    SELECT d.* INTO was FROM postrider.webhook_destinations AS d
+    WHERE d.id = OLD.destination_id AND d.deleted_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT postrider.destination_row(to_jsonb(v)) FROM postrider.%I AS v WHERE v.destination_id = $1', TG_TABLE_NAME)
+        INTO is_now USING OLD.destination_id;
+    IF EXISTS (SELECT FROM unnest(changed) AS f
+               WHERE is_now -> f IS DISTINCT FROM before -> f AND is_now -> f IS DISTINCT FROM after -> f) THEN
+        RAISE EXCEPTION '% was changed by somebody else at the same time', OLD.name
+            USING ERRCODE = 'serialization_failure', HINT = 'Look at it as it is now, and repeat the change.';
+    END IF;
     PERFORM postrider.refuse_read_only(ARRAY(
         SELECT f FROM unnest(ARRAY['success_count', 'failure_count', 'created_at', 'updated_at', 'public_id', 'id']) AS f
         WHERE f = ANY (changed)));
@@ -508,7 +523,6 @@ BEGIN
         -- As when it is made; the table knows one default for both kinds.
         after := after || jsonb_build_object('profile', CASE TG_ARGV[0] WHEN 'n8n' THEN 'n8n' ELSE 'standard' END);
     END IF;
-    SELECT d.* INTO was FROM postrider.webhook_destinations AS d WHERE d.id = OLD.destination_id;
     EXECUTE format('UPDATE postrider.webhook_destinations AS d SET %s updated_at = clock_timestamp()
                     FROM jsonb_populate_record(NULL::postrider.webhook_destinations, $1) AS r
                     WHERE d.id = $2 AND d.deleted_at IS NULL RETURNING d.*',
@@ -516,9 +530,6 @@ BEGIN
                                                   ELSE '%1$I = r.%1$I, ' END, f), '')
                     FROM unnest(changed) AS f WHERE f <> 'secret'))
         INTO stored USING after, OLD.destination_id;
-    IF stored.id IS NULL THEN
-        RETURN NULL;
-    END IF;
     PERFORM postrider.check_destination(stored, was);
     IF 'secret' = ANY (changed) THEN
         new_secret := coalesce(NEW.secret, postrider.new_secret(stored.profile));

@@ -32,6 +32,39 @@ import Testing
         }
     }
 
+    /// Each works out what it writes from what it saw before the other one was through.
+    @Test(arguments: [
+        (#"options = options || '{"order": true}'"#, #"options = options || '{"priority": "high"}'"#, true),
+        ("max_attempts = max_attempts + 1", "max_attempts = max_attempts + 2", true), ("name = 'x'", "name = 'y'", true),
+        ("is_active = false", "is_active = false", false), ("is_active = false", "max_attempts = 9", false),
+        ("secret = 'abcdefghijklmnopqrst'", "secret = 'tsrqponmlkjihgfedcba'", true),
+        ("headers = '{\"A\": \"1\"}'", "timeout_ms = 7", false), ("headers = '{\"A\": \"1\"}'", "headers = '{\"A\": \"2\"}'", true),
+    ]) func changesAtTheSameTimeAreNotLost(first: String, second: String, collide: Bool) async throws {
+        try await withDatabase { db in
+            try await db.run("\(insert), ('b', 'https://example.com/y', '{*}')")
+            try await db.run("UPDATE postrider.webhook_endpoints SET profile = 'github'")
+            let other = try await db.connect()
+            try await other.run("BEGIN; UPDATE postrider.webhook_endpoints SET \(first) WHERE name = 'a'")
+            async let waiting = db.connection.lines("UPDATE postrider.webhook_endpoints SET \(second) WHERE url LIKE '%x' RETURNING id")
+            while try await other.lines("SELECT count(*) FROM pg_locks WHERE NOT granted") == ["0"] { await Task.yield() }
+            try await other.run("COMMIT")
+            do {
+                let lines = try await waiting
+                #expect(!collide && lines.count == 1)
+            } catch let error as PostgresError {
+                #expect(collide && error.sqlState == "40001", "\(error)")
+                #expect("\(error)".contains("a was changed by somebody else at the same time"))
+                // Repeated, it is built on what the other one wrote.
+                try await db.run("UPDATE postrider.webhook_endpoints SET \(second) WHERE url LIKE '%x'")
+            }
+            if first.contains("options") {
+                #expect(
+                    try await db.line("SELECT options FROM postrider.webhook_endpoints WHERE url LIKE '%x'")
+                        == #"{"order": true, "priority": "high"}"#)
+            }
+        }
+    }
+
     @Test func shortSecretShowsNothingOfItself() async throws {
         try await withRollback { db in
             try await db.run(
