@@ -218,6 +218,25 @@ import Testing
         #expect(state.retryRoom(of: 1, at: 30) == Breaker.firstLimit)
     }
 
+    /// Told after somebody has made it active, failures of five days would make it inactive at once.
+    @Test(arguments: [true, false]) func failuresOfBeforeAreNotToldOfWhatWasMadeActive(isTaken: Bool) throws {
+        var state = state([try destination(1), try destination(2)])
+        add(&state, claim: 1, (0..<30).map { work($0) })
+        for _ in 0..<2 { for departure in state.depart(at: 0) { answer(&state, departure.token, status: 503) } }
+        let taken = isTaken ? state.takeBreakerReports(at: 20) : (failing: [], recovered: [])
+        for (version, isEnabled) in [(2, false), (3, true)] {
+            let destinations = [try destination(1, isEnabled: isEnabled), try destination(2)]
+            state.setRouting(
+                RoutingTable(Routing(version: Int64(version), destinations: destinations, keptResponseBytes: [:], faults: [])))
+        }
+        // They could not be told.
+        state.breakers.giveBack(taken.failing, taken.recovered)
+        #expect(state.takeBreakerReports(at: 30).failing.map(\.destination) == [2])
+        // What it does from now on is told.
+        state.breakers.giveBack(taken.failing.filter { $0.destination == 1 }, [])
+        #expect(state.takeBreakerReports(at: 40).failing.map(\.destination) == (isTaken ? [1] : []))
+    }
+
     /// What the address of before asked for, and that it failed, is nothing to the one that replaced it meanwhile.
     @Test func answerOfTheURLOfBeforeSaysNothingOfTheNewOne() throws {
         var state = state([try destination(1)])

@@ -12,6 +12,8 @@ struct BreakerNews: Sendable {
     private(set) var askedAt: Int64 = .min
     private var reports: [Int32: BreakerReport] = [:]
     private var recoveries: Set<Int32> = []
+    /// Destinations that were made active since news were last taken: of those that come back untold none is theirs any more.
+    private var begun: Set<Int32> = []
 
     /// Takes what Postgres said.
     mutating func learn(_ rows: [BreakerRow], askedAt: Int64) {
@@ -45,9 +47,16 @@ struct BreakerNews: Sendable {
         }
     }
 
+    /// Forgets what is untold of a destination that somebody has made active: told now, its failures of before would shut it again.
+    mutating func begin(_ id: Int32) {
+        reports[id] = nil
+        begun.insert(id)
+    }
+
     /// Takes back what could not be told. What was noted since then is newer: a success leaves no failure to tell of.
     mutating func giveBack(_ failing: [BreakerReport], _ recovered: [Int32]) {
-        for report in failing where !recoveries.contains(report.destination) {
+        for report in failing
+        where !recoveries.contains(report.destination) && !begun.contains(report.destination) {
             guard var newer = reports[report.destination] else {
                 reports[report.destination] = report
                 continue
@@ -72,6 +81,7 @@ struct BreakerNews: Sendable {
         defer {
             reports = [:]
             recoveries = []
+            begun = []
         }
         return (Array(reports.values), Array(recoveries))
     }

@@ -132,6 +132,7 @@ extension DispatchState {
             let id = lanes.all[place].destination.id
             guard let destination = table[id] else { continue }
             let wasRouted = destination.isRouted(like: lanes.all[place].destination)
+            if destination.isEnabled, !lanes.all[place].destination.isEnabled { breakers.begin(id) }
             lanes.all[place].destination = destination
             lanes.all[place].keptBytes = table.keptBytes(of: id)
             // Claimed again, what waits is filtered and made as the destination is now, or told to be for somebody else.
