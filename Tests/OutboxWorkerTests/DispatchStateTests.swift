@@ -124,7 +124,8 @@ import Testing
         #expect(state.waiting < 96)
         #expect(state.settlement.count > 2)
         let hints = state.takeRetryHints()
-        #expect(!hints.isEmpty && hints.allSatisfy { $0.milliseconds > 0 })
+        #expect(!hints.isEmpty && hints.allSatisfy { $0.milliseconds == 0 })
+        #expect(state.retryRoom(of: 1, at: 3_000_000) == 0)
     }
 
     @Test func drainGivesBackEverythingThatHasNotStarted() throws {

@@ -48,6 +48,8 @@ import Testing
         let now = try answer(&state, count: 300, each: 400_000)
         state.relieve(at: now)
         #expect(state.waiting == 2 * 64)
+        let due = state.takeRetryHints().map(\.milliseconds)
+        #expect(due.count > 1_400 && Set(due) == [0])
     }
 
     @Test func oneSlowRoundOfAFastDestinationTellsNothing() throws {
@@ -119,15 +121,15 @@ import Testing
         #expect(ended > 1_000)
     }
 
-    /// Nine seconds of work at its pace: others have a use for the memory.
+    /// Eighteen seconds of work at its pace: others have a use for the memory.
     @Test func whatWaitsBehindAReceiverThatAskedForLessCountsAtItsPace() throws {
         var state = try crowded()
-        var now = try answer(&state, count: 300, each: 50_000)
+        var now = try answer(&state, count: 640, each: 120_000)
         for _ in 0..<3 {
             let departures = state.depart(at: now)
-            now += 50_000
+            now += 120_000
             for departure in departures {
-                let exchange = EndedExchange(duration: 50_000, status: 429, body: [], message: "")
+                let exchange = EndedExchange(duration: 120_000, status: 429, body: [], message: "")
                 state.settle(token: departure.token, .answered(Answer(status: 429)), exchange, random: 0, now: now)
             }
         }
@@ -141,7 +143,54 @@ import Testing
         let waiting = state.waiting
         state.relieve(at: Lane.pauseLimit - 1)
         #expect(state.waiting == waiting)
-        state.relieve(at: Lane.stallLimit + 1)
-        #expect(state.waiting <= 2 * 64)
+        state.relieve(at: Lane.pauseLimit + 10_000)
+        #expect(state.waiting == 2 * Breaker.firstLimit)
+    }
+
+    /// Nobody knows when it goes on; others have a use for the memory, and nothing is fetched that would go back at once.
+    @Test func whatStandsBehindAStopIsDueWhenTheDestinationGoesOn() throws {
+        var state = try crowded()
+        let now = try answer(&state, count: 1_152, each: 60_000)
+        let departures = state.depart(at: now)
+        #expect(departures.count == 64)
+        let (stop, waiting) = (now + 1_500_000, state.waiting)
+        state.relieve(at: stop)
+        #expect(state.waiting == 2 * Lane.stalledConcurrency)
+        add(&state, claim: 2, (5_000..<5_100).map { work($0) }, now: stop)
+        let due = state.takeRetryHints().map(\.milliseconds)
+        #expect(due.count == waiting - state.waiting + 100 && Set(due) == [0])
+        #expect(state.retryRoom(of: 1, at: stop) == 0)
+        answer(&state, departures[0].token, status: 200, now: stop + 1)
+        #expect(state.depart(at: stop + 1).count == 1)
+        #expect(state.retryRoom(of: 1, at: stop + 1) > 0)
+    }
+
+    /// What went back as a first attempt comes as one: it does not count for the share of retries.
+    @Test func noMoreIsFetchedForASlowDestinationThanItsLaneKeeps() throws {
+        var state = try crowded()
+        var now = try answer(&state, count: 400, each: 200_000)
+        state.relieve(at: now)
+        #expect(state.waiting == 2 * 64)
+        for turn in 0..<200 {
+            let room = state.retryRoom(of: 1, at: now)
+            let target = Claim.Target(destination: 1, attempt: 1, isReplay: false)
+            let first = UInt64(10_000 + turn * 100)
+            add(&state, claim: Int64(10 + turn), (first..<first + UInt64(room)).map { work($0, target: target) }, now: now)
+            now += 1_000
+        }
+        let waiting = state.waiting
+        #expect((2 * 64...8 * 64).contains(waiting))
+        state.relieve(at: now)
+        #expect(state.waiting == waiting)
+    }
+
+    /// All that was in flight took as long as the stop.
+    @Test func whatEndsWithAStopIsNotThePaceOfTheDestination() throws {
+        var state = try crowded()
+        let now = try answer(&state, count: 1_152, each: 60_000)
+        let end = try answer(&state, count: 64, each: 900_000, from: now)
+        let waiting = state.waiting
+        add(&state, claim: 2, (5_000..<UInt64(5_000 + crowd - waiting)).map { work($0) }, now: end)
+        #expect(state.waiting == crowd)
     }
 }

@@ -44,11 +44,8 @@ struct Lane: Sendable {
     private(set) var pausedUntil: Int64 = 0
     /// Until when the receiver asked for a pause, which concerns every worker.
     private(set) var askedUntil: Int64 = 0
-    /// A smoothed duration of exchanges; 0 before there was one to learn from.
-    private var typicalDuration = 0.0
-    /// How many exchanges end before ``typicalDuration`` learns. The first make connections, all at once: what they take
-    /// tells nothing, and a destination that is slow from the start counts as stalled meanwhile.
-    private var unlearned: Int
+    /// How long exchanges take.
+    private var pace = Pace()
     /// When an exchange last ended, or when the first of those in flight began.
     private var lastProgress: Int64 = 0
 
@@ -66,7 +63,6 @@ struct Lane: Sendable {
     init(destination: Destination, keptBytes: Int) {
         self.destination = destination
         self.keptBytes = keptBytes
-        unlearned = destination.maxConcurrency
         learnOptions()
     }
 
@@ -137,8 +133,11 @@ struct Lane: Sendable {
     }
 
     /// How many retries should be fetched from Postgres: those that could start, and under load of first attempts enough
-    /// for the retries' share.
+    /// for the retries' share. None that would go back, at once or soon.
     func retryRoom(at now: Int64) -> Int {
+        guard overflow(at: now) == nil, waiting < 2 * hold(at: now) || expectedWait(at: now) < Self.patience / 2 else {
+            return 0
+        }
         let capacity = min(openings(at: now) * eventsPerRequest, hold(at: now))
         guard breaker.state != .probing else { return max(0, capacity - waiting) }
         let share =
@@ -149,7 +148,7 @@ struct Lane: Sendable {
     /// How long a delivery that joins now would wait, as far as the past tells.
     private func expectedWait(at now: Int64) -> Int64 {
         let stall = stall(at: now)
-        let each = max(Int64(typicalDuration), stall > Self.pauseLimit ? stall : 0)
+        let each = max(pace.mean ?? 0, stall > Self.pauseLimit ? stall : 0)
         // A breaker that ramps gets to the whole within a few answers, unless the receiver asked for less.
         let requests = stall > Self.stallLimit || breaker.isEased ? limit(at: now) : destination.maxConcurrency
         let wait = Int64(waiting) * each / Int64(max(1, requests * eventsPerRequest))
@@ -166,9 +165,9 @@ struct Lane: Sendable {
         case .probing: return waiting + inFlight > 0 ? 0 : nil
         case .closed, .ramping: break
         }
-        guard waiting >= 2 * hold(at: now) else { return nil }
-        let wait = expectedWait(at: now)
-        return wait > Self.patience ? min(wait / 1000, 10_000) : nil
+        // Nobody knows when one that stands still goes on, nor how many workers share what waits: due at once too, and fetched as
+        // soon as it would not go back again.
+        return waiting >= 2 * hold(at: now) && expectedWait(at: now) > Self.patience ? 0 : nil
     }
 
     mutating func append(_ delivery: Delivery, at now: Int64) {
@@ -250,9 +249,7 @@ struct Lane: Sendable {
     mutating func end(duration: Int64, at now: Int64) {
         inFlight -= 1
         lastProgress = now
-        guard unlearned == 0 else { return unlearned -= 1 }
-        // Over two rounds of what may be in flight: all of one round wait when this process waits for a core.
-        typicalDuration += (Double(duration) - typicalDuration) / Double(max(8, 2 * destination.maxConcurrency))
+        pace.add(duration, at: now)
     }
 
     /// Lets the breaker learn from a verdict.
