@@ -4,7 +4,7 @@
 struct Options {
     /// The subcommands, in the order of `all`.
     static let scenarios = [
-        "receiver", "drain", "tls", "http2", "fan-out", "backlog", "claims", "options", "latency", "replay",
+        "receiver", "drain", "tls", "http2", "fan-out", "pauses", "backlog", "claims", "options", "latency", "replay",
         "producers", "inserts", "cpu", "instructions", "copies", "scaling", "single", "held",
     ]
     private var isAll = false
@@ -30,6 +30,8 @@ struct Options {
     var heldSeconds = 600
     var singleSeconds = 20
     var workerCounts = Scaling.counts
+    /// Seconds for which the receiver stands still, of pauses.
+    var pauses = Pause.lengths
     var isSecure = false
     var closeAfter: Int?
 
@@ -42,7 +44,8 @@ struct Options {
           bench fan-out     the same with 8 destinations of which each event goes to 3, without the C program
           bench tls         drains to receivers with TLS and without, over connections kept and closed: handshakes
           bench http2       drains to a proxy with TLS, over HTTP/1.1 and over HTTP/2
-          bench backlog     the same with a queue row for each event: on a new database, after much history, and while a
+          bench pauses      drains during which the receiver stands still once: what that costs beyond the moment
+          bench backlog     drains with a queue row for each event: on a new database, after much history, and while a
                             transaction is held open
           bench claims      single claims: on a new database, and after much history with much waiting; looks at an empty
                             queue, beside few weeks of events and beside those of two years
@@ -111,7 +114,7 @@ struct Options {
 
     private mutating func makeQuick() {
         (runs, events, seconds, history) = (1, 10_000, 1, 20_000)
-        waiting = 10_000
+        (waiting, pauses) = (10_000, [0.4])
         (heldEvents, heldSeconds, singleSeconds, workerCounts) = (10_000, 2, 1, [4])
     }
 

@@ -17,6 +17,9 @@ enum ProcessFigures {
         return ticks * tick
     }
 
+    /// Whether a signal has stopped a process.
+    static func isStopped(_ pid: pid_t) -> Bool { stat(pid)?.first == "T" }
+
     /// The parent of a process.
     static func parent(of pid: pid_t) -> pid_t? {
         stat(pid).flatMap { pid_t($0[1]) }

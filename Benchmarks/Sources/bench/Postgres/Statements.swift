@@ -180,6 +180,11 @@ enum Statements {
         SELECT (SELECT count(*) FROM postrider.webhook_retries) + (SELECT count(*) FROM postrider.webhook_dead_letters)
         """
 
+    /// Deliveries that were ever written to be made, or tried again, later.
+    static let putBack = """
+        SELECT n_tup_ins FROM pg_stat_user_tables WHERE schemaname = 'postrider' AND relname = 'webhook_retries'
+        """
+
     /// Events that wait in the queue.
     static let backlog = "SELECT coalesce(sum(1 + coalesce(cardinality(more), 0)), 0) FROM postrider.webhook_queue"
 

@@ -17,6 +17,11 @@ struct Scenarios {
         case "receiver": report.add(name, "itself, 64 connections", try receiverItself())
         case "drain": try drains(&report)
         case "fan-out": try fanOut(&report)
+        case "pauses":
+            for seconds in options.pauses {
+                let pause = Pause(seconds: seconds, events: options.events, workers: options.workers)
+                report.add(name, pause.variant, try Stage.with(toolbox, server, pause.measure))
+            }
         case "latency": try latencies(&report)
         case "replay": try replays(&report)
         case "single": try singles(&report)

@@ -103,6 +103,16 @@ final class Receiver {
         return try recordPath.map { try readRecords($0, as: bench_arrival.self) } ?? []
     }
 
+    /// Stops it for a time: connections stay, and nothing is read or answered.
+    ///
+    /// - Throws: ``BenchError`` when it did not stop or the driver was interrupted; it goes on either way.
+    func standStill(_ seconds: Double) throws {
+        child.signal(SIGSTOP)
+        defer { child.signal(SIGCONT) }
+        try Interruption.sleep(seconds: seconds)
+        guard ProcessFigures.isStopped(child.pid) else { throw BenchError("The receiver did not stand still.") }
+    }
+
     /// Ends it.
     func end() { child.end() }
 }
